@@ -1,0 +1,68 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+SANDBOX := artifacts/sandbox
+PUBLISH := artifacts/publish
+BINARY := $(PUBLISH)/rbd-replication
+IMAGE ?= rbd-replication:dev
+SOURCES := $(shell find src proto -type f -not -path '*/obj/*' -not -path '*/bin/*') Directory.Build.props Directory.Packages.props global.json
+
+.PHONY: help deps build publish test check-relocation demo figures image test-image lint fmt sandbox-up sandbox-down clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+deps: ## Install what the sandbox and the Native AOT link need, from Debian's packages
+	@tests/sandbox/install.sh
+
+build: ## Build everything
+	dotnet build -nologo -v quiet -clp:ErrorsOnly
+
+publish: deps $(BINARY) ## Native AOT binary at artifacts/publish/rbd-replication
+
+$(BINARY): $(SOURCES)
+	dotnet publish src/RbdReplication.Csi -nologo -v quiet -c Release -r linux-x64 -o $(PUBLISH)
+	rm -f $(PUBLISH)/*.xml $(PUBLISH)/*.pdb $(PUBLISH)/*.dbg $(PUBLISH)/*.json
+	touch $(BINARY)
+
+test: publish ## Every test, those on real Ceph included; ends with one line of counts
+	@tests/run.sh
+
+check-relocation: publish ## Move volumes at random with faults, as a controller does: MINUTES=10 SEED=… PROFILE=fast|realistic
+	dotnet build tests/RbdReplication.CephTests -nologo -v quiet -clp:ErrorsOnly -c Release
+	RBD_REPLICATION_BINARY=$(CURDIR)/$(BINARY) RBD_REPLICATION_TEST_PROFILE=$(or $(PROFILE),fast) \
+	RELOCATION_SECONDS=$$(( $(or $(MINUTES),10) * 30 )) RELOCATION_SEED=$(SEED) \
+	tests/RbdReplication.CephTests/bin/Release/net10.0/RbdReplication.CephTests -noLogo -noColor -showLiveOutput \
+	  -class RbdReplication.CephTests.Relocation.RelocationCheckerTests
+
+demo: publish ## Protect a volume on one real Ceph site, lose the site, fail over to the other
+	@tests/demo.sh
+
+image: ## Container image rbd-replication:dev, with docker, podman or buildah (IMAGE and IMAGE_OPTIONS to change it)
+	@for tool in docker podman buildah; do \
+	  if $$tool info >/dev/null 2>&1; then exec $$tool build $(IMAGE_OPTIONS) -t $(IMAGE) .; fi; \
+	done; echo "image: none of docker, podman and buildah works here" >&2; exit 1
+
+test-image: publish ## Build the image with local stand-ins for its bases, and start it against two real Ceph sites
+	@tests/image.sh
+
+figures: publish ## Measure the binary: size, start, idle memory
+	@python3 tests/figures.py
+
+lint: ## Formatting and warnings
+	dotnet format --verify-no-changes
+	dotnet build -nologo -v quiet -clp:ErrorsOnly
+
+fmt: ## Format the code
+	dotnet format
+
+sandbox-up: deps ## Two real one-node Ceph clusters that mirror each other, in artifacts/sandbox
+	@tests/sandbox/two-sites.sh up $(SANDBOX) $(SANDBOX_OPTIONS)
+
+sandbox-down: ## Stop them and remove their data
+	@tests/sandbox/two-sites.sh down $(SANDBOX) --purge
+
+clean: sandbox-down ## Remove everything that was made
+	rm -rf artifacts
+	find src tests -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +
