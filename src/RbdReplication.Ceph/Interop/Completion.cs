@@ -1,0 +1,76 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace RbdReplication.Ceph.Interop;
+
+/// <summary>
+/// Bridges a completion of librados or librbd to a task: no thread waits meanwhile. The task's result is the C return
+/// value; it never fails. Continuations run on the thread pool, never on the library's callback thread, where a further
+/// call would deadlock.
+/// </summary>
+internal sealed unsafe class Completion
+{
+    private readonly TaskCompletionSource<long> _source = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly bool _isRbd;
+    private GCHandle _self;
+
+    private Completion(bool isRbd)
+    {
+        _isRbd = isRbd;
+        _self = GCHandle.Alloc(this);
+    }
+
+    public Task<long> Task => _source.Task;
+
+    /// <summary>Makes a completion for a call named <c>rbd_aio_*</c>.</summary>
+    public static Completion ForRbd(out nint native)
+    {
+        var completion = new Completion(isRbd: true);
+        // Fails only by running out of memory, which C++ reports by an exception that ends the process.
+        _ = Librbd.AioCreateCompletion((void*)GCHandle.ToIntPtr(completion._self), &OnRbdComplete, out native);
+        return completion;
+    }
+
+    /// <summary>Makes a completion for a call named <c>rados_aio_*</c>.</summary>
+    public static Completion ForRados(out nint native)
+    {
+        var completion = new Completion(isRbd: false);
+        _ = Librados.AioCreateCompletion2((void*)GCHandle.ToIntPtr(completion._self), &OnRadosComplete, out native);
+        return completion;
+    }
+
+    /// <summary>Ends the task with <paramref name="result"/> where submitting failed: the callback will not run then.</summary>
+    public void Abandon(nint native, int result)
+    {
+        if (_isRbd)
+            Librbd.AioRelease(native);
+        else
+            Librados.AioRelease(native);
+        _self.Free();
+        _source.SetResult(result);
+    }
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static void OnRbdComplete(nint native, void* argument)
+    {
+        var result = Librbd.AioGetReturnValue(native);
+        Librbd.AioRelease(native);
+        Finish(argument, result);
+    }
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static void OnRadosComplete(nint native, void* argument)
+    {
+        var result = Librados.AioGetReturnValue(native);
+        Librados.AioRelease(native);
+        Finish(argument, result);
+    }
+
+    private static void Finish(void* argument, long result)
+    {
+        var self = GCHandle.FromIntPtr((nint)argument);
+        var completion = (Completion)self.Target!;
+        self.Free();
+        completion._source.SetResult(result);
+    }
+}

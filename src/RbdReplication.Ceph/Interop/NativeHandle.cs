@@ -1,0 +1,81 @@
+using System.Runtime.InteropServices;
+
+namespace RbdReplication.Ceph.Interop;
+
+/// <summary>
+/// A C handle whose owner closes it once, after the last call that uses it. A handle holds a reference on the handle it was
+/// made from, so the order image, pool, cluster is kept whatever order their owners are disposed in. Closing never blocks
+/// the thread that drops the last reference, since that may be one of librbd's own; <see cref="Closed"/> tells when it is done.
+/// </summary>
+internal abstract class NativeHandle : SafeHandle
+{
+    private readonly NativeHandle? _parent;
+    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    protected NativeHandle(nint value, NativeHandle? parent) : base(0, ownsHandle: true)
+    {
+        var held = false;
+        parent?.DangerousAddRef(ref held);
+        _parent = parent;
+        SetHandle(value);
+    }
+
+    public sealed override bool IsInvalid => handle == 0;
+
+    /// <summary>Completes when the C handle is gone; never fails.</summary>
+    public Task Closed => _closed.Task;
+
+    /// <summary>Closes <paramref name="value"/> and then calls <see cref="ReportClosed"/>, now or later, on any thread.</summary>
+    protected abstract void Close(nint value);
+
+    protected void ReportClosed()
+    {
+        _parent?.DangerousRelease();
+        _closed.SetResult();
+    }
+
+    protected sealed override bool ReleaseHandle()
+    {
+        Close(handle);
+        return true;
+    }
+}
+
+/// <summary><c>rados_t</c>.</summary>
+internal sealed class ClusterHandle(nint value) : NativeHandle(value, parent: null)
+{
+    // rados_shutdown waits for librados' own threads, so it needs a thread that is neither one of them nor of the pool.
+    protected override void Close(nint value) =>
+        new Thread(() =>
+        {
+            Librados.Shutdown(value);
+            ReportClosed();
+        })
+        { IsBackground = true, Name = "rados-shutdown" }.Start();
+}
+
+/// <summary><c>rados_ioctx_t</c>.</summary>
+internal sealed class PoolHandle(nint value, ClusterHandle cluster) : NativeHandle(value, cluster)
+{
+    protected override void Close(nint value)
+    {
+        Librados.IoctxDestroy(value);
+        ReportClosed();
+    }
+}
+
+/// <summary><c>rbd_image_t</c>.</summary>
+internal sealed class ImageHandle(nint value, PoolHandle pool) : NativeHandle(value, pool)
+{
+    protected override void Close(nint value)
+    {
+        var completion = Completion.ForRbd(out var native);
+        // A failed close leaves nothing that could be tried again; librbd frees the image in any case.
+        completion.Task.ContinueWith(
+            static (_, state) => ((ImageHandle)state!).ReportClosed(), this,
+            CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        var submitted = Librbd.AioClose(value, native);
+        if (submitted < 0)
+            completion.Abandon(native, submitted);
+    }
+}

@@ -1,0 +1,260 @@
+using System.Globalization;
+using System.Text;
+using RbdReplication.Ceph.Interop;
+
+namespace RbdReplication.Ceph;
+
+/// <summary>
+/// A connection to one Ceph cluster as one user. Safe for concurrent use. Pools and images opened through it keep the
+/// connection open until they are closed.
+/// </summary>
+public sealed class RadosCluster : IAsyncDisposable
+{
+    // 64 volumes enabled at once wait for one monitor round together; with fewer threads they would queue for several.
+    private const int MaximumBlockingCalls = 64;
+
+    private readonly ClusterHandle _handle;
+
+    private RadosCluster(ClusterHandle handle, string subject, BlockingCalls blocking)
+    {
+        _handle = handle;
+        Subject = subject;
+        Blocking = blocking;
+    }
+
+    /// <summary>User and monitors, for messages.</summary>
+    public string Subject { get; }
+
+    /// <summary>The client's instance id: the number in <c>client.4151</c>. It is how watchers and blocklists name this connection.</summary>
+    public ulong InstanceId => Librados.GetInstanceId(_handle);
+
+    internal ClusterHandle Handle => _handle;
+
+    internal BlockingCalls Blocking { get; }
+
+    /// <summary>Connects. Wraps <c>rados_create</c>, <c>rados_conf_set</c> and <c>rados_connect</c>.</summary>
+    /// <exception cref="CephException">
+    /// EACCES or EPERM: unknown user or wrong key. ETIMEDOUT: no monitor answered within
+    /// <see cref="RadosConnectionOptions.ConnectTimeout"/>. EINVAL: the monitor addresses cannot be parsed or
+    /// resolved. EIO: the key is of a kind that this release cannot read.
+    /// </exception>
+    public static Task<RadosCluster> ConnectAsync(RadosConnectionOptions options, CancellationToken cancellationToken) =>
+        Abandonable.WaitAsync(ConnectAsync(options), cancellationToken);
+
+    private static async Task<RadosCluster> ConnectAsync(RadosConnectionOptions options)
+    {
+        var subject = $"client.{options.User} at {string.Join(',', options.Monitors)}";
+        NativeCall.Check(Librados.Create(out var cluster, options.User), "rados_create", subject);
+        var handle = new ClusterHandle(cluster);
+        try
+        {
+            foreach (var (name, value) in Settings(options))
+                NativeCall.Check(Librados.ConfSet(cluster, name, value), "rados_conf_set", $"{name} for {subject}");
+            var blocking = new BlockingCalls("ceph-" + options.User, MaximumBlockingCalls);
+            await NativeCall.BlockingAsync("rados_connect", subject, handle, blocking, () => Librados.Connect(cluster)).ConfigureAwait(false);
+            return new RadosCluster(handle, subject, blocking);
+        }
+        // 16.2 has the same EINVAL for addresses and for a key of a newer kind.
+        catch (CephException e) when (e.Errno == Errno.EINVAL && e.Function == "rados_connect" && !options.Key.IsAes)
+        {
+            handle.Dispose();
+            throw new CephException(Errno.EIO, e.Function, subject, "this release of librados cannot read keys of its kind");
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    private static IEnumerable<(string Name, string Value)> Settings(RadosConnectionOptions options)
+    {
+        yield return ("mon_host", string.Join(',', options.Monitors));
+        yield return ("key", options.Key.Base64);
+        // Else librados looks for a key ring in /etc/ceph and complains when there is none.
+        yield return ("keyring", "");
+        yield return ("client_mount_timeout", Seconds(options.ConnectTimeout));
+        yield return ("rados_mon_op_timeout", Seconds(options.OperationTimeout));
+        yield return ("rados_osd_op_timeout", Seconds(options.OperationTimeout));
+        // Errors reach us as return values. 16.2 still writes a line to stderr when a user is denied, whatever is set.
+        yield return ("log_to_stderr", "false");
+        yield return ("err_to_stderr", "false");
+        yield return ("log_file", "");
+        yield return ("admin_socket", "");
+        // We move no data but what import and drills write: no cache, no copy of it in memory.
+        yield return ("rbd_cache", "false");
+    }
+
+    private static string Seconds(TimeSpan time) => Math.Max(1, (long)Math.Ceiling(time.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>The cluster's id. Wraps <c>rados_cluster_fsid</c>; reads memory only.</summary>
+    public unsafe string GetFsid()
+    {
+        const int Length = 37;
+        var buffer = stackalloc byte[Length];
+        NativeCall.Check(Librados.ClusterFsid(_handle, buffer, Length), "rados_cluster_fsid", Subject);
+        return NativeText.Read(buffer);
+    }
+
+    /// <summary>
+    /// Opens a pool by its number. Wraps <c>rados_pool_reverse_lookup</c> and <c>rados_ioctx_create2</c>; asks the monitors
+    /// only if the pool is not in the map that this client has.
+    /// </summary>
+    /// <param name="id">Pool number.</param>
+    /// <param name="radosNamespace">Rados namespace; empty for the default one.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="CephException">ENOENT: no such pool.</exception>
+    public Task<RadosPool> OpenPoolAsync(long id, string radosNamespace, CancellationToken cancellationToken) =>
+        Abandonable.WaitAsync(OpenPoolAsync(id, radosNamespace), cancellationToken);
+
+    /// <summary>Opens a pool by its name. Wraps <c>rados_pool_lookup</c> and <c>rados_ioctx_create2</c>.</summary>
+    /// <exception cref="CephException">ENOENT: no such pool.</exception>
+    public Task<RadosPool> OpenPoolAsync(string name, string radosNamespace, CancellationToken cancellationToken) =>
+        Abandonable.WaitAsync(OpenPoolAsync(name, radosNamespace), cancellationToken);
+
+    private async Task<RadosPool> OpenPoolAsync(string name, string radosNamespace)
+    {
+        var id = await NativeCall.BlockingAsync(
+            "rados_pool_lookup", name, _handle, Blocking, () => Librados.PoolLookup(_handle, name)).ConfigureAwait(false);
+        return await OpenPoolAsync(id, radosNamespace).ConfigureAwait(false);
+    }
+
+    private async Task<RadosPool> OpenPoolAsync(long id, string radosNamespace)
+    {
+        var subject = $"pool {id.ToString(CultureInfo.InvariantCulture)}";
+        var name = "";
+        nint ioctx = 0;
+        await NativeCall.BlockingAsync("rados_pool_reverse_lookup", subject, _handle, Blocking, () => PoolName(id, out name)).ConfigureAwait(false);
+        await NativeCall.BlockingAsync("rados_ioctx_create2", subject, _handle, Blocking, () => Librados.IoctxCreate2(_handle, id, out ioctx)).ConfigureAwait(false);
+        var pool = new PoolHandle(ioctx, _handle);
+        Librados.IoctxSetNamespace(pool, radosNamespace);
+        return new RadosPool(this, pool, id, name, radosNamespace);
+    }
+
+    private unsafe long PoolName(long id, out string name) =>
+        NativeText.Fill((buffer, size) => Librados.PoolReverseLookup(_handle, id, buffer, *size), out name);
+
+    /// <summary>Names of all pools. Wraps <c>rados_pool_list</c>; reads the map that this client has.</summary>
+    public async Task<IReadOnlyList<string>> ListPoolsAsync(CancellationToken cancellationToken)
+    {
+        IReadOnlyList<string> names = [];
+        await NativeCall.BlockingAsync("rados_pool_list", Subject, _handle, Blocking, () => PoolNames(out names))
+            .WaitAsync(cancellationToken).ConfigureAwait(false);
+        return names;
+    }
+
+    private unsafe long PoolNames(out IReadOnlyList<string> names)
+    {
+        names = [];
+        // Answers the size that is needed, however small the buffer; pools may be added in between.
+        for (var size = Librados.PoolList(_handle, null, 0); ;)
+        {
+            if (size < 0)
+                return size;
+            var buffer = new byte[size];
+            int needed;
+            fixed (byte* address = buffer)
+                needed = Librados.PoolList(_handle, address, (nuint)size);
+            if (needed > size)
+            {
+                size = needed;
+                continue;
+            }
+            names = Encoding.UTF8.GetString(buffer).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+            return needed;
+        }
+    }
+
+    /// <summary>
+    /// Sends a command to the active manager and returns its output. Wraps <c>rados_mgr_command</c>. While no manager is
+    /// active the call waits, at most <see cref="RadosConnectionOptions.OperationTimeout"/>.
+    /// </summary>
+    /// <param name="json">The command, one JSON object whose values are strings.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="CephException">
+    /// EAGAIN or EOPNOTSUPP: the module is starting, try again. ETIMEDOUT: no manager. <see cref="CephException.Detail"/>
+    /// holds the manager's text.
+    /// </exception>
+    public Task<string> MgrCommandAsync(string json, CancellationToken cancellationToken) =>
+        MgrCommandAsync(json).WaitAsync(cancellationToken);
+
+    private async Task<string> MgrCommandAsync(string json)
+    {
+        string output = "", status = "";
+        try
+        {
+            await NativeCall.BlockingAsync(
+                "rados_mgr_command", json, _handle, Blocking, () => MgrCommand(json, out output, out status)).ConfigureAwait(false);
+            return output;
+        }
+        catch (CephException e)
+        {
+            throw new CephException(e.Errno, e.Function, e.Subject, status);
+        }
+    }
+
+    private unsafe long MgrCommand(string json, out string output, out string status)
+    {
+        byte* outputText = null, statusText = null;
+        nuint outputLength = 0, statusLength = 0;
+        fixed (byte* text = Encoding.UTF8.GetBytes(json + '\0'))
+        {
+            var command = text;
+            var result = Librados.MgrCommand(_handle, &command, 1, null, 0, &outputText, &outputLength, &statusText, &statusLength);
+            output = TakeText(outputText, outputLength);
+            status = TakeText(statusText, statusLength);
+            // 16.2 answers a time-out as a positive number.
+            return result > 0 ? -result : result;
+        }
+    }
+
+    private static unsafe string TakeText(byte* text, nuint length)
+    {
+        if (text == null)
+            return "";
+        var result = Encoding.UTF8.GetString(text, (int)length);
+        Librados.BufferFree(text);
+        return result;
+    }
+
+    /// <summary>
+    /// Name of this site in mirroring; the cluster's id if it has none or if the user may not read configuration keys, which
+    /// <c>profile rbd</c> does not allow. Wraps <c>rbd_mirror_site_name_get</c>.
+    /// </summary>
+    public Task<string> GetMirrorSiteNameAsync(CancellationToken cancellationToken) =>
+        GetMirrorSiteNameAsync().WaitAsync(cancellationToken);
+
+    private async Task<string> GetMirrorSiteNameAsync()
+    {
+        var name = "";
+        await NativeCall.BlockingAsync("rbd_mirror_site_name_get", Subject, _handle, Blocking, () => SiteName(out name)).ConfigureAwait(false);
+        return name;
+    }
+
+    private unsafe long SiteName(out string name) =>
+        NativeText.Fill((buffer, size) => Librbd.MirrorSiteNameGet(_handle, buffer, size), out name);
+
+    /// <summary>
+    /// Cuts a client off from the cluster: its operations fail and its watches end. A mirror daemon notices and connects anew.
+    /// Needs <c>profile rbd</c> for mon. Wraps <c>rados_blocklist_add</c>.
+    /// </summary>
+    /// <param name="clientAddress">Address and nonce, as a watcher of an image has them.</param>
+    /// <param name="duration">For how long.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task BlocklistAsync(string clientAddress, TimeSpan duration, CancellationToken cancellationToken) =>
+        NativeCall.BlockingAsync(
+            "rados_blocklist_add", Subject, _handle, Blocking,
+            () => Librados.BlocklistAdd(_handle, clientAddress, (uint)duration.TotalSeconds)).WaitAsync(cancellationToken);
+
+    /// <summary>Waits for the newest map of the cluster. Wraps <c>rados_wait_for_latest_osdmap</c>.</summary>
+    public Task WaitForLatestMapAsync(CancellationToken cancellationToken) =>
+        NativeCall.BlockingAsync(
+            "rados_wait_for_latest_osdmap", Subject, _handle, Blocking, () => Librados.WaitForLatestOsdMap(_handle)).WaitAsync(cancellationToken);
+
+    /// <summary>Closes the connection once the last pool and image opened through it is closed.</summary>
+    public ValueTask DisposeAsync()
+    {
+        _handle.Dispose();
+        return new ValueTask(_handle.Closed);
+    }
+}

@@ -1,0 +1,70 @@
+using RbdReplication.Ceph.Interop;
+
+namespace RbdReplication.Ceph;
+
+/// <summary>A pool, or one rados namespace in it. Safe for concurrent use. Wraps <c>rados_ioctx_t</c>.</summary>
+public sealed class RadosPool : IAsyncDisposable
+{
+    internal RadosPool(RadosCluster cluster, PoolHandle handle, long id, string name, string radosNamespace)
+    {
+        Cluster = cluster;
+        Handle = handle;
+        Id = id;
+        Name = name;
+        Namespace = radosNamespace;
+    }
+
+    /// <summary>The connection this pool was opened through.</summary>
+    public RadosCluster Cluster { get; }
+
+    /// <summary>Pool number.</summary>
+    public long Id { get; }
+
+    /// <summary>Pool name.</summary>
+    public string Name { get; }
+
+    /// <summary>Rados namespace; empty for the default one.</summary>
+    public string Namespace { get; }
+
+    internal PoolHandle Handle { get; }
+
+    /// <summary>An image or object of this pool as <c>pool/name</c> or <c>pool/namespace/name</c>, as the rbd tool writes it.</summary>
+    public string SpecOf(string name) => Namespace.Length == 0 ? $"{Name}/{name}" : $"{Name}/{Namespace}/{name}";
+
+    /// <summary>
+    /// Reads omap keys by name in one operation; keys that do not exist are missing in the answer. Null: no such object.
+    /// Wraps <c>rados_read_op_omap_get_vals_by_keys2</c>.
+    /// </summary>
+    /// <param name="objectName">The object.</param>
+    /// <param name="keys">Keys to read; thousands are fine, they travel in one request.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task<IReadOnlyDictionary<string, string>?> ReadOmapAsync(
+        string objectName, IReadOnlyCollection<string> keys, CancellationToken cancellationToken) =>
+        OmapRead.ByKeysAsync(this, objectName, keys).WaitAsync(cancellationToken);
+
+    /// <summary>
+    /// Reads up to <paramref name="maximum"/> omap entries that follow <paramref name="startAfter"/>. Null: no such object.
+    /// Wraps <c>rados_read_op_omap_get_vals2</c>.
+    /// </summary>
+    public Task<IReadOnlyDictionary<string, string>?> ListOmapAsync(
+        string objectName, string startAfter, int maximum, CancellationToken cancellationToken) =>
+        OmapRead.ListAsync(this, objectName, startAfter, maximum).WaitAsync(cancellationToken);
+
+    /// <summary>Applies all steps of <paramref name="write"/> in one atomic operation. Wraps <c>rados_aio_write_op_operate</c>.</summary>
+    /// <exception cref="CephException">
+    /// EEXIST: an exclusive create met an existing object. ENOENT: the object had to exist. ECANCELED: a comparison did not
+    /// hold. In each case nothing was changed.
+    /// </exception>
+    public Task WriteAsync(string objectName, ObjectWrite write, CancellationToken cancellationToken) =>
+        write.ApplyAsync(this, objectName).WaitAsync(cancellationToken);
+
+    /// <summary>Closes the pool once the images opened in it are closed.</summary>
+    public ValueTask DisposeAsync()
+    {
+        Handle.Dispose();
+        return new ValueTask(Handle.Closed);
+    }
+
+    /// <summary>As <see cref="DisposeAsync"/>, without waiting.</summary>
+    public void Release() => Handle.Dispose();
+}

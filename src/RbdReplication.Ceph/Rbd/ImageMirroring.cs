@@ -1,0 +1,117 @@
+using RbdReplication.Ceph.Interop;
+
+namespace RbdReplication.Ceph;
+
+/// <summary>Mirroring of one open image. Calls that change something need an image opened for writing.</summary>
+public sealed class ImageMirroring
+{
+    private readonly RbdImage _image;
+
+    internal ImageMirroring(RbdImage image) => _image = image;
+
+    /// <summary>Starts mirroring; asking again for the mode it has is no error. Wraps <c>rbd_mirror_image_enable2</c>.</summary>
+    /// <exception cref="CephException">
+    /// EINVAL: mirrored in the other mode, a clone of an image that is not mirrored, or the pool is not in image mode.
+    /// </exception>
+    public Task EnableAsync(MirrorImageMode mode, CancellationToken cancellationToken) =>
+        _image.BlockingAsync("rbd_mirror_image_enable2", () => Librbd.MirrorImageEnable2(_image.Handle, (int)mode), cancellationToken);
+
+    /// <summary>
+    /// Stops mirroring. The peer's image of a primary vanishes; a secondary needs <paramref name="force"/> and its copy
+    /// stays as an ordinary image. Wraps <c>rbd_mirror_image_disable</c>.
+    /// </summary>
+    /// <exception cref="CephException">EINVAL: a secondary, without force. EBUSY: a mirrored clone depends on it.</exception>
+    public Task DisableAsync(bool force, CancellationToken cancellationToken) =>
+        _image.BlockingAsync("rbd_mirror_image_disable", () => Librbd.MirrorImageDisable(_image.Handle, Flag(force)), cancellationToken);
+
+    /// <summary>
+    /// Makes the image primary. Without force librbd asks the local image only: it succeeds whenever the newest mirror
+    /// snapshot is a demoted one, even if the peer is primary. Wraps <c>rbd_aio_mirror_image_promote</c>.
+    /// </summary>
+    /// <exception cref="CephException">EBUSY: not demoted by the peer. EROFS: the last snapshot is being copied. EINVAL: primary already.</exception>
+    public Task PromoteAsync(bool force, CancellationToken cancellationToken) =>
+        CallAsync("rbd_aio_mirror_image_promote", c => Librbd.AioMirrorImagePromote(_image.Handle, Flag(force), c)).WaitAsync(cancellationToken);
+
+    /// <summary>Makes the image secondary; the demotion snapshot carries all its data. Wraps <c>rbd_aio_mirror_image_demote</c>.</summary>
+    /// <exception cref="CephException">EINVAL: not primary. EROFS: somebody holds a managed lock on the image.</exception>
+    public Task DemoteAsync(CancellationToken cancellationToken) =>
+        CallAsync("rbd_aio_mirror_image_demote", c => Librbd.AioMirrorImageDemote(_image.Handle, c)).WaitAsync(cancellationToken);
+
+    /// <summary>Asks the mirror daemon to delete this secondary image and copy the peer's anew. Wraps <c>rbd_mirror_image_resync</c>.</summary>
+    /// <exception cref="CephException">EINVAL: the image is primary.</exception>
+    public Task ResyncAsync(CancellationToken cancellationToken) =>
+        _image.BlockingAsync("rbd_mirror_image_resync", () => Librbd.MirrorImageResync(_image.Handle), cancellationToken);
+
+    /// <summary>Takes a mirror snapshot of a primary image and returns its id. Wraps <c>rbd_aio_mirror_image_create_snapshot</c>.</summary>
+    /// <exception cref="CephException">EINVAL: a secondary, or mirrored by journal.</exception>
+    public Task<ulong> CreateSnapshotAsync(CancellationToken cancellationToken) =>
+        CreateSnapshotAsync().WaitAsync(cancellationToken);
+
+    private async Task<ulong> CreateSnapshotAsync()
+    {
+        using var id = new OutBuffer<ulong>();
+        await CallAsync(
+            "rbd_aio_mirror_image_create_snapshot",
+            c => Librbd.AioMirrorImageCreateSnapshot(_image.Handle, 0, id.Address, c)).ConfigureAwait(false);
+        return id.Value;
+    }
+
+    /// <summary>Whether the image is mirrored and primary. Wraps <c>rbd_aio_mirror_image_get_info</c>.</summary>
+    public Task<MirrorImageInfo> GetInfoAsync(CancellationToken cancellationToken) => GetInfoAsync().WaitAsync(cancellationToken);
+
+    private async Task<MirrorImageInfo> GetInfoAsync()
+    {
+        using var info = new OutBuffer<MirrorImageInfoLayout>();
+        await CallAsync(
+            "rbd_aio_mirror_image_get_info",
+            c => Librbd.AioMirrorImageGetInfo(_image.Handle, info.Address, OutBuffer<MirrorImageInfoLayout>.Size, c)).ConfigureAwait(false);
+        var result = MirrorReading.Info(info.Value);
+        Librbd.MirrorImageGetInfoCleanup(info.Address);
+        return result;
+    }
+
+    /// <summary>
+    /// How a mirrored image is mirrored. On an image that is not, 16.2 and 18.2 answer journal and 20.2 EINVAL: ask
+    /// <see cref="GetInfoAsync(CancellationToken)"/> first. Wraps <c>rbd_aio_mirror_image_get_mode</c>.
+    /// </summary>
+    public Task<MirrorImageMode> GetModeAsync(CancellationToken cancellationToken) => GetModeAsync().WaitAsync(cancellationToken);
+
+    private async Task<MirrorImageMode> GetModeAsync()
+    {
+        using var mode = new OutBuffer<int>();
+        await CallAsync(
+            "rbd_aio_mirror_image_get_mode", c => Librbd.AioMirrorImageGetMode(_image.Handle, mode.Address, c)).ConfigureAwait(false);
+        return (MirrorImageMode)mode.Value;
+    }
+
+    /// <summary>What all sites last reported. Wraps <c>rbd_aio_mirror_image_get_global_status</c>.</summary>
+    public Task<MirrorGlobalStatus> GetGlobalStatusAsync(CancellationToken cancellationToken) => GetGlobalStatusAsync().WaitAsync(cancellationToken);
+
+    private async Task<MirrorGlobalStatus> GetGlobalStatusAsync()
+    {
+        using var status = new OutBuffer<MirrorGlobalStatusLayout>();
+        await CallAsync(
+            "rbd_aio_mirror_image_get_global_status",
+            c => Librbd.AioMirrorImageGetGlobalStatus(_image.Handle, status.Address, OutBuffer<MirrorGlobalStatusLayout>.Size, c)).ConfigureAwait(false);
+        var result = MirrorReading.GlobalStatus(status.Value);
+        Librbd.MirrorImageGlobalStatusCleanup(status.Address);
+        return result;
+    }
+
+    /// <summary>
+    /// The image's mirror snapshots, oldest first, as they were when it was opened or last refreshed.
+    /// Wraps <c>rbd_snap_list</c>, <c>rbd_snap_get_namespace_type</c> and <c>rbd_snap_get_mirror_namespace</c>.
+    /// </summary>
+    public async Task<IReadOnlyList<MirrorSnapshot>> ListSnapshotsAsync(CancellationToken cancellationToken)
+    {
+        List<MirrorSnapshot> snapshots = [];
+        await _image.BlockingAsync(
+            "rbd_snap_list", () => MirrorReading.Snapshots(_image.Handle, snapshots), cancellationToken).ConfigureAwait(false);
+        return snapshots;
+    }
+
+    private static byte Flag(bool value) => value ? (byte)1 : (byte)0;
+
+    private Task<long> CallAsync(string function, Func<nint, int> submit) =>
+        NativeCall.RbdAsync(function, _image.Spec, _image.Handle, submit);
+}

@@ -1,0 +1,149 @@
+using RbdReplication.Ceph.Interop;
+
+namespace RbdReplication.Ceph;
+
+/// <summary>Mirroring of a pool, or of one rados namespace in it.</summary>
+public sealed class PoolMirroring(RadosPool pool)
+{
+    /// <summary>Entries per request of a listing; larger pages were no faster on 16.2.</summary>
+    public const int PageSize = 1024;
+
+    /// <summary>Which images are mirrored. Wraps <c>rbd_mirror_mode_get</c>.</summary>
+    public async Task<MirrorPoolMode> GetModeAsync(CancellationToken cancellationToken)
+    {
+        var mode = 0;
+        await BlockingAsync("rbd_mirror_mode_get", () => Librbd.MirrorModeGet(pool.Handle, out mode), cancellationToken).ConfigureAwait(false);
+        return (MirrorPoolMode)mode;
+    }
+
+    /// <summary>Sets which images are mirrored. Wraps <c>rbd_mirror_mode_set</c>.</summary>
+    /// <exception cref="CephException">EBUSY: switching off while images are mirrored. EINVAL: pool mode with a snapshot-mirrored image.</exception>
+    public Task SetModeAsync(MirrorPoolMode mode, CancellationToken cancellationToken) =>
+        BlockingAsync("rbd_mirror_mode_set", () => Librbd.MirrorModeSet(pool.Handle, (int)mode), cancellationToken);
+
+    /// <summary>Mirror uuid of this site's pool. Wraps <c>rbd_mirror_uuid_get</c>.</summary>
+    public async Task<string> GetUuidAsync(CancellationToken cancellationToken)
+    {
+        var uuid = "";
+        await BlockingAsync("rbd_mirror_uuid_get", () => Uuid(out uuid), cancellationToken).ConfigureAwait(false);
+        return uuid;
+    }
+
+    private unsafe long Uuid(out string uuid) =>
+        NativeText.Fill((buffer, size) => Librbd.MirrorUuidGet(pool.Handle, buffer, size), out uuid);
+
+    /// <summary>The pool's peers. Peers belong to the pool as a whole, not to a namespace. Wraps <c>rbd_mirror_peer_site_list</c>.</summary>
+    public async Task<IReadOnlyList<MirrorPeerSite>> ListPeersAsync(CancellationToken cancellationToken)
+    {
+        List<MirrorPeerSite> peers = [];
+        await BlockingAsync("rbd_mirror_peer_site_list", () => Peers(peers), cancellationToken).ConfigureAwait(false);
+        return peers;
+    }
+
+    private unsafe long Peers(List<MirrorPeerSite> peers)
+    {
+        for (var capacity = 4; ; capacity *= 4)
+        {
+            var found = new MirrorPeerSiteLayout[capacity];
+            fixed (MirrorPeerSiteLayout* first = found)
+            {
+                var count = capacity;
+                var result = Librbd.MirrorPeerSiteList(pool.Handle, first, &count);
+                if (result == -(int)Errno.ERANGE)
+                    continue;
+                if (result < 0)
+                    return result;
+                for (var i = 0; i < count; i++)
+                {
+                    var peer = found[i];
+                    peers.Add(new MirrorPeerSite(
+                        NativeText.Read(peer.Uuid), NativeText.Read(peer.SiteName), NativeText.Read(peer.MirrorUuid),
+                        (MirrorPeerDirection)peer.Direction, DateTimeOffset.FromUnixTimeSeconds(peer.LastSeen)));
+                }
+                Librbd.MirrorPeerSiteListCleanup(first, count);
+                return 0;
+            }
+        }
+    }
+
+    /// <summary>Makes a token with which another site becomes a peer. It holds a key: treat it as a secret. Wraps <c>rbd_mirror_peer_bootstrap_create</c>.</summary>
+    public async Task<string> CreateBootstrapTokenAsync(CancellationToken cancellationToken)
+    {
+        var token = "";
+        await BlockingAsync("rbd_mirror_peer_bootstrap_create", () => BootstrapToken(out token), cancellationToken).ConfigureAwait(false);
+        return token;
+    }
+
+    private unsafe long BootstrapToken(out string token) =>
+        NativeText.Fill((buffer, size) => Librbd.MirrorPeerBootstrapCreate(pool.Handle, buffer, size), out token);
+
+    /// <summary>Makes the site that issued <paramref name="token"/> a peer. Wraps <c>rbd_mirror_peer_bootstrap_import</c>.</summary>
+    public Task ImportBootstrapTokenAsync(string token, MirrorPeerDirection direction, CancellationToken cancellationToken) =>
+        BlockingAsync(
+            "rbd_mirror_peer_bootstrap_import", () => Librbd.MirrorPeerBootstrapImport(pool.Handle, (int)direction, token), cancellationToken);
+
+    /// <summary>
+    /// One page of the status of all mirrored images, in the order of their ids. Wraps <c>rbd_mirror_image_global_status_list</c>.
+    /// </summary>
+    /// <param name="startAfter">Image id of the last entry of the page before; empty for the first page.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>Image id and status; fewer than <see cref="PageSize"/> at the end.</returns>
+    public async Task<IReadOnlyList<KeyValuePair<string, MirrorGlobalStatus>>> ListStatusAsync(string startAfter, CancellationToken cancellationToken)
+    {
+        List<KeyValuePair<string, MirrorGlobalStatus>> page = [];
+        await BlockingAsync("rbd_mirror_image_global_status_list", () => StatusPage(startAfter, page), cancellationToken).ConfigureAwait(false);
+        return page;
+    }
+
+    private unsafe long StatusPage(string startAfter, List<KeyValuePair<string, MirrorGlobalStatus>> page)
+    {
+        var ids = new nint[PageSize];
+        var images = new MirrorGlobalStatusLayout[PageSize];
+        fixed (nint* firstId = ids)
+        fixed (MirrorGlobalStatusLayout* firstImage = images)
+        {
+            nuint count = 0;
+            var result = Librbd.MirrorImageGlobalStatusList(pool.Handle, startAfter, PageSize, (byte**)firstId, firstImage, &count);
+            if (result < 0)
+                return result;
+            for (var i = 0; i < (int)count; i++)
+                page.Add(new(NativeText.Read((byte*)ids[i]), MirrorReading.GlobalStatus(images[i])));
+            Librbd.MirrorImageGlobalStatusListCleanup((byte**)firstId, firstImage, count);
+            return 0;
+        }
+    }
+
+    /// <summary>
+    /// One page of the mirrored images with mode and role. It reads each image's own objects, so it costs a hundred times
+    /// what <see cref="ListStatusAsync"/> does. Wraps <c>rbd_mirror_image_info_list</c>.
+    /// </summary>
+    public async Task<IReadOnlyList<MirrorImageEntry>> ListInfoAsync(string startAfter, CancellationToken cancellationToken)
+    {
+        List<MirrorImageEntry> page = [];
+        await BlockingAsync("rbd_mirror_image_info_list", () => InfoPage(startAfter, page), cancellationToken).ConfigureAwait(false);
+        return page;
+    }
+
+    private unsafe long InfoPage(string startAfter, List<MirrorImageEntry> page)
+    {
+        var ids = new nint[PageSize];
+        var modes = new int[PageSize];
+        var infos = new MirrorImageInfoLayout[PageSize];
+        fixed (nint* firstId = ids)
+        fixed (int* firstMode = modes)
+        fixed (MirrorImageInfoLayout* firstInfo = infos)
+        {
+            nuint count = 0;
+            var result = Librbd.MirrorImageInfoList(pool.Handle, null, startAfter, PageSize, (byte**)firstId, firstMode, firstInfo, &count);
+            if (result < 0)
+                return result;
+            for (var i = 0; i < (int)count; i++)
+                page.Add(new MirrorImageEntry(NativeText.Read((byte*)ids[i]), (MirrorImageMode)modes[i], MirrorReading.Info(infos[i])));
+            Librbd.MirrorImageInfoListCleanup((byte**)firstId, firstInfo, count);
+            return 0;
+        }
+    }
+
+    private Task<long> BlockingAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
+        NativeCall.BlockingAsync(function, pool.SpecOf(""), pool.Handle, pool.Cluster.Blocking, call).WaitAsync(cancellationToken);
+}

@@ -1,0 +1,336 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Text;
+using RbdReplication.Ceph.Interop;
+
+namespace RbdReplication.Ceph;
+
+/// <summary>
+/// An open RBD image. Safe for concurrent use. Disposing waits for calls that are still running and then closes the image;
+/// the pool and the connection stay open until then.
+/// </summary>
+public sealed class RbdImage : IAsyncDisposable
+{
+    private RbdImage(RadosPool pool, ImageHandle handle, string spec)
+    {
+        Pool = pool;
+        Handle = handle;
+        Spec = spec;
+        Mirroring = new ImageMirroring(this);
+    }
+
+    /// <summary>The pool it was opened in.</summary>
+    public RadosPool Pool { get; }
+
+    /// <summary><c>pool/image</c> or <c>pool/namespace/image</c>, for messages.</summary>
+    public string Spec { get; }
+
+    /// <summary>The image's mirroring.</summary>
+    public ImageMirroring Mirroring { get; }
+
+    internal ImageHandle Handle { get; }
+
+    /// <summary>Opens an image by name. Wraps <c>rbd_aio_open</c> and <c>rbd_aio_open_read_only</c>.</summary>
+    /// <param name="pool">Pool and rados namespace.</param>
+    /// <param name="name">Image name.</param>
+    /// <param name="readOnly">Open without a watcher and without the right to change the image or its mirroring.</param>
+    /// <param name="cancellationToken">Ends the wait; an image that opens later is closed again.</param>
+    /// <exception cref="CephException">ENOENT: no such image.</exception>
+    public static Task<RbdImage> OpenAsync(RadosPool pool, string name, bool readOnly, CancellationToken cancellationToken) =>
+        Abandonable.WaitAsync(
+            OpenAsync(pool, name, readOnly ? "rbd_aio_open_read_only" : "rbd_aio_open", (image, completion) => readOnly
+                ? Librbd.AioOpenReadOnly(pool.Handle, name, image, 0, completion)
+                : Librbd.AioOpen(pool.Handle, name, image, 0, completion)),
+            cancellationToken);
+
+    /// <summary>Opens an image by its id. Wraps <c>rbd_aio_open_by_id</c> and <c>rbd_aio_open_by_id_read_only</c>.</summary>
+    /// <exception cref="CephException">ENOENT: no such image.</exception>
+    public static Task<RbdImage> OpenByIdAsync(RadosPool pool, string id, bool readOnly, CancellationToken cancellationToken) =>
+        Abandonable.WaitAsync(
+            OpenAsync(pool, id, readOnly ? "rbd_aio_open_by_id_read_only" : "rbd_aio_open_by_id", (image, completion) => readOnly
+                ? Librbd.AioOpenByIdReadOnly(pool.Handle, id, image, 0, completion)
+                : Librbd.AioOpenById(pool.Handle, id, image, 0, completion)),
+            cancellationToken);
+
+    private static async Task<RbdImage> OpenAsync(RadosPool pool, string name, string function, Func<nint, nint, int> submit)
+    {
+        // librbd writes the handle when the call completes, whoever still waits then.
+        using var image = new OutBuffer<nint>();
+        var spec = pool.SpecOf(name);
+        await NativeCall.RbdAsync(function, spec, pool.Handle, completion => submit(image.Address, completion)).ConfigureAwait(false);
+        return new RbdImage(pool, new ImageHandle(image.Value, pool.Handle), spec);
+    }
+
+    /// <summary>Creates an image with objects of 4 MiB. Wraps <c>rbd_create2</c>.</summary>
+    /// <param name="pool">Pool and rados namespace.</param>
+    /// <param name="name">Image name.</param>
+    /// <param name="sizeBytes">Size in bytes.</param>
+    /// <param name="features">Features.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="CephException">EEXIST: the name is taken.</exception>
+    public static Task CreateAsync(RadosPool pool, string name, ulong sizeBytes, ImageFeatures features, CancellationToken cancellationToken) =>
+        NativeCall.BlockingAsync("rbd_create2", pool.SpecOf(name), pool.Handle, pool.Cluster.Blocking, () =>
+        {
+            var order = 22;
+            return Librbd.Create2(pool.Handle, name, sizeBytes, (ulong)features, ref order);
+        }).WaitAsync(cancellationToken);
+
+    /// <summary>Removes an image that nobody has open. Wraps <c>rbd_remove</c>.</summary>
+    /// <exception cref="CephException">ENOENT: no such image. EBUSY: in use. ENOTEMPTY: it has snapshots. EINVAL: a mirrored secondary.</exception>
+    public static Task RemoveAsync(RadosPool pool, string name, CancellationToken cancellationToken) =>
+        NativeCall.BlockingAsync(
+            "rbd_remove", pool.SpecOf(name), pool.Handle, pool.Cluster.Blocking, () => Librbd.Remove(pool.Handle, name)).WaitAsync(cancellationToken);
+
+    /// <summary>The image's id: 12 or so hex digits that a re-created image does not share. Wraps <c>rbd_get_id</c>; reads memory only.</summary>
+    public unsafe string GetId()
+    {
+        // RBD_MAX_BLOCK_NAME_SIZE, the longest that librbd makes.
+        const int Length = 24;
+        var buffer = stackalloc byte[Length];
+        NativeCall.Check(Librbd.GetId(Handle, buffer, Length), "rbd_get_id", Spec);
+        return NativeText.Read(buffer);
+    }
+
+    /// <summary>When the image was created at this site; a resync re-creates it. Wraps <c>rbd_get_create_timestamp</c>; reads memory only.</summary>
+    public Timespec GetCreateTimestamp()
+    {
+        NativeCall.Check(Librbd.GetCreateTimestamp(Handle, out var timestamp), "rbd_get_create_timestamp", Spec);
+        return new Timespec(timestamp.Seconds, timestamp.Nanoseconds);
+    }
+
+    /// <summary>Size in bytes. Wraps <c>rbd_get_size</c>.</summary>
+    public async Task<ulong> GetSizeBytesAsync(CancellationToken cancellationToken)
+    {
+        ulong size = 0;
+        await BlockingAsync("rbd_get_size", () => Librbd.GetSize(Handle, out size), cancellationToken).ConfigureAwait(false);
+        return size;
+    }
+
+    /// <summary>Features. Wraps <c>rbd_get_features</c>.</summary>
+    public async Task<ImageFeatures> GetFeaturesAsync(CancellationToken cancellationToken)
+    {
+        ulong features = 0;
+        await BlockingAsync("rbd_get_features", () => Librbd.GetFeatures(Handle, out features), cancellationToken).ConfigureAwait(false);
+        return (ImageFeatures)features;
+    }
+
+    /// <summary>The parent of a clone; null if the image is none. Wraps <c>rbd_get_parent</c>.</summary>
+    public async Task<ImageParent?> GetParentAsync(CancellationToken cancellationToken)
+    {
+        ImageParent? parent = null;
+        try
+        {
+            await BlockingAsync("rbd_get_parent", () => ReadParent(out parent), cancellationToken).ConfigureAwait(false);
+        }
+        catch (CephException e) when (e.Errno == Errno.ENOENT)
+        {
+            return null;
+        }
+        return parent;
+    }
+
+    private unsafe long ReadParent(out ImageParent? parent)
+    {
+        parent = null;
+        LinkedImageSpecLayout image = default;
+        SnapSpecLayout snapshot = default;
+        var result = Librbd.GetParent(Handle, &image, &snapshot);
+        if (result < 0)
+            return result;
+        parent = new ImageParent(
+            image.PoolId, NativeText.Read(image.PoolName), NativeText.Read(image.PoolNamespace),
+            NativeText.Read(image.ImageId), NativeText.Read(image.ImageName), image.Trash != 0);
+        Librbd.LinkedImageSpecCleanup(&image);
+        Librbd.SnapSpecCleanup(&snapshot);
+        return result;
+    }
+
+    /// <summary>Copies what a clone shares with its parent, so that it needs it no more. Wraps <c>rbd_flatten_with_progress</c>.</summary>
+    /// <param name="progress">Gets the finished part, from 0 to 1, on a thread of librbd.</param>
+    /// <param name="cancellationToken">Ends the wait; the copying goes on.</param>
+    /// <exception cref="CephException">EINVAL: the image has no parent.</exception>
+    public Task FlattenAsync(Action<double> progress, CancellationToken cancellationToken) =>
+        BlockingAsync("rbd_flatten_with_progress", () => Flatten(progress), cancellationToken);
+
+    private unsafe long Flatten(Action<double> progress)
+    {
+        var target = GCHandle.Alloc(progress);
+        try
+        {
+            return Librbd.FlattenWithProgress(Handle, &OnProgress, (void*)GCHandle.ToIntPtr(target));
+        }
+        finally
+        {
+            target.Free();
+        }
+    }
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static unsafe int OnProgress(ulong done, ulong total, void* target)
+    {
+        ((Action<double>)GCHandle.FromIntPtr((nint)target).Target!)(total == 0 ? 1 : (double)done / total);
+        return 0;
+    }
+
+    /// <summary>Takes a user snapshot. Wraps <c>rbd_snap_create</c>.</summary>
+    /// <exception cref="CephException">EEXIST: the name is taken. EROFS: the image is a secondary.</exception>
+    public Task CreateSnapshotAsync(string name, CancellationToken cancellationToken) =>
+        BlockingAsync("rbd_snap_create", () => Librbd.SnapCreate(Handle, name), cancellationToken);
+
+    /// <summary>Removes a user snapshot. Wraps <c>rbd_snap_remove</c>.</summary>
+    public Task RemoveSnapshotAsync(string name, CancellationToken cancellationToken) =>
+        BlockingAsync("rbd_snap_remove", () => Librbd.SnapRemove(Handle, name), cancellationToken);
+
+    /// <summary>Clones a user snapshot of this image. Wraps <c>rbd_clone</c>.</summary>
+    public Task CloneAsync(string snapshot, RadosPool pool, string name, ImageFeatures features, CancellationToken cancellationToken)
+    {
+        var parent = Spec[(Spec.LastIndexOf('/') + 1)..];
+        return BlockingAsync("rbd_clone", () =>
+        {
+            var order = 0;
+            return Librbd.Clone(Pool.Handle, parent, snapshot, pool.Handle, name, (ulong)features, ref order);
+        }, cancellationToken);
+    }
+
+    /// <summary>Writes to the image. Wraps <c>rbd_aio_write</c>.</summary>
+    /// <exception cref="CephException">EROFS: the image is a secondary.</exception>
+    public Task WriteAsync(ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
+        WriteAsync(offset, data).WaitAsync(cancellationToken);
+
+    private async Task WriteAsync(ulong offset, ReadOnlyMemory<byte> data)
+    {
+        using var pinned = data.Pin();
+        var address = AddressOf(pinned);
+        await NativeCall.RbdAsync(
+            "rbd_aio_write", Spec, Handle, completion => Librbd.AioWrite(Handle, offset, (nuint)data.Length, address, completion)).ConfigureAwait(false);
+    }
+
+    /// <summary>Reads from the image into <paramref name="buffer"/>, which librbd writes to until the call has ended. Wraps <c>rbd_aio_read</c>.</summary>
+    /// <returns>Bytes read; fewer than asked at the end of the image.</returns>
+    public Task<int> ReadAsync(ulong offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
+        ReadAsync(offset, buffer).WaitAsync(cancellationToken);
+
+    private async Task<int> ReadAsync(ulong offset, Memory<byte> buffer)
+    {
+        using var pinned = buffer.Pin();
+        var address = AddressOf(pinned);
+        return (int)await NativeCall.RbdAsync(
+            "rbd_aio_read", Spec, Handle, completion => Librbd.AioRead(Handle, offset, (nuint)buffer.Length, address, completion)).ConfigureAwait(false);
+    }
+
+    private static unsafe nint AddressOf(System.Buffers.MemoryHandle pinned) => (nint)pinned.Pointer;
+
+    /// <summary>Value of a metadata key; null if it is not set. Wraps <c>rbd_metadata_get</c>.</summary>
+    public async Task<string?> GetMetadataAsync(string key, CancellationToken cancellationToken)
+    {
+        var value = "";
+        try
+        {
+            await BlockingAsync("rbd_metadata_get", () => Metadata(key, out value), cancellationToken).ConfigureAwait(false);
+        }
+        catch (CephException e) when (e.Errno == Errno.ENOENT)
+        {
+            return null;
+        }
+        return value;
+    }
+
+    private unsafe long Metadata(string key, out string value) =>
+        NativeText.Fill((buffer, size) => Librbd.MetadataGet(Handle, key, buffer, size), out value);
+
+    /// <summary>Metadata keys that start with <paramref name="prefix"/>, with their values. Wraps <c>rbd_metadata_list</c>.</summary>
+    public async Task<IReadOnlyDictionary<string, string>> ListMetadataAsync(string prefix, CancellationToken cancellationToken)
+    {
+        Dictionary<string, string> all = new(StringComparer.Ordinal);
+        await BlockingAsync("rbd_metadata_list", () => ListMetadata(prefix, all), cancellationToken).ConfigureAwait(false);
+        return all;
+    }
+
+    private unsafe long ListMetadata(string prefix, Dictionary<string, string> all)
+    {
+        const int PageSize = 64;
+        nuint keysSize = 4096, valuesSize = 16384;
+        for (var start = ""; ;)
+        {
+            byte[] keys = new byte[keysSize], values = new byte[valuesSize];
+            nuint keysLength = keysSize, valuesLength = valuesSize;
+            int result;
+            fixed (byte* keyText = keys, valueText = values)
+                result = Librbd.MetadataList(Handle, start, PageSize, keyText, &keysLength, valueText, &valuesLength);
+            if (result == -(int)Errno.ERANGE)
+            {
+                keysSize = Math.Max(keysSize * 2, keysLength);
+                valuesSize = Math.Max(valuesSize * 2, valuesLength);
+                continue;
+            }
+            if (result < 0)
+                return result;
+            var names = Encoding.UTF8.GetString(keys, 0, (int)keysLength).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+            var texts = Encoding.UTF8.GetString(values, 0, (int)valuesLength).Split('\0');
+            for (var i = 0; i < names.Length; i++)
+            {
+                if (names[i].StartsWith(prefix, StringComparison.Ordinal))
+                    all[names[i]] = texts[i];
+            }
+            if (names.Length < PageSize)
+                return 0;
+            start = names[^1];
+        }
+    }
+
+    /// <summary>Sets a metadata key. Keys that start with <c>.rbd</c> stay at this site in snapshot mode. Wraps <c>rbd_metadata_set</c>.</summary>
+    /// <exception cref="CephException">EROFS: the image is a secondary.</exception>
+    public Task SetMetadataAsync(string key, string value, CancellationToken cancellationToken) =>
+        BlockingAsync("rbd_metadata_set", () => Librbd.MetadataSet(Handle, key, value), cancellationToken);
+
+    /// <summary>Removes a metadata key; an absent one is no error. Wraps <c>rbd_metadata_remove</c>.</summary>
+    public async Task RemoveMetadataAsync(string key, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await BlockingAsync("rbd_metadata_remove", () => Librbd.MetadataRemove(Handle, key), cancellationToken).ConfigureAwait(false);
+        }
+        catch (CephException e) when (e.Errno == Errno.ENOENT)
+        {
+        }
+    }
+
+    /// <summary>Clients that have the image open for writing, this one included if it has. Wraps <c>rbd_watchers_list</c>.</summary>
+    public async Task<IReadOnlyList<ImageWatcher>> ListWatchersAsync(CancellationToken cancellationToken)
+    {
+        List<ImageWatcher> watchers = [];
+        await BlockingAsync("rbd_watchers_list", () => ListWatchers(watchers), cancellationToken).ConfigureAwait(false);
+        return watchers;
+    }
+
+    private unsafe long ListWatchers(List<ImageWatcher> watchers)
+    {
+        for (nuint capacity = 16; ; capacity *= 4)
+        {
+            var found = new ImageWatcherLayout[capacity];
+            fixed (ImageWatcherLayout* first = found)
+            {
+                var count = capacity;
+                var result = Librbd.WatchersList(Handle, first, &count);
+                if (result == -(int)Errno.ERANGE)
+                    continue;
+                if (result < 0)
+                    return result;
+                for (var i = 0; i < (int)count; i++)
+                    watchers.Add(new ImageWatcher(NativeText.Read(found[i].Address), found[i].Id, found[i].Cookie));
+                Librbd.WatchersListCleanup(first, count);
+                return 0;
+            }
+        }
+    }
+
+    internal Task<long> BlockingAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
+        NativeCall.BlockingAsync(function, Spec, Handle, Pool.Cluster.Blocking, call).WaitAsync(cancellationToken);
+
+    /// <summary>Closes the image after the calls that are still running on it. Wraps <c>rbd_aio_close</c>.</summary>
+    public ValueTask DisposeAsync()
+    {
+        Handle.Dispose();
+        return new ValueTask(Handle.Closed);
+    }
+}
