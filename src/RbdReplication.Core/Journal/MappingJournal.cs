@@ -1,0 +1,196 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>
+/// Reads and writes the mappings of many volumes of one pool at once. Directory entries and image ids of thousands of
+/// volumes travel in one read each; the volumes' own objects are read side by side. Nothing is ever searched, so the cost
+/// of a volume does not depend on how many others there are.
+/// </summary>
+/// <param name="imagePool">Pool and rados namespace of images and volume objects.</param>
+/// <param name="journalPool">Pool and rados namespace of the directory object; normally the same.</param>
+/// <param name="instanceId">ceph-csi's instance id, <c>default</c> unless it is set there.</param>
+public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, string instanceId)
+{
+    /// <summary>Most operations that are sent without waiting for the first answer.</summary>
+    public const int PipelineDepth = 64;
+
+    // One write operation for many directory entries; each carries a comparison, and all fail together.
+    private const int DirectoryChunk = 128;
+
+    private readonly string _directory = JournalKeys.DirectoryObject(instanceId);
+
+    /// <summary>Pool and name of the directory object, for messages.</summary>
+    public string DirectorySpec => journalPool.SpecOf(_directory);
+
+    /// <summary>Pool of images and volume objects.</summary>
+    public RadosPool ImagePool => imagePool;
+
+    /// <summary>Pool of the directory object.</summary>
+    public RadosPool JournalPool => journalPool;
+
+    /// <summary>Reads what Ceph holds of each mapping and decides what to do about it; the answers are in the order of the mappings.</summary>
+    /// <exception cref="CephException">The pool cannot be read; nothing is known then.</exception>
+    public async Task<IReadOnlyList<MappingPlan>> PlanAsync(IReadOnlyList<VolumeMapping> mappings, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(mappings);
+        var directory = journalPool.ReadOmapAsync(
+            _directory, [.. mappings.Select(m => JournalKeys.DirectoryKey(m.RequestName)).Distinct(StringComparer.Ordinal)], cancellationToken);
+        var objects = new IReadOnlyDictionary<string, string>?[mappings.Count];
+        await InParallelAsync(mappings.Count, async i =>
+            objects[i] = await imagePool.ReadOmapAsync(
+                JournalKeys.VolumeObject(mappings[i].Uuid), JournalKeys.VolumeObjectKeys, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+        var listed = await directory.ConfigureAwait(false);
+        var names = mappings.Select((mapping, i) => ImageNameOf(mapping, objects[i])).ToList();
+        var ids = await ImageDirectory.ReadIdsAsync(imagePool, names, cancellationToken).ConfigureAwait(false);
+
+        var plans = new MappingPlan[mappings.Count];
+        for (var i = 0; i < plans.Length; i++)
+        {
+            var state = new MappingState(
+                listed?.GetValueOrDefault(JournalKeys.DirectoryKey(mappings[i].RequestName)), objects[i], ids.GetValueOrDefault(names[i]));
+            plans[i] = MappingPlan.For(mappings[i], state, imagePool.Id, journalPool.Id);
+            if (plans[i] is MappingPlan.CheckOther other)
+                plans[i] = await CheckOtherAsync(mappings[i], other, state.DirectoryValue!, cancellationToken).ConfigureAwait(false);
+        }
+        return plans;
+    }
+
+    /// <summary>
+    /// Carries out plans. Each volume's object is written in one step that holds only if the object is as the plan found it;
+    /// after it, its directory entry. A crash in between leaves an object that names its volume, which the next plan takes up.
+    /// </summary>
+    /// <param name="writes">Mappings and what to write.</param>
+    /// <param name="beforeWrite">Called before each write; throws when no more may be written.</param>
+    /// <returns>For each, what failed, or null. ECANCELED and EEXIST: somebody else wrote meanwhile, plan again.</returns>
+    public async Task<IReadOnlyList<CephException?>> ApplyAsync(
+        IReadOnlyList<(VolumeMapping Mapping, MappingPlan.Write Write)> writes, Action beforeWrite)
+    {
+        ArgumentNullException.ThrowIfNull(writes);
+        ArgumentNullException.ThrowIfNull(beforeWrite);
+        var failures = new CephException?[writes.Count];
+        await InParallelAsync(writes.Count, async i =>
+        {
+            beforeWrite();
+            failures[i] = await TryAsync(() => WriteObjectAsync(writes[i].Mapping, writes[i].Write)).ConfigureAwait(false);
+        }).ConfigureAwait(false);
+
+        var listing = Enumerable.Range(0, writes.Count).Where(i => failures[i] is null && writes[i].Write.DirectoryValue is not null);
+        foreach (var chunk in listing.Chunk(DirectoryChunk))
+        {
+            beforeWrite();
+            var failure = await TryAsync(() => WriteDirectoryAsync([.. chunk.Select(i => writes[i])])).ConfigureAwait(false);
+            if (failure is null)
+                continue;
+            // One of them is not as expected; apart, the others succeed.
+            foreach (var i in chunk)
+                failures[i] = failure.Errno == Errno.ECANCELED ? await ListAsync(writes[i].Mapping, writes[i].Write, beforeWrite).ConfigureAwait(false) : failure;
+        }
+        return failures;
+    }
+
+    private static string ImageNameOf(VolumeMapping mapping, IReadOnlyDictionary<string, string>? keys) =>
+        keys?.GetValueOrDefault(JournalKeys.ImageName) is { Length: > 0 } recorded ? recorded : mapping.ImageName;
+
+    /// <summary>Is anything left of the volume that the directory names in place of ours?</summary>
+    private async Task<MappingPlan> CheckOtherAsync(
+        VolumeMapping mapping, MappingPlan.CheckOther other, string listed, CancellationToken cancellationToken)
+    {
+        if (other.PoolId == imagePool.Id)
+            return await CheckOtherAsync(imagePool, mapping, other, listed, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var pool = await imagePool.Cluster.OpenPoolAsync(other.PoolId, imagePool.Namespace, cancellationToken).ConfigureAwait(false);
+            await using (pool.ConfigureAwait(false))
+                return await CheckOtherAsync(pool, mapping, other, listed, cancellationToken).ConfigureAwait(false);
+        }
+        catch (CephException e) when (e.Errno == Errno.ENOENT)
+        {
+            // A pool that is gone has taken its volumes with it.
+            return other.IfStale;
+        }
+    }
+
+    private static async Task<MappingPlan> CheckOtherAsync(
+        RadosPool pool, VolumeMapping mapping, MappingPlan.CheckOther other, string listed, CancellationToken cancellationToken)
+    {
+        var record = await VolumeRecord.ReadAsync(pool, other.Uuid, cancellationToken).ConfigureAwait(false);
+        var image = record.ImageName ?? mapping.ImagePrefix + other.Uuid;
+        if (record.RequestName is null)
+        {
+            string[] names = [image, JournalKeys.DefaultImagePrefix + other.Uuid];
+            var ids = await ImageDirectory.ReadIdsAsync(pool, names, cancellationToken).ConfigureAwait(false);
+            if (ids.Count == 0)
+                return other.IfStale;
+        }
+        return new MappingPlan.Conflict(
+            $"the directory maps {mapping.RequestName} to '{listed}' (image {pool.SpecOf(image)}, recorded for PV {record.RequestName ?? "(none)"}), "
+            + $"and the PV's volume handle names {mapping.Uuid}");
+    }
+
+    private Task WriteObjectAsync(VolumeMapping mapping, MappingPlan.Write write)
+    {
+        if (write.ObjectExists && write.ObjectKeys.Count == 0)
+            return Task.CompletedTask;
+        var operation = write.ObjectExists
+            ? new ObjectWrite().AssertOmap(JournalKeys.RequestName, write.ExpectedRequestName)
+            : new ObjectWrite().Create(exclusive: true);
+        return imagePool.WriteAsync(JournalKeys.VolumeObject(mapping.Uuid), operation.SetOmap(write.ObjectKeys), CancellationToken.None);
+    }
+
+    private Task WriteDirectoryAsync(IReadOnlyList<(VolumeMapping Mapping, MappingPlan.Write Write)> writes)
+    {
+        var operation = new ObjectWrite().Create(exclusive: false);
+        foreach (var (mapping, write) in writes)
+            operation.AssertOmap(JournalKeys.DirectoryKey(mapping.RequestName), write.ExpectedDirectoryValue);
+        operation.SetOmap([.. writes.Select(w => KeyValuePair.Create(JournalKeys.DirectoryKey(w.Mapping.RequestName), w.Write.DirectoryValue!))]);
+        return journalPool.WriteAsync(_directory, operation, CancellationToken.None);
+    }
+
+    private async Task<CephException?> ListAsync(VolumeMapping mapping, MappingPlan.Write write, Action beforeWrite)
+    {
+        beforeWrite();
+        var failure = await TryAsync(() => WriteDirectoryAsync([(mapping, write)])).ConfigureAwait(false);
+        if (failure?.Errno != Errno.ECANCELED)
+            return failure;
+        var key = JournalKeys.DirectoryKey(mapping.RequestName);
+        var entries = await journalPool.ReadOmapAsync(_directory, [key], CancellationToken.None).ConfigureAwait(false);
+        if (entries?.GetValueOrDefault(key) == write.DirectoryValue)
+            return null;
+        // The name went to another volume meanwhile: what this call has made is taken back.
+        if (!write.ObjectExists)
+        {
+            beforeWrite();
+            await TryAsync(() => imagePool.WriteAsync(
+                JournalKeys.VolumeObject(mapping.Uuid),
+                new ObjectWrite().AssertOmap(JournalKeys.RequestName, mapping.RequestName).Remove(),
+                CancellationToken.None)).ConfigureAwait(false);
+        }
+        return failure;
+    }
+
+    private static async Task<CephException?> TryAsync(Func<Task> call)
+    {
+        try
+        {
+            await call().ConfigureAwait(false);
+            return null;
+        }
+        catch (CephException e)
+        {
+            return e;
+        }
+    }
+
+    // Not Parallel.ForEachAsync: a cancelled wait must not leave a write unobserved, and its tasks cost more than the calls.
+    private static async Task InParallelAsync(int count, Func<int, Task> body)
+    {
+        var next = -1;
+        async Task RunAsync()
+        {
+            for (var i = Interlocked.Increment(ref next); i < count; i = Interlocked.Increment(ref next))
+                await body(i).ConfigureAwait(false);
+        }
+        await Task.WhenAll(Enumerable.Range(0, Math.Min(PipelineDepth, count)).Select(_ => RunAsync())).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,131 @@
+namespace RbdReplication.Core;
+
+/// <summary>What has to be done about one volume's mapping.</summary>
+public abstract record MappingPlan
+{
+    private MappingPlan()
+    {
+    }
+
+    /// <summary>Everything is as it should be.</summary>
+    public sealed record UpToDate : MappingPlan;
+
+    /// <summary>There is no image yet; nothing is written before there is.</summary>
+    /// <param name="ImageName">The name it will have.</param>
+    public sealed record ImageMissing(string ImageName) : MappingPlan;
+
+    /// <summary>An entry belongs to another volume: a person has to decide, and nothing is written.</summary>
+    /// <param name="Problem">Names both sides.</param>
+    public sealed record Conflict(string Problem) : MappingPlan;
+
+    /// <summary>
+    /// The directory's key names another volume or pool. It is taken over if nothing is left of that volume, else it is a
+    /// conflict.
+    /// </summary>
+    /// <param name="Uuid">The other volume.</param>
+    /// <param name="PoolId">Its pool.</param>
+    /// <param name="IfStale">What to write if nothing is left of it.</param>
+    public sealed record CheckOther(string Uuid, long PoolId, Write IfStale) : MappingPlan;
+
+    /// <summary>Entries to write: first to the volume's object, then to the directory.</summary>
+    public sealed record Write : MappingPlan
+    {
+        /// <summary>Whether the object has to be there already; otherwise it must not be.</summary>
+        public required bool ObjectExists { get; init; }
+
+        /// <summary>The request name in the object on which the plan rests; empty if there was none.</summary>
+        public required string ExpectedRequestName { get; init; }
+
+        /// <summary>Entries of the object to set.</summary>
+        public required IReadOnlyDictionary<string, string> ObjectKeys { get; init; }
+
+        /// <summary>The directory value to set; null if it is right already.</summary>
+        public string? DirectoryValue { get; init; }
+
+        /// <summary>The directory value on which the plan rests; empty if there was none.</summary>
+        public string ExpectedDirectoryValue { get; init; } = "";
+
+        /// <summary>Whether nothing at all was there before.</summary>
+        public bool IsNew => !ObjectExists && ExpectedDirectoryValue.Length == 0;
+    }
+
+    /// <summary>Decides, from values alone.</summary>
+    /// <param name="mapping">What should be.</param>
+    /// <param name="state">What is.</param>
+    /// <param name="imagePoolId">The image's pool.</param>
+    /// <param name="journalPoolId">The directory's pool.</param>
+    public static MappingPlan For(VolumeMapping mapping, MappingState state, long imagePoolId, long journalPoolId)
+    {
+        ArgumentNullException.ThrowIfNull(mapping);
+        ArgumentNullException.ThrowIfNull(state);
+        if (FindConflict(mapping, state, imagePoolId, journalPoolId) is { } problem)
+            return new Conflict(problem);
+        var imageName = state.Recorded(JournalKeys.ImageName) ?? mapping.ImageName;
+        if (state.ImageId is null)
+            return new ImageMissing(imageName);
+
+        var keys = KeysToSet(mapping, state, imageName, imagePoolId, journalPoolId);
+        var value = JournalKeys.DirectoryValue(mapping.Uuid, imagePoolId, journalPoolId);
+        var (listedUuid, listedPool) = (mapping.Uuid, imagePoolId);
+        if (state.DirectoryValue is { Length: > 0 } listed)
+            JournalKeys.TryParseDirectoryValue(listed, journalPoolId, out listedUuid, out listedPool);
+        var pointsHere = listedUuid == mapping.Uuid && listedPool == imagePoolId;
+        var isListed = pointsHere && state.DirectoryValue is { Length: > 0 };
+        if (keys.Count == 0 && isListed)
+            return new UpToDate();
+        var write = new Write
+        {
+            ObjectExists = state.ObjectKeys is not null,
+            ExpectedRequestName = state.RecordedRequestName ?? "",
+            ObjectKeys = keys,
+            DirectoryValue = isListed ? null : value,
+            ExpectedDirectoryValue = state.DirectoryValue ?? "",
+        };
+        return pointsHere ? write : new CheckOther(listedUuid, listedPool, write);
+    }
+
+    private static Dictionary<string, string> KeysToSet(
+        VolumeMapping mapping, MappingState state, string imageName, long imagePoolId, long journalPoolId)
+    {
+        var keys = new Dictionary<string, string>(StringComparer.Ordinal);
+        void Want(string key, string? value)
+        {
+            if (value is not null && !(state.ObjectKeys?.TryGetValue(key, out var recorded) == true && recorded == value))
+                keys[key] = value;
+        }
+
+        Want(JournalKeys.RequestName, mapping.RequestName);
+        Want(JournalKeys.ImageName, imageName);
+        Want(JournalKeys.ImageId, state.ImageId);
+        Want(JournalKeys.Owner, mapping.Owner);
+        Want(JournalKeys.EncryptionKms, mapping.EncryptionKms);
+        if (mapping.EncryptionKms is not null)
+            Want(JournalKeys.EncryptionType, mapping.EncryptionType ?? "");
+        if (imagePoolId != journalPoolId)
+            Want(JournalKeys.JournalPool, JournalKeys.PoolText(journalPoolId));
+        return keys;
+    }
+
+    private static string? FindConflict(VolumeMapping mapping, MappingState state, long imagePoolId, long journalPoolId)
+    {
+        var objectName = JournalKeys.VolumeObject(mapping.Uuid);
+        if (state.DirectoryValue is { Length: > 0 } listed && !JournalKeys.TryParseDirectoryValue(listed, journalPoolId, out _, out _))
+            return $"the directory entry of {mapping.RequestName} is '{listed}', which is no volume's uuid";
+        // Without a request name the object was left by a crash, or by a call that came too early: what else it says is
+        // completed and not judged.
+        if (state.RecordedRequestName is not { } recorded)
+            return null;
+        if (recorded != mapping.RequestName)
+            return $"{objectName} belongs to PV {recorded}, not to {mapping.RequestName}";
+        if (state.Recorded(JournalKeys.EncryptionKms) is var kms && kms != mapping.EncryptionKms)
+            return $"{objectName} records {Encryption(kms)}, and PV {mapping.RequestName} says {Encryption(mapping.EncryptionKms)}";
+        if (state.Recorded(JournalKeys.EncryptionType) is { } type && mapping.EncryptionKms is not null && type != mapping.EncryptionType)
+            return $"{objectName} records encryption type {type}, and PV {mapping.RequestName} says {mapping.EncryptionType ?? "none"}";
+        var wanted = imagePoolId == journalPoolId ? null : JournalKeys.PoolText(journalPoolId);
+        if (state.Recorded(JournalKeys.JournalPool) is { } pool && pool != (wanted ?? JournalKeys.PoolText(imagePoolId)))
+            return $"{objectName} records journal pool {pool}, and PV {mapping.RequestName} says {wanted ?? JournalKeys.PoolText(imagePoolId)}";
+        return null;
+    }
+
+    private static string Encryption(string? kms) => kms is null ? "no encryption" : $"encryption with KMS {kms}";
+}

@@ -1,0 +1,52 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>
+/// What an image's mirror snapshots prove. Unlike the statuses, which can be half a minute old, they are part of the image
+/// and always true.
+/// </summary>
+/// <param name="Snapshots">Mirror snapshots, oldest first.</param>
+public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
+{
+    /// <summary>The newest mirror snapshot; null in journal mode.</summary>
+    public MirrorSnapshot? Newest => Snapshots.Count == 0 ? null : Snapshots[^1];
+
+    /// <summary>The peer was demoted, and this site holds everything that it had then.</summary>
+    public bool EndsInPeersDemotion => Newest is { State: MirrorSnapshotState.NonPrimaryDemoted, IsComplete: true };
+
+    /// <summary>This site was demoted and has copied nothing from its peer since.</summary>
+    public bool EndsInOwnDemotion => Newest is { State: MirrorSnapshotState.PrimaryDemoted };
+
+    /// <summary>
+    /// The mark of a forced promotion that was cut off while it rolled back: an incomplete copy followed by a complete one
+    /// that was not copied from anywhere. Such an image mixes blocks of two points in time.
+    /// </summary>
+    public bool IsHalfRolledBack
+    {
+        get
+        {
+            for (var i = 1; i < Snapshots.Count; i++)
+            {
+                if (Snapshots[i - 1] is { State: MirrorSnapshotState.NonPrimary or MirrorSnapshotState.NonPrimaryDemoted, IsComplete: false }
+                    && Snapshots[i] is { IsComplete: true, PrimaryMirrorUuid: "", PrimarySnapshotId: MirrorSnapshot.NoSnapshot, State: MirrorSnapshotState.NonPrimary or MirrorSnapshotState.NonPrimaryDemoted })
+                {
+                    return true;
+                }
+            }
+            return false;
+        }
+    }
+
+    /// <summary>
+    /// The oldest snapshot taken here, other than the newest, that a peer still needs. A peer is taken off a snapshot at once
+    /// when it has completed a newer one; so while this is not null the peer lacks the newest.
+    /// </summary>
+    public MirrorSnapshot? AwaitedByPeer =>
+        // Of this term as primary only: on a snapshot of an earlier one a peer may stand for ever.
+        Snapshots.SkipLast(1).Reverse().TakeWhile(snapshot => snapshot.State == MirrorSnapshotState.Primary)
+            .LastOrDefault(snapshot => snapshot.MirrorPeerUuids.Count > 0);
+
+    /// <summary>Snapshots taken here since the image last became primary.</summary>
+    public IEnumerable<MirrorSnapshot> SincePromotion => Snapshots.Reverse().TakeWhile(snapshot => snapshot.State == MirrorSnapshotState.Primary).Reverse();
+}

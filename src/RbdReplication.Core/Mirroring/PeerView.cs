@@ -1,0 +1,88 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>What the peer is known to be doing with an image.</summary>
+public enum PeerRole
+{
+    /// <summary>It has never reported.</summary>
+    Silent,
+
+    /// <summary>Its mirror daemon's watch is gone; the report is its last word.</summary>
+    Down,
+
+    /// <summary>It says that its image is primary.</summary>
+    Primary,
+
+    /// <summary>It copies from another site.</summary>
+    Following,
+
+    /// <summary>It is alive and not primary.</summary>
+    NotPrimary,
+
+    /// <summary>It reports an error, such as a split-brain.</summary>
+    Failed,
+}
+
+/// <summary>The peer's side of an image, from its reports.</summary>
+/// <param name="Role">What it is doing.</param>
+/// <param name="SiteName">Its name, for messages.</param>
+/// <param name="Report">The report this is taken from.</param>
+public sealed record PeerView(PeerRole Role, string SiteName, MirrorSiteStatus? Report)
+{
+    // The words are the same in 16.2, 18.2 and 20.2; no number in the status says it.
+    private const string PrimaryWords = "local image is primary";
+    private const string NobodyWords = "remote image";
+    private const string CopiedWords = "remote image demoted";
+
+    /// <summary>Whether it says that neither it nor the site that it follows is primary.</summary>
+    public bool SaysNobodyIsPrimary =>
+        Report is { IsUp: true, State: MirrorStatusState.Unknown } && Report.Description.StartsWith(NobodyWords, StringComparison.Ordinal);
+
+    /// <summary>
+    /// Whether it says that it has copied all snapshots of a site that was demoted. A daemon that starts on a demoted image
+    /// says "remote image is not primary" instead, whether or not it has.
+    /// </summary>
+    public bool SaysDemotionIsCopied =>
+        Report is { IsUp: true, State: MirrorStatusState.Unknown } && Report.Description.StartsWith(CopiedWords, StringComparison.Ordinal);
+
+    /// <summary>Whether its last report, however old, said that its image is primary.</summary>
+    public bool LastWordIsPrimary => Report is not null && IsPrimaryReport(Report);
+
+    /// <summary>Where an image has several peers, the one that matters most: a primary, then a follower, then any that lives.</summary>
+    public static PeerView From(MirrorGlobalStatus status, MirrorSites sites) =>
+        status.Peers
+            .Select(report => new PeerView(RoleOf(report), sites.NameOf(report.MirrorUuid), report))
+            .OrderBy(view => Rank(view.Role))
+            .FirstOrDefault() ?? new PeerView(PeerRole.Silent, sites.PeerNames, null);
+
+    /// <summary>Whether a report says that the image is primary at the reporting site.</summary>
+    public static bool IsPrimaryReport(MirrorSiteStatus report) =>
+        report.State == MirrorStatusState.Stopped && report.Description.StartsWith(PrimaryWords, StringComparison.Ordinal);
+
+    /// <summary>Role, age of the report and its words, for messages.</summary>
+    public string Describe(DateTimeOffset now) => Report is null
+        ? $"{SiteName} has not reported yet"
+        : $"{SiteName} {(Report.IsUp ? "reports" : "is down; it last reported")} \"{SyncReport.Words(Report.Description)}\" {Age(now)} ago";
+
+    private string Age(DateTimeOffset now) => $"{Math.Max(0, (long)(now - Report!.LastUpdate).TotalSeconds)} s";
+
+    private static PeerRole RoleOf(MirrorSiteStatus report) => report switch
+    {
+        { IsUp: false } => PeerRole.Down,
+        _ when IsPrimaryReport(report) => PeerRole.Primary,
+        { State: MirrorStatusState.Replaying or MirrorStatusState.Syncing } => PeerRole.Following,
+        { State: MirrorStatusState.Error } => PeerRole.Failed,
+        _ => PeerRole.NotPrimary,
+    };
+
+    private static int Rank(PeerRole role) => role switch
+    {
+        PeerRole.Primary => 0,
+        PeerRole.Following => 1,
+        PeerRole.NotPrimary => 2,
+        PeerRole.Failed => 3,
+        PeerRole.Down => 4,
+        _ => 5,
+    };
+}

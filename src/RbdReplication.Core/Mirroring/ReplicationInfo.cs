@@ -1,0 +1,81 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>How well an image is replicated.</summary>
+public enum ReplicationHealth
+{
+    /// <summary>Not known.</summary>
+    Unknown,
+
+    /// <summary>Data reaches the peer.</summary>
+    Healthy,
+
+    /// <summary>Replication is behind or a mirror daemon does not report.</summary>
+    Degraded,
+
+    /// <summary>Replication has stopped and does not recover by itself.</summary>
+    Error,
+}
+
+/// <summary>Replication of one primary image.</summary>
+/// <param name="Health">How well it works.</param>
+/// <param name="Message">What is seen on each site and what to do, for people.</param>
+/// <param name="LastSyncTime">Time of the newest data that the peer holds completely; null before the first sync.</param>
+/// <param name="LastSyncDuration">How long the last transfer took; null where Ceph does not tell.</param>
+/// <param name="LastSyncBytes">Size of the last transfer.</param>
+public sealed record ReplicationInfo(
+    ReplicationHealth Health, string Message, DateTimeOffset? LastSyncTime, TimeSpan? LastSyncDuration, long LastSyncBytes)
+{
+    // Reports are stored every 30 s whether or not anything changed; three missed in a row are no accident.
+    private static readonly TimeSpan StaleReport = TimeSpan.FromSeconds(100);
+
+    /// <summary>Judges a primary image by the reports of its sites.</summary>
+    /// <param name="status">The reports.</param>
+    /// <param name="sites">Names of the sites.</param>
+    /// <param name="now">The time, by the clock of this cluster.</param>
+    public static ReplicationInfo Of(MirrorGlobalStatus status, MirrorSites sites, DateTimeOffset now)
+    {
+        var own = status.Local;
+        var peer = PeerView.From(status, sites);
+        var sync = peer.Report is { } report ? SyncReport.Parse(report.Description) : null;
+        var (health, message) = Judge(own, peer, sync, sites, now);
+        return new ReplicationInfo(health, message, LastSync(peer, sync), sync?.LastSnapshotDuration, sync?.LastSnapshotBytes ?? 0);
+    }
+
+    // In journal mode no time is reported: a peer that is not behind held everything when its report was stored.
+    private static DateTimeOffset? LastSync(PeerView peer, SyncReport? sync) =>
+        sync?.LocalSnapshotTime ?? (sync is { EntriesBehindPrimary: 0 } ? peer.Report!.LastUpdate : null);
+
+    private static (ReplicationHealth, string) Judge(
+        MirrorSiteStatus? own, PeerView peer, SyncReport? sync, MirrorSites sites, DateTimeOffset now)
+    {
+        var seen = peer.Describe(now);
+        return peer.Role switch
+        {
+            PeerRole.Primary => (ReplicationHealth.Error, $"both sites are primary: {seen}; demote the one whose data is to be discarded, then resync it"),
+            PeerRole.Failed => (ReplicationHealth.Error, $"{seen}; if it is a split-brain, resync the volume at the site whose data is to be discarded"),
+            _ when own is { IsUp: true, State: MirrorStatusState.Error } =>
+                (ReplicationHealth.Error, $"{sites.Local} reports \"{SyncReport.Words(own.Description)}\"; {seen}"),
+            PeerRole.Silent => (ReplicationHealth.Degraded, $"{seen}: its mirror daemon has not found the image yet, which takes some seconds after enabling; otherwise check that it runs and that the pools are peered"),
+            PeerRole.Down => (ReplicationHealth.Degraded, $"{seen}; check the mirror daemon there and the network between the sites"),
+            _ when now - peer.Report!.LastUpdate > StaleReport => (ReplicationHealth.Degraded, $"reports are late: {seen}"),
+            PeerRole.Following => Following(peer, sync, now),
+            // Where a site has just become primary its peer needs up to half a minute to notice.
+            _ => (ReplicationHealth.Degraded, $"the peer does not follow yet: {seen}"),
+        };
+    }
+
+    private static (ReplicationHealth, string) Following(PeerView peer, SyncReport? sync, DateTimeOffset now)
+    {
+        var progress = sync switch
+        {
+            { EntriesBehindPrimary: { } behind } => $"journal entries behind: {behind}; the sync time is that of the report, since journal mode tells no other",
+            { IsSyncing: true } => $"copying a snapshot, {sync.SyncingPercent ?? 0} %",
+            { LocalSnapshotTime: null } => "in step, the time of the last sync is not reported until the next one",
+            null => "no figures reported yet",
+            _ => "in step",
+        };
+        return (ReplicationHealth.Healthy, $"{peer.Describe(now)}: {progress}");
+    }
+}

@@ -1,0 +1,122 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>What to do with a clone whose parent is not mirrored.</summary>
+public enum FlattenMode
+{
+    /// <summary>Refuse.</summary>
+    Never,
+
+    /// <summary>Copy what it shares with its parent, then mirror it.</summary>
+    Force,
+}
+
+/// <summary>When the manager takes mirror snapshots of an image.</summary>
+/// <param name="Interval">As it was written: a number and m, h or d.</param>
+/// <param name="StartTime">Time of day from which intervals are counted, ISO 8601; null for midnight UTC.</param>
+public sealed partial record ReplicationSchedule(string Interval, string? StartTime)
+{
+    /// <summary>Longest interval.</summary>
+    public static readonly TimeSpan MaximumInterval = TimeSpan.FromDays(365);
+
+    private static readonly string[] TimeFormats =
+    [
+        "HH:mm", "HH:mm:ss", "HH:mmzzz", "HH:mm:sszzz", "HH:mmK", "HH:mm:ssK", "yyyy-MM-dd", "yyyy-MM-ddTHH:mm", "yyyy-MM-ddTHH:mmK", "yyyy-MM-ddTHH:mm:ss",
+        "yyyy-MM-ddTHH:mm:ssK", "yyyy-MM-ddTHH:mm:ss.FFFFFFFK", "yyyy-MM-dd HH:mm:ss", "yyyy-MM-dd HH:mm:ssK",
+    ];
+
+    /// <summary>Length of the interval; null if it is none between a minute and <see cref="MaximumInterval"/>.</summary>
+    public static TimeSpan? ParseInterval(string text)
+    {
+        var match = IntervalPattern().Match(text);
+        if (!match.Success || !long.TryParse(match.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+            return null;
+        long minutes = match.Groups[2].Value switch { "d" => 24 * 60, "h" => 60, _ => 1 };
+        // The manager divides by the interval: one of zero stops the snapshots of the whole cluster, and so does one
+        // that Python's timedelta cannot hold.
+        var maximum = (long)MaximumInterval.TotalMinutes / minutes;
+        return number < 1 || number > maximum ? null : TimeSpan.FromMinutes(number * minutes);
+    }
+
+    /// <summary>Hour, minute and offset of a start time: all that the manager keeps of it; null if it is no time.</summary>
+    public static (TimeSpan TimeOfDay, TimeSpan Offset)? ParseStartTime(string text) =>
+        DateTimeOffset.TryParseExact(text, TimeFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+            ? (new TimeSpan(time.Hour, time.Minute, 0), time.Offset)
+            : null;
+
+    [GeneratedRegex(@"\A([0-9]+)([mhd])\z", RegexOptions.CultureInvariant)]
+    private static partial Regex IntervalPattern();
+}
+
+/// <summary>The parameters of a VolumeReplicationClass, validated.</summary>
+/// <param name="Mode">How to mirror.</param>
+/// <param name="Schedule">When to take mirror snapshots; null where the class gives no interval.</param>
+/// <param name="Flatten">What to do with clones.</param>
+/// <param name="Force">Whether to disable even a secondary image.</param>
+/// <param name="StrictFailover">Whether an unforced promote waits for a living primary peer instead of asking for force.</param>
+/// <param name="UnknownKeys">Keys that mean nothing here.</param>
+public sealed record ReplicationParameters(
+    MirrorImageMode Mode, ReplicationSchedule? Schedule, FlattenMode Flatten, bool Force, bool StrictFailover, IReadOnlyList<string> UnknownKeys)
+{
+    private const string ModeKey = "mirroringMode";
+    private const string IntervalKey = "schedulingInterval";
+    private const string StartTimeKey = "schedulingStartTime";
+    private const string FlattenKey = "flattenMode";
+    private const string ForceKey = "force";
+    private const string StrictKey = "strictFailover";
+
+    /// <summary>All keys that mean something.</summary>
+    public static IReadOnlyList<string> KnownKeys { get; } = [ModeKey, IntervalKey, StartTimeKey, FlattenKey, ForceKey, StrictKey];
+
+    /// <summary>Validates the parameters of a request.</summary>
+    /// <exception cref="ReplicationException">InvalidArgument: names the key, the value and what is allowed.</exception>
+    public static ReplicationParameters Parse(IReadOnlyDictionary<string, string> parameters)
+    {
+        var mode = Value(parameters, ModeKey) switch
+        {
+            null or "snapshot" => MirrorImageMode.Snapshot,
+            "journal" => MirrorImageMode.Journal,
+            var other => throw Invalid(ModeKey, other, "snapshot or journal"),
+        };
+        var flatten = Value(parameters, FlattenKey) switch
+        {
+            null or "never" => FlattenMode.Never,
+            "force" => FlattenMode.Force,
+            var other => throw Invalid(FlattenKey, other, "never or force"),
+        };
+        return new ReplicationParameters(
+            mode, ParseSchedule(parameters), flatten, Flag(parameters, ForceKey), Flag(parameters, StrictKey),
+            [.. parameters.Keys.Where(key => !KnownKeys.Contains(key)).Order(StringComparer.Ordinal)]);
+    }
+
+    private static ReplicationSchedule? ParseSchedule(IReadOnlyDictionary<string, string> parameters)
+    {
+        var interval = Value(parameters, IntervalKey);
+        var start = Value(parameters, StartTimeKey);
+        if (interval is not null && ReplicationSchedule.ParseInterval(interval) is null)
+            throw Invalid(IntervalKey, interval, "a number from 1 and m, h or d, at most 365d, for example 5m");
+        if (start is not null && interval is null)
+            throw new ReplicationException(ReplicationError.InvalidArgument, $"parameter {StartTimeKey} needs {IntervalKey}");
+        if (start is not null && ReplicationSchedule.ParseStartTime(start) is null)
+            throw Invalid(StartTimeKey, start, "a time in ISO 8601, for example 14:00:00-05:00");
+        return interval is null ? null : new ReplicationSchedule(interval, start);
+    }
+
+    // The spellings that Go's strconv.ParseBool takes: what users of ceph-csi may have in their classes.
+    private static bool Flag(IReadOnlyDictionary<string, string> parameters, string key) => Value(parameters, key) switch
+    {
+        null or "0" or "f" or "F" or "false" or "FALSE" or "False" => false,
+        "1" or "t" or "T" or "true" or "TRUE" or "True" => true,
+        var other => throw Invalid(key, other, "true or false"),
+    };
+
+    private static string? Value(IReadOnlyDictionary<string, string> parameters, string key) => parameters.GetValueOrDefault(key);
+
+    private static ReplicationException Invalid(string key, string value, string allowed) =>
+        new(ReplicationError.InvalidArgument, $"parameter {key} is \"{Shown(value)}\", and must be {allowed}");
+
+    private static string Shown(string value) => value.Length <= 64 ? value : value[..64] + "…";
+}

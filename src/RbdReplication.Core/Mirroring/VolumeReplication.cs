@@ -1,0 +1,406 @@
+using System.Globalization;
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>A volume and the credentials to reach it, as every call names them.</summary>
+/// <param name="Handle">Volume handle.</param>
+/// <param name="Credentials">Ceph user and key.</param>
+public sealed record VolumeRequest(VolumeHandle Handle, CephCredentials Credentials);
+
+/// <summary>
+/// The replication calls. Each resolves its volume, opens the image once, decides, and makes the change; changing calls
+/// hold the volume's gate until librbd has truly finished. All are idempotent: repeating a call leads to the same end.
+/// </summary>
+/// <param name="resolver">Finds images.</param>
+/// <param name="files">Cluster configuration.</param>
+/// <param name="gate">One changing call per volume.</param>
+/// <param name="time">Clock, for waiting and for the age of reports.</param>
+/// <param name="flattenReport">Gets the progress of flattening.</param>
+public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles files, VolumeGate gate, TimeProvider time, FlattenReport flattenReport)
+{
+    // How long a demotion waits within one call for the peer; then the caller is told to come again.
+    private static readonly TimeSpan PeerWait = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan PeerPoll = TimeSpan.FromMilliseconds(100);
+
+    private readonly AskedTimes _asked = new(time);
+
+    /// <summary>Starts mirroring the image.</summary>
+    public Task EnableAsync(VolumeRequest request, ReplicationParameters parameters, CancellationToken cancellationToken) =>
+        ChangeAsync(request, "enable", async (open, token) =>
+        {
+            var info = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
+            switch (info.State)
+            {
+                case MirrorImageState.Enabled:
+                    await RequireModeAsync(open, parameters.Mode, token).ConfigureAwait(false);
+                    return;
+                case MirrorImageState.Disabled:
+                    await CloneParent.PrepareAsync(open, parameters.Flatten, flattenReport, token).ConfigureAwait(false);
+                    await EnableMirroringAsync(open, parameters.Mode, token).ConfigureAwait(false);
+                    return;
+                default:
+                    throw Transient(open, info);
+            }
+        }, cancellationToken);
+
+    private static async Task EnableMirroringAsync(OpenVolume open, MirrorImageMode mode, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await open.Image.Mirroring.EnableAsync(mode, cancellationToken).ConfigureAwait(false);
+        }
+        catch (CephException e) when (e.Errno == Errno.EINVAL)
+        {
+            var poolMode = await new PoolMirroring(open.Volume.Pool).GetModeAsync(cancellationToken).ConfigureAwait(false);
+            if (poolMode == MirrorPoolMode.Image)
+                throw;
+            var place = open.Volume.Pool.SpecOf("").TrimEnd('/');
+            throw Refused(
+                open, "enable", ReplicationError.FailedPrecondition,
+                $"{place} is not set up for mirroring image by image (mode {poolMode}); run at both sites: rbd mirror pool enable {place} image");
+        }
+    }
+
+    /// <summary>Makes this site's image primary and gives it its snapshot schedule.</summary>
+    public Task PromoteAsync(VolumeRequest request, ReplicationParameters parameters, bool force, CancellationToken cancellationToken) =>
+        ChangeAsync(request, force ? "forced promote" : "promote", async (open, token) =>
+        {
+            var info = await RequireEnabledAsync(open, token).ConfigureAwait(false);
+            if (!info.IsPrimary)
+                await PromoteSecondaryAsync(open, parameters, force, token).ConfigureAwait(false);
+            else if ((await open.Image.GetFeaturesAsync(token).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary))
+                await FinishPromotionAsync(open, token).ConfigureAwait(false);
+            _asked.Forget(Promotion(open));
+            _asked.Forget(TakingBack(open));
+            if (parameters.Schedule is { } schedule
+                && await open.Image.Mirroring.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
+            {
+                await SnapshotSchedules.SetAsync(open.Volume.Connection, open.Image, schedule, token).ConfigureAwait(false);
+            }
+        }, cancellationToken);
+
+    // librbd takes the promotion snapshot first and makes the image writable second; killed in between it leaves an image that
+    // calls itself primary, refuses every write and refuses to be promoted (16.2). Nothing can have been written to it, so a
+    // demotion and a promotion lose nothing and take both steps again.
+    private static async Task FinishPromotionAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        await open.Image.Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
+        await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task PromoteSecondaryAsync(OpenVolume open, ReplicationParameters parameters, bool force, CancellationToken cancellationToken)
+    {
+        var chain = await ChainAsync(open, cancellationToken).ConfigureAwait(false);
+        if (chain.IsHalfRolledBack)
+            throw Refused(open, "promote", ReplicationError.Damaged, RelocationRules.HalfRolledBack);
+        if (force)
+        {
+            await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+        var (own, peer, _) = await LookAtSitesAsync(open, cancellationToken).ConfigureAwait(false);
+        var decision = RelocationRules.Promotion(chain, own, peer, PromotionFirstAsked(open, chain), Now, parameters.StrictFailover);
+        if (decision.Refusal is { } refusal)
+            throw Refused(open, "promote", refusal, decision.Reason);
+        await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Makes this site's image secondary, and reports success only when the peer holds all its data.</summary>
+    /// <param name="request">The volume.</param>
+    /// <param name="force">Demote even though no peer can take the data over now.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task DemoteAsync(VolumeRequest request, bool force, CancellationToken cancellationToken) =>
+        ChangeAsync(request, "demote", async (open, token) =>
+        {
+            var info = await RequireEnabledAsync(open, token).ConfigureAwait(false);
+            var primary = info.IsPrimary;
+            if (!primary && !force && await IsDemotionMissedAsync(open, token).ConfigureAwait(false))
+            {
+                await open.Image.Mirroring.PromoteAsync(force: false, token).ConfigureAwait(false);
+                primary = true;
+            }
+            if (primary)
+            {
+                if (!force)
+                    await AwaitFollowerAsync(open, token).ConfigureAwait(false);
+                await CreationMark.SetAsync(open.Image, token).ConfigureAwait(false);
+                await open.Image.Mirroring.DemoteAsync(token).ConfigureAwait(false);
+            }
+            if (!force)
+                await AwaitDemotionCopyAsync(open, justDemoted: primary, token).ConfigureAwait(false);
+            _asked.Forget(Demotion(open));
+        }, cancellationToken);
+
+    private static async Task<bool> IsDemotionMissedAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var chain = await ChainAsync(open, cancellationToken).ConfigureAwait(false);
+        if (!chain.EndsInOwnDemotion || chain.AwaitedByPeer is null)
+            return false;
+        var (_, peer, _) = await LookAtSitesAsync(open, cancellationToken).ConfigureAwait(false);
+        return RelocationRules.IsDemotionMissed(chain, peer);
+    }
+
+    // Demoting a site before its peer follows it would leave both waiting for each other for ever. The proof takes two
+    // snapshots taken here since the promotion: the peer is taken off the older one when it holds the newer.
+    private async Task AwaitFollowerAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var mirroring = open.Image.Mirroring;
+        var deadline = Now + PeerWait;
+        var snapshotMode = await mirroring.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot;
+        ulong? second = null;
+        while (true)
+        {
+            var (_, peer, sites) = await LookAtSitesAsync(open, cancellationToken).ConfigureAwait(false);
+            // The journal is no proof that can be read: only a report of what the peer did after the question is one.
+            var follows = !snapshotMode && RelocationRules.FollowsJournal(peer, _asked.First(Demotion(open)));
+            MirrorSnapshot? awaited = null;
+            if (snapshotMode && sites.HaveFollowers)
+            {
+                var chain = await ChainAsync(open, cancellationToken).ConfigureAwait(false);
+                var since = chain.SincePromotion.ToList();
+                awaited = chain.AwaitedByPeer ?? chain.Newest;
+                // A snapshot that was taken before the pool had a peer names none, and proves nothing.
+                var linked = since.Count > 0 && since[^1].MirrorPeerUuids.Count > 0;
+                if (linked && (since.Count >= 2 || since[^1].Id >= second))
+                    follows = chain.AwaitedByPeer is null;
+                else if (second is null && peer.Role != PeerRole.Down)
+                    second = await mirroring.CreateSnapshotAsync(cancellationToken).ConfigureAwait(false);
+            }
+            var decision = RelocationRules.BeforeDemotion(sites.HaveFollowers, peer, awaited, follows, Now);
+            if (decision.Refusal is not { } refusal)
+                return;
+            if (Now >= deadline || peer.Role == PeerRole.Down)
+                throw Refused(open, "demote", refusal, decision.Reason);
+            await Task.Delay(PeerPoll, time, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task AwaitDemotionCopyAsync(OpenVolume open, bool justDemoted, CancellationToken cancellationToken)
+    {
+        var deadline = Now + PeerWait;
+        var snapshotMode = await open.Image.Mirroring.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot;
+        var firstAsked = _asked.First(Demotion(open));
+        while (true)
+        {
+            var (own, peer, sites) = await LookAtSitesAsync(open, cancellationToken).ConfigureAwait(false);
+            RelocationDecision decision;
+            if (snapshotMode)
+            {
+                var chain = await ChainAsync(open, cancellationToken).ConfigureAwait(false);
+                // The snapshots that this client knows may be a moment behind its own demotion.
+                decision = justDemoted && !chain.EndsInOwnDemotion
+                    ? RelocationDecision.Refuse(ReplicationError.Busy, "demoted; the demotion snapshot is not seen yet")
+                    : RelocationRules.AfterDemotion(chain, sites.HaveFollowers, own, peer, Now);
+            }
+            else
+            {
+                decision = RelocationRules.AfterJournalDemotion(sites.HaveFollowers, own, peer, firstAsked, Now);
+            }
+            if (decision.Refusal is not { } refusal)
+                return;
+            if (Now >= deadline)
+                throw Refused(open, "demote", refusal, decision.Reason);
+            await Task.Delay(PeerPoll, time, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<MirrorChain> ChainAsync(OpenVolume open, CancellationToken cancellationToken) =>
+        new(await open.Image.Mirroring.ListSnapshotsAsync(cancellationToken).ConfigureAwait(false));
+
+    /// <summary>
+    /// Tells whether a secondary image holds all that its peer had. With force, an image that has parted from its peer is
+    /// thrown away and copied anew.
+    /// </summary>
+    /// <returns>True once it holds everything.</returns>
+    public async Task<bool> ResyncAsync(VolumeRequest request, bool force, CancellationToken cancellationToken)
+    {
+        var ready = false;
+        await ChangeAsync(request, "resync", async (open, token) =>
+        {
+            var info = await RequireEnabledAsync(open, token).ConfigureAwait(false);
+            if (info.IsPrimary)
+                throw Refused(open, "resync", ReplicationError.FailedPrecondition, "it is primary at this site; demote it first");
+            ready = await Resync.RunAsync(open, force, await LookAtSitesAsync(open, token).ConfigureAwait(false), Now, token).ConfigureAwait(false);
+        }, cancellationToken).ConfigureAwait(false);
+        return ready;
+    }
+
+    /// <summary>Stops mirroring and removes the snapshot schedule.</summary>
+    /// <param name="request">The volume.</param>
+    /// <param name="force">Disable a secondary image too; its copy stays as an ordinary image.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task DisableAsync(VolumeRequest request, bool force, CancellationToken cancellationToken) =>
+        ChangeAsync(request, "disable", async (open, token) =>
+        {
+            var info = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
+            if (info.State == MirrorImageState.Disabled)
+                return;
+            if (info.State != MirrorImageState.Enabled)
+                throw Transient(open, info);
+            if (!info.IsPrimary && !force)
+            {
+                var status = await open.Image.Mirroring.GetGlobalStatusAsync(token).ConfigureAwait(false);
+                // The mirror daemon removes this copy when the primary is disabled.
+                if (status.Local is { IsUp: true, State: MirrorStatusState.Replaying })
+                    return;
+                throw Refused(open, "disable", ReplicationError.FailedPrecondition,
+                    "it is secondary at this site and does not follow a primary; disable it at the primary site, or with parameter force keep this copy as an ordinary image");
+            }
+            if (await open.Image.Mirroring.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
+                await SnapshotSchedules.RemoveAsync(open.Volume.Connection, open.Image, token).ConfigureAwait(false);
+            await open.Image.Mirroring.DisableAsync(force, token).ConfigureAwait(false);
+            var left = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
+            if (left.State != MirrorImageState.Disabled)
+                throw Transient(open, left);
+        }, cancellationToken);
+
+    /// <summary>Time, size and health of a primary image's replication.</summary>
+    public Task<ReplicationInfo> GetInfoAsync(VolumeRequest request, CancellationToken cancellationToken) =>
+        ReadAsync(request, "get the replication info of", async (open, token) =>
+        {
+            var status = open.Image.Mirroring.GetGlobalStatusAsync(token);
+            var sites = await open.Volume.Connection.GetSitesAsync(open.Volume.Pool, token).ConfigureAwait(false);
+            var global = await status.ConfigureAwait(false);
+            if (global.Info.State != MirrorImageState.Enabled)
+                throw NotEnabled(open);
+            if (!global.Info.IsPrimary)
+                throw Refused(open, "get the replication info of", ReplicationError.FailedPrecondition, "it is secondary at this site; ask the primary site");
+            return ReplicationInfo.Of(global, sites, Now);
+        }, cancellationToken);
+
+    /// <summary>The handle by which the peer cluster knows the volume.</summary>
+    public Task<VolumeHandle> GetDestinationAsync(VolumeRequest request, CancellationToken cancellationToken) =>
+        ReadAsync(request, "find the destination of", async (open, token) =>
+        {
+            var info = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
+            return info.State == MirrorImageState.Enabled
+                ? Destination(open)
+                : throw NotEnabled(open);
+        }, cancellationToken);
+
+    private VolumeHandle Destination(OpenVolume open)
+    {
+        var volume = open.Volume;
+        if (files.Read().Config.Find(volume.Cluster.ClusterId)?.ReplicationDestination is not { } destination)
+            return volume.Handle;
+        var poolId = volume.Handle.PoolId;
+        if (destination.PoolIdTextOf(volume.Pool.Name) is { } text
+            && !long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out poolId))
+        {
+            throw new ReplicationException(
+                ReplicationError.Unreachable,
+                $"cannot find the destination of {volume}: the cluster configuration maps pool {volume.Pool.Name} of cluster {volume.Cluster.ClusterId} to \"{text}\", which is no pool number");
+        }
+        try
+        {
+            return volume.Handle.WithLocation(destination.RemoteClusterId, poolId);
+        }
+        catch (ArgumentException e)
+        {
+            throw new ReplicationException(
+                ReplicationError.Unreachable, $"cannot find the destination of {volume}: replicationDestination of cluster {volume.Cluster.ClusterId} in the cluster configuration cannot be used: {e.Message}", e);
+        }
+    }
+
+    private Task<bool> ChangeAsync(
+        VolumeRequest request, string operation, Func<OpenVolume, CancellationToken, Task> body, CancellationToken cancellationToken) =>
+        gate.RunAsync(
+            request.Handle, operation,
+            token => RunAsync(request, operation, readOnly: false, async (open, inner) =>
+            {
+                await body(open, inner).ConfigureAwait(false);
+                return true;
+            }, token),
+            cancellationToken);
+
+    private async Task<T> ReadAsync<T>(
+        VolumeRequest request, string operation, Func<OpenVolume, CancellationToken, Task<T>> body, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await RunAsync(request, operation, readOnly: true, body, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new ReplicationException(ReplicationError.TimedOut, $"cannot {operation} volume {request.Handle} in time: the cluster does not answer", e);
+        }
+    }
+
+    private async Task<T> RunAsync<T>(
+        VolumeRequest request, string operation, bool readOnly, Func<OpenVolume, CancellationToken, Task<T>> body, CancellationToken cancellationToken)
+    {
+        // Closing waits for whatever librbd is still doing with the image, so leaving this method means that it is done.
+        await using var open = await resolver.OpenAsync(request.Handle, request.Credentials, readOnly, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await body(open, cancellationToken).ConfigureAwait(false);
+        }
+        catch (CephException e)
+        {
+            resolver.DropIfCutOff(open.Volume.Connection, e);
+            throw ReplicationException.From(e, $"{operation} {open.Volume}");
+        }
+    }
+
+    private static async Task<SiteReports> LookAtSitesAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var status = open.Image.Mirroring.GetGlobalStatusAsync(cancellationToken);
+        var sites = await open.Volume.Connection.GetSitesAsync(open.Volume.Pool, cancellationToken).ConfigureAwait(false);
+        var global = await status.ConfigureAwait(false);
+        return new SiteReports(global.Local, PeerView.From(global, sites), sites);
+    }
+
+    private static async Task<MirrorImageInfo> RequireEnabledAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var info = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
+        return info.State switch
+        {
+            MirrorImageState.Enabled => info,
+            MirrorImageState.Disabled => throw NotEnabled(open),
+            _ => throw Transient(open, info),
+        };
+    }
+
+    private static async Task RequireModeAsync(OpenVolume open, MirrorImageMode wanted, CancellationToken cancellationToken)
+    {
+        var mode = await open.Image.Mirroring.GetModeAsync(cancellationToken).ConfigureAwait(false);
+        if (mode != wanted)
+            throw Refused(open, "enable", ReplicationError.FailedPrecondition, $"it is mirrored in {Name(mode)} mode, and {Name(wanted)} mode is asked for; disable it first, or correct mirroringMode in the class");
+    }
+
+    private static string Name(MirrorImageMode mode) => mode == MirrorImageMode.Journal ? "journal" : "snapshot";
+
+    private static ReplicationException NotEnabled(OpenVolume open) =>
+        new(ReplicationError.FailedPrecondition, $"replication is not enabled for {open.Volume}; enable it first");
+
+    private static ReplicationException Transient(OpenVolume open, MirrorImageInfo info) =>
+        new(ReplicationError.Busy, $"{open.Volume} is in mirroring state \"{info.State}\", which ends by itself; retry");
+
+    internal static ReplicationException Refused(OpenVolume open, string operation, ReplicationError error, string reason) =>
+        new(error, $"cannot {operation} {open.Volume}: {reason}");
+
+    // A demotion can be taken back only some time after the peer has copied it: until then the peer is still to act on it.
+    private DateTimeOffset PromotionFirstAsked(OpenVolume open, MirrorChain chain)
+    {
+        var first = _asked.First(Promotion(open));
+        if (chain.EndsInOwnDemotion && chain.AwaitedByPeer is null)
+            return _asked.First(TakingBack(open));
+        _asked.Forget(TakingBack(open));
+        return first;
+    }
+
+    private static string Promotion(OpenVolume open) => "promote " + open.Volume.Handle.Uuid;
+
+    private static string TakingBack(OpenVolume open) => "take back " + open.Volume.Handle.Uuid;
+
+    private static string Demotion(OpenVolume open) => "demote " + open.Volume.Handle.Uuid;
+
+    private DateTimeOffset Now => time.GetUtcNow();
+}
+
+/// <summary>What the sites report of an image.</summary>
+/// <param name="Own">This site's own report, if it has made one.</param>
+/// <param name="Peer">The peer.</param>
+/// <param name="Sites">Names of the sites.</param>
+internal sealed record SiteReports(MirrorSiteStatus? Own, PeerView Peer, MirrorSites Sites);

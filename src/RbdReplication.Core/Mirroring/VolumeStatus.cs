@@ -1,0 +1,136 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>Which copy of an image a site has.</summary>
+public enum ImageRole
+{
+    /// <summary>It does not show in the reports.</summary>
+    Unknown,
+
+    /// <summary>The one that is written to.</summary>
+    Primary,
+
+    /// <summary>A copy that follows, or waits to be promoted.</summary>
+    Secondary,
+}
+
+/// <summary>One mirrored image as this site's cluster sees it, without opening the image.</summary>
+/// <param name="ImageName">Image name.</param>
+/// <param name="ImageId">Image id.</param>
+/// <param name="Role">Which copy this site has.</param>
+/// <param name="Health">How well it is replicated.</param>
+/// <param name="Peer">What the peer reports, in a word or two.</param>
+/// <param name="LastSyncTime">Time of the newest data that the secondary site holds completely; null where no site reports it.</param>
+/// <param name="Lag">Age of that data; null where it is not known.</param>
+/// <param name="Schedules">Snapshot schedules in force at this site.</param>
+/// <param name="Message">What is seen and, where something is wrong, what to do; for people.</param>
+public sealed record VolumeStatus(
+    string ImageName, string ImageId, ImageRole Role, ReplicationHealth Health, string Peer, DateTimeOffset? LastSyncTime, TimeSpan? Lag,
+    IReadOnlyList<ReplicationSchedule> Schedules, string Message)
+{
+    // A snapshot is due once in an interval and then has to be copied and reported: twice the interval is no accident.
+    private const int LateAfterIntervals = 2;
+
+    // Reports are stored every 30 s.
+    private static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(30);
+
+    /// <summary>Judges an image by the reports of its sites.</summary>
+    /// <param name="imageId">Image id.</param>
+    /// <param name="status">The reports, from a listing.</param>
+    /// <param name="sites">Names of the sites.</param>
+    /// <param name="schedules">Snapshot schedules in force.</param>
+    /// <param name="now">The time, by the clock of this cluster.</param>
+    public static VolumeStatus Of(
+        string imageId, MirrorGlobalStatus status, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset now)
+    {
+        var peer = PeerView.From(status, sites);
+        // Where this site's daemon has not reported yet, librbd makes an entry up: "status not found", at time zero.
+        var own = status.Local is { } local && local.LastUpdate > DateTimeOffset.UnixEpoch ? local : null;
+        var role = RoleOf(own, peer);
+        var (health, message, lastSync) = status.Info.State != MirrorImageState.Enabled
+            ? (ReplicationHealth.Unknown, $"mirroring is in state \"{status.Info.State}\", which ends by itself", null)
+            : role switch
+            {
+                ImageRole.Primary => OfPrimary(status, peer, sites, schedules, now),
+                ImageRole.Secondary => OfSecondary(own, peer, now),
+                _ => (ReplicationHealth.Degraded, OfUnknown(own, peer, now), null),
+            };
+        var lag = now - lastSync;
+        return new VolumeStatus(
+            status.ImageName, imageId, role, health, PeerWords(peer), lastSync, lag < TimeSpan.Zero ? TimeSpan.Zero : lag, schedules, message);
+    }
+
+    // A listing does not tell which image is primary (the field is always false there), so the daemons' words must. This
+    // site's own word is best, even an old one: a role changes by a call, and the daemon reports it within half a minute.
+    private static ImageRole RoleOf(MirrorSiteStatus? own, PeerView peer) => own switch
+    {
+        not null when PeerView.IsPrimaryReport(own) => ImageRole.Primary,
+        { State: MirrorStatusState.Replaying or MirrorStatusState.Syncing or MirrorStatusState.Error } => ImageRole.Secondary,
+        { State: MirrorStatusState.Unknown, Description: var words } when words.StartsWith("remote image", StringComparison.Ordinal) => ImageRole.Secondary,
+        // "starting replay" is what the daemon of a primary says too, while it cannot reach the peer's cluster.
+        _ when peer.LastWordIsPrimary => ImageRole.Secondary,
+        _ when peer.Report is { State: MirrorStatusState.Replaying or MirrorStatusState.Syncing } => ImageRole.Primary,
+        _ => ImageRole.Unknown,
+    };
+
+    private static (ReplicationHealth, string, DateTimeOffset?) OfPrimary(
+        MirrorGlobalStatus status, PeerView peer, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset now)
+    {
+        var info = ReplicationInfo.Of(status, sites, now);
+        if (info.Health != ReplicationHealth.Healthy)
+            return (info.Health, info.Message, info.LastSyncTime);
+        if (SyncReport.Parse(peer.Report!.Description) is not { RemoteSnapshotTime: { } newest } sync)
+            return (info.Health, info.Message, info.LastSyncTime);
+        if (schedules.Count == 0)
+            return (ReplicationHealth.Degraded, $"no snapshot schedule, so what is written after {newest:HH:mm:ss} UTC does not reach the peer; set schedulingInterval in the VolumeReplicationClass", info.LastSyncTime);
+        var shortest = schedules.Min(schedule => ReplicationSchedule.ParseInterval(schedule.Interval) ?? ReplicationSchedule.MaximumInterval);
+        if (now - (info.LastSyncTime ?? newest) <= (shortest * LateAfterIntervals) + ReportInterval)
+            return (info.Health, info.Message, info.LastSyncTime);
+        return (
+            ReplicationHealth.Degraded,
+            sync.IsSyncing
+                ? $"behind: {info.Message}; a copy takes longer than the interval of {shortest.TotalMinutes} min: lengthen it, or look at the network between the sites"
+                : $"behind: no snapshot in {LateAfterIntervals} intervals of {shortest.TotalMinutes} min; check the manager's rbd_support module (rbd mirror snapshot schedule status) and the mirror daemon at {peer.SiteName}",
+            info.LastSyncTime);
+    }
+
+    private static (ReplicationHealth, string, DateTimeOffset?) OfSecondary(MirrorSiteStatus? own, PeerView peer, DateTimeOffset now)
+    {
+        if (own is null)
+            return (ReplicationHealth.Degraded, OfUnknown(own, peer, now), null);
+        var sync = SyncReport.Parse(own.Description);
+        var words = SyncReport.Words(own.Description);
+        var lastSync = sync?.LocalSnapshotTime ?? (sync is { EntriesBehindPrimary: 0 } ? own.LastUpdate : null);
+        return own switch
+        {
+            { IsUp: false } => (ReplicationHealth.Degraded, $"this site's mirror daemon is down since about {own.LastUpdate:HH:mm:ss} UTC; start it, nothing is copied until it runs", lastSync),
+            { State: MirrorStatusState.Error } =>
+                (ReplicationHealth.Error, $"this site reports \"{words}\"; if it is a split-brain, resync the volume here, which discards this site's data (ResyncVolume with force)", lastSync),
+            { State: MirrorStatusState.Replaying or MirrorStatusState.Syncing } when peer.Role == PeerRole.Down =>
+                (ReplicationHealth.Degraded, $"{peer.Describe(now)}; check that site, its mirror daemon and the network", lastSync),
+            { State: MirrorStatusState.Replaying or MirrorStatusState.Syncing } =>
+                (ReplicationHealth.Healthy, sync is { IsSyncing: true } ? $"copying a snapshot, {sync.SyncingPercent ?? 0} %" : "in step", lastSync),
+            { State: MirrorStatusState.StartingReplay } =>
+                (ReplicationHealth.Degraded, $"this site is about to follow; if that lasts longer than a minute, check that its mirror daemon reaches the cluster of {peer.SiteName}", lastSync),
+            _ when peer.Role == PeerRole.Primary =>
+                (ReplicationHealth.Degraded, $"this site does not follow {peer.SiteName} yet, which takes up to a minute after a move", lastSync),
+            _ => (ReplicationHealth.Degraded, $"no site is known to be primary: {peer.Describe(now)}; promote the volume where it is to be used", lastSync),
+        };
+    }
+
+    private static string OfUnknown(MirrorSiteStatus? own, PeerView peer, DateTimeOffset now) =>
+        own is null
+            ? $"this site's mirror daemon has not reported this image, which takes up to 30 s after it appears; else check that the daemon runs; {peer.Describe(now)}"
+            : $"this site reports \"{SyncReport.Words(own.Description)}\"; {peer.Describe(now)}; after a move this lasts up to a minute";
+
+    private static string PeerWords(PeerView peer) => peer.Role switch
+    {
+        PeerRole.Silent => "silent",
+        PeerRole.Down => "down",
+        PeerRole.Primary => "primary",
+        PeerRole.Following => SyncReport.Parse(peer.Report!.Description) is { IsSyncing: true } ? "copying" : "following",
+        PeerRole.Failed => SyncReport.Words(peer.Report!.Description),
+        _ => "not primary",
+    };
+}

@@ -1,0 +1,41 @@
+namespace RbdReplication.Core;
+
+/// <summary>
+/// What went wrong, in terms of what the caller can do about it. The gRPC layer turns each into one status code; the
+/// controller branches on those, so a wrong choice here changes what happens to data.
+/// </summary>
+public enum ReplicationError
+{
+    /// <summary>The request is malformed or asks for something unsupported; repeating it changes nothing.</summary>
+    InvalidArgument,
+
+    /// <summary>No such cluster, pool, image or journal entry.</summary>
+    NotFound,
+
+    /// <summary>The credentials are wrong or do not allow it.</summary>
+    AccessDenied,
+
+    /// <summary>
+    /// The image is not in the state that the call needs. On promote this makes the controller repeat the call with force
+    /// at once: it is used there only where forcing is right or changes nothing.
+    /// </summary>
+    FailedPrecondition,
+
+    /// <summary>Something is under way that the call has to wait for; a plain retry is right.</summary>
+    Busy,
+
+    /// <summary>Ceph or the peer cannot be reached now.</summary>
+    Unreachable,
+
+    /// <summary>Time ran out; what was started may still be running.</summary>
+    TimedOut,
+
+    /// <summary>The image mixes blocks of two points in time and must not be used; only a person can decide what to do with it.</summary>
+    Damaged,
+
+    /// <summary>Not implemented.</summary>
+    Unimplemented,
+
+    /// <summary>A state or an error number that this program does not expect.</summary>
+    Unexpected,
+}
