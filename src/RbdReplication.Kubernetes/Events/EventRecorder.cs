@@ -1,0 +1,173 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Threading.Channels;
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.Logging;
+using RbdReplication.Kubernetes.Volumes;
+
+namespace RbdReplication.Kubernetes.Events;
+
+/// <summary>
+/// Writes core/v1 Events on PersistentVolumes. One Event stands for any number of repetitions: they raise its count, and at
+/// most every <see cref="RepeatInterval"/>. Recording never waits and never fails; when Events come faster than the API
+/// server takes them, the surplus is dropped.
+/// </summary>
+public sealed class EventRecorder(KubernetesApi api, string component, TimeProvider time, ILogger<EventRecorder> logger)
+{
+    /// <summary>Repetitions within this time are counted, not written.</summary>
+    public static readonly TimeSpan RepeatInterval = TimeSpan.FromMinutes(10);
+
+    /// <summary>Events of cluster-scoped objects live here.</summary>
+    private const string EventNamespace = "default";
+
+    private const int MessageLimit = 1024;
+    private const int Capacity = 8192;
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<EventKey, Repetition> _repetitions = [];
+    private readonly Channel<Pending> _pending = Channel.CreateBounded<Pending>(
+        new BoundedChannelOptions(1000) { SingleReader = true });
+    private long _written;
+    private long _dropped;
+
+    /// <summary>Events created or updated.</summary>
+    public long Written => Volatile.Read(ref _written);
+
+    /// <summary>Events that were not written: too many at once, or refused by the API server.</summary>
+    public long Dropped => Volatile.Read(ref _dropped);
+
+    /// <summary>Records that something about the volume needs attention.</summary>
+    public void Warning(PersistentVolume volume, string reason, string message) => Record(volume, "Warning", reason, message);
+
+    /// <summary>Records something that went well.</summary>
+    public void Normal(PersistentVolume volume, string reason, string message) => Record(volume, "Normal", reason, message);
+
+    /// <summary>Writes what is recorded, until <paramref name="stop"/>.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        await foreach (var pending in _pending.Reader.ReadAllAsync(stop).ConfigureAwait(false))
+        {
+            try
+            {
+                await WriteAsync(pending, stop).ConfigureAwait(false);
+                Interlocked.Increment(ref _written);
+            }
+            catch (KubernetesApiException e)
+            {
+                Interlocked.Increment(ref _dropped);
+                Log.EventFailed(logger, pending.Volume.Name, pending.Reason, e.Message);
+            }
+        }
+    }
+
+    private void Record(PersistentVolume volume, string type, string reason, string message)
+    {
+        ArgumentNullException.ThrowIfNull(volume);
+        ArgumentNullException.ThrowIfNull(message);
+        if (message.Length > MessageLimit)
+            message = message[..(MessageLimit - 1)] + '…';
+        Repetition repetition;
+        lock (_lock)
+        {
+            var key = new EventKey(VolumeId.Of(volume), reason);
+            if (!_repetitions.TryGetValue(key, out repetition!))
+            {
+                if (_repetitions.Count >= Capacity)
+                    _repetitions.Clear();
+                _repetitions[key] = repetition = new Repetition(EventName(volume), time.GetUtcNow());
+            }
+            else if (repetition.Message == message && time.GetElapsedTime(repetition.RecordedAt) < RepeatInterval)
+            {
+                repetition.Count++;
+                return;
+            }
+            repetition.Count++;
+            repetition.Message = message;
+            repetition.RecordedAt = time.GetTimestamp();
+        }
+        if (!_pending.Writer.TryWrite(new Pending(volume, type, reason, message, repetition)))
+            Interlocked.Increment(ref _dropped);
+    }
+
+    private async Task WriteAsync(Pending pending, CancellationToken stop)
+    {
+        if (pending.Repetition.Created)
+        {
+            try
+            {
+                var patch = new V1Patch(PatchOf(pending), V1Patch.PatchType.MergePatch);
+                await api.CallAsync(
+                    (client, token) => client.CoreV1
+                        .PatchNamespacedEventAsync(patch, pending.Repetition.Name, EventNamespace, cancellationToken: token),
+                    Timeout, time, stop).ConfigureAwait(false);
+                return;
+            }
+            catch (KubernetesApiException e) when (e.IsNotFound)
+            {
+                // The API server forgets Events after an hour: write it anew.
+            }
+        }
+        await api.CallAsync(
+            (client, token) => client.CoreV1.CreateNamespacedEventAsync(EventOf(pending), EventNamespace, cancellationToken: token),
+            Timeout, time, stop).ConfigureAwait(false);
+        pending.Repetition.Created = true;
+    }
+
+    private string PatchOf(Pending pending)
+    {
+        var last = time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
+        var message = JsonEncodedText.Encode(pending.Message);
+        return $$"""{"count":{{pending.Repetition.Count}},"lastTimestamp":"{{last}}","message":"{{message}}"}""";
+    }
+
+    private Corev1Event EventOf(Pending pending) => new()
+    {
+        Metadata = new V1ObjectMeta { Name = pending.Repetition.Name, NamespaceProperty = EventNamespace },
+        InvolvedObject = new V1ObjectReference
+        {
+            ApiVersion = "v1",
+            Kind = "PersistentVolume",
+            Name = pending.Volume.Name,
+            Uid = pending.Volume.Uid,
+        },
+        Type = pending.Type,
+        Reason = pending.Reason,
+        Message = pending.Message,
+        Count = pending.Repetition.Count,
+        FirstTimestamp = pending.Repetition.First.UtcDateTime,
+        LastTimestamp = time.GetUtcNow().UtcDateTime,
+        Source = new V1EventSource { Component = component },
+        ReportingComponent = component,
+        ReportingInstance = Environment.MachineName,
+    };
+
+    /// <summary>Unique as client-go makes it: the object's name and a number that does not repeat.</summary>
+    private static string EventName(PersistentVolume volume)
+    {
+        const int NameLimit = 253;
+        var suffix = $".{Random.Shared.NextInt64():x16}";
+        var name = volume.Name.Length + suffix.Length > NameLimit ? volume.Name[..(NameLimit - suffix.Length)] : volume.Name;
+        return name + suffix;
+    }
+
+    private readonly record struct EventKey(Guid Volume, string Reason);
+
+    private sealed record Pending(PersistentVolume Volume, string Type, string Reason, string Message, Repetition Repetition);
+
+    private sealed class Repetition(string name, DateTimeOffset first)
+    {
+        public string Name => name;
+
+        public DateTimeOffset First => first;
+
+        public string? Message { get; set; }
+
+        public int Count { get; set; }
+
+        public long RecordedAt { get; set; }
+
+        public bool Created { get; set; }
+    }
+}

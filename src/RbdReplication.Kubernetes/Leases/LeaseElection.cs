@@ -1,0 +1,263 @@
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.Logging;
+
+namespace RbdReplication.Kubernetes.Leases;
+
+/// <summary>
+/// Elects one leader among candidates through a <c>coordination.k8s.io/v1</c> Lease. Fields and rules are client-go's.
+/// </summary>
+public sealed class LeaseElection(
+    KubernetesApi api, LeaseElectionOptions options, TimeProvider time, ILogger<LeaseElection> logger)
+{
+    private static readonly TimeSpan ReleaseTimeout = TimeSpan.FromSeconds(5);
+
+    private readonly TimeSpan _requestTimeout = options.RenewDeadline / 2;
+    private V1Lease? _lease;
+    private LeaseRecord? _observed;
+    private long _observedAt;
+    private volatile bool _leading;
+
+    /// <summary>Whether this process leads now.</summary>
+    public bool IsLeader => _leading;
+
+    /// <summary>
+    /// Waits until the lease is ours, runs <paramref name="lead"/>, and starts over when the term ends, until
+    /// <paramref name="stop"/>; then the lease is given back. <paramref name="lead"/> must end soon after its leadership's
+    /// token is cancelled; the lease is neither given back nor sought again before it has. What it throws, other than
+    /// being cancelled, ends the election.
+    /// </summary>
+    public async Task RunAsync(Func<Leadership, Task> lead, CancellationToken stop)
+    {
+        ArgumentNullException.ThrowIfNull(lead);
+        try
+        {
+            while (true)
+            {
+                var sent = await AcquireAsync(stop).ConfigureAwait(false);
+                await LeadAsync(lead, sent, stop).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // A clean stop.
+        }
+        finally
+        {
+            await ReleaseAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task<long> AcquireAsync(CancellationToken stop)
+    {
+        while (true)
+        {
+            stop.ThrowIfCancellationRequested();
+            var sent = time.GetTimestamp();
+            if (await TryTakeAsync(stop).ConfigureAwait(false) == Attempt.Held)
+                return sent;
+            await Task.Delay(options.RetryPeriod * (1 + (1.2 * Random.Shared.NextDouble())), time, stop).ConfigureAwait(false);
+        }
+    }
+
+    private async Task LeadAsync(Func<Leadership, Task> lead, long sent, CancellationToken stop)
+    {
+        using var leadership = new Leadership(time, options.RenewDeadline, sent);
+        using var stopping = stop.UnsafeRegister(static term => ((Leadership)term!).End(), leadership);
+        _leading = true;
+        Log.Elected(logger, options.Lease.ToString(), options.Identity);
+        // The work is started apart: its first synchronous part must not delay a renewal.
+        var work = Task.Run(() => lead(leadership), CancellationToken.None);
+        var renewal = RenewAsync(leadership);
+        await Task.WhenAny(work, renewal).ConfigureAwait(false);
+        leadership.End();
+        await renewal.ConfigureAwait(false);
+        try
+        {
+            await work.ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // The term ended under it.
+        }
+        finally
+        {
+            _leading = false;
+        }
+        if (!stop.IsCancellationRequested)
+            Log.Lost(logger, options.Lease.ToString(), options.Identity);
+    }
+
+    /// <summary>Renews until the term ends.</summary>
+    private async Task RenewAsync(Leadership leadership)
+    {
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(options.RetryPeriod, time, leadership.Token).ConfigureAwait(false);
+                var sent = time.GetTimestamp();
+                switch (await TryTakeAsync(leadership.Token).ConfigureAwait(false))
+                {
+                    case Attempt.Held:
+                        leadership.Renew(sent);
+                        break;
+                    case Attempt.HeldByOther:
+                        leadership.End();
+                        return;
+                    default:
+                        break; // No answer, or a conflict: the next attempt, or the deadline, decides.
+                }
+            }
+        }
+        catch (OperationCanceledException) when (leadership.Token.IsCancellationRequested)
+        {
+            // The term is over.
+        }
+    }
+
+    private async Task<Attempt> TryTakeAsync(CancellationToken stop)
+    {
+        try
+        {
+            // While leading, what we wrote last is normally still there: one request is enough. Anything else is a conflict.
+            var lease = _lease ?? await CallAsync(ReadAsync, _requestTimeout, stop).ConfigureAwait(false);
+            Observe(lease);
+            if (!IsFree(lease))
+            {
+                _lease = null;
+                return Attempt.HeldByOther;
+            }
+            _lease = await CallAsync((client, token) => WriteAsync(client, Claim(lease), token), _requestTimeout, stop)
+                .ConfigureAwait(false);
+            Observe(_lease);
+            return Attempt.Held;
+        }
+        catch (KubernetesApiException e) when (e.IsNotFound && _lease is null)
+        {
+            return await TryCreateAsync(stop).ConfigureAwait(false);
+        }
+        catch (KubernetesApiException e)
+        {
+            _lease = null;
+            if (!e.IsConflict)
+                Log.LeaseFailed(logger, options.Lease.ToString(), e.Message);
+            return Attempt.Undecided;
+        }
+    }
+
+    private async Task<Attempt> TryCreateAsync(CancellationToken stop)
+    {
+        try
+        {
+            var lease = Claim(new V1Lease { Metadata = new V1ObjectMeta { Name = options.Lease.Name, NamespaceProperty = options.Lease.Namespace } });
+            _lease = await CallAsync(
+                (client, token) => client.CoordinationV1.CreateNamespacedLeaseAsync(lease, options.Lease.Namespace, cancellationToken: token),
+                _requestTimeout, stop).ConfigureAwait(false);
+            Observe(_lease);
+            return Attempt.Held;
+        }
+        catch (KubernetesApiException e)
+        {
+            if (!e.IsConflict)
+                Log.LeaseFailed(logger, options.Lease.ToString(), e.Message);
+            return Attempt.Undecided;
+        }
+    }
+
+    private async Task ReleaseAsync()
+    {
+        if (_lease?.Spec is not { } spec || spec.HolderIdentity != options.Identity)
+            return;
+        spec.HolderIdentity = "";
+        spec.LeaseDurationSeconds = 1;
+        spec.AcquireTime = spec.RenewTime = Now();
+        try
+        {
+            await CallAsync((client, token) => WriteAsync(client, _lease, token), ReleaseTimeout, CancellationToken.None).ConfigureAwait(false);
+            Log.Released(logger, options.Lease.ToString());
+        }
+        catch (KubernetesApiException e)
+        {
+            // It runs out by itself.
+            Log.LeaseFailed(logger, options.Lease.ToString(), e.Message);
+        }
+        _lease = null;
+    }
+
+    /// <summary>
+    /// Free is: nobody's, ours, or not renewed for its duration by our own clock since we saw it change. The times inside
+    /// the object come from somebody else's clock and are not compared.
+    /// </summary>
+    private bool IsFree(V1Lease lease)
+    {
+        var holder = lease.Spec?.HolderIdentity;
+        if (string.IsNullOrEmpty(holder) || holder == options.Identity)
+            return true;
+        var duration = TimeSpan.FromSeconds(lease.Spec?.LeaseDurationSeconds ?? options.LeaseDuration.TotalSeconds);
+        return time.GetElapsedTime(_observedAt) > duration;
+    }
+
+    private void Observe(V1Lease lease)
+    {
+        var record = LeaseRecord.Of(lease);
+        if (record == _observed)
+            return;
+        _observed = record;
+        _observedAt = time.GetTimestamp();
+    }
+
+    private V1Lease Claim(V1Lease lease)
+    {
+        var now = Now();
+        var spec = lease.Spec ??= new V1LeaseSpec { LeaseTransitions = -1 };
+        if (spec.HolderIdentity != options.Identity)
+        {
+            spec.LeaseTransitions = (spec.LeaseTransitions ?? 0) + 1;
+            spec.AcquireTime = now;
+            spec.HolderIdentity = options.Identity;
+        }
+        spec.RenewTime = now;
+        spec.LeaseDurationSeconds = (int)options.LeaseDuration.TotalSeconds;
+        return lease;
+    }
+
+    /// <summary>
+    /// The time in microseconds, never a whole second: the client writes that without a fraction, and the API server
+    /// takes these fields with six digits only.
+    /// </summary>
+    private DateTime Now()
+    {
+        var now = time.GetUtcNow().UtcDateTime;
+        now = now.AddTicks(-(now.Ticks % TimeSpan.TicksPerMicrosecond));
+        return now.Ticks % TimeSpan.TicksPerSecond == 0 ? now.AddMicroseconds(1) : now;
+    }
+
+    private Task<V1Lease> ReadAsync(k8s.Kubernetes client, CancellationToken cancellation) =>
+        client.CoordinationV1.ReadNamespacedLeaseAsync(options.Lease.Name, options.Lease.Namespace, cancellationToken: cancellation);
+
+    private Task<V1Lease> WriteAsync(k8s.Kubernetes client, V1Lease lease, CancellationToken cancellation)
+    {
+        // Read back from the server they hold raw JSON, which the client cannot serialize without reflection.
+        lease.Metadata.ManagedFields = null;
+        return client.CoordinationV1
+            .ReplaceNamespacedLeaseAsync(lease, options.Lease.Name, options.Lease.Namespace, cancellationToken: cancellation);
+    }
+
+    private Task<V1Lease> CallAsync(Func<k8s.Kubernetes, CancellationToken, Task<V1Lease>> call, TimeSpan timeout, CancellationToken cancellation) =>
+        api.CallAsync(call, timeout, time, cancellation);
+
+    private enum Attempt
+    {
+        Held,
+        HeldByOther,
+        Undecided,
+    }
+
+    private sealed record LeaseRecord(string? Holder, int? DurationSeconds, DateTime? Acquired, DateTime? Renewed, int? Transitions)
+    {
+        public static LeaseRecord Of(V1Lease lease) => new(
+            lease.Spec?.HolderIdentity, lease.Spec?.LeaseDurationSeconds, lease.Spec?.AcquireTime, lease.Spec?.RenewTime,
+            lease.Spec?.LeaseTransitions);
+    }
+}

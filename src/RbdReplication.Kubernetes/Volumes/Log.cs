@@ -1,0 +1,24 @@
+using Microsoft.Extensions.Logging;
+
+namespace RbdReplication.Kubernetes.Volumes;
+
+internal static partial class Log
+{
+    [LoggerMessage(3000, LogLevel.Information, "{Count} PersistentVolumes of driver {Driver} listed in {Seconds:0.000} s")]
+    public static partial void Listed(ILogger logger, int count, string driver, double seconds);
+
+    [LoggerMessage(3001, LogLevel.Warning, "Listing PersistentVolumes failed, will try again: {Reason}")]
+    public static partial void ListFailed(ILogger logger, string reason);
+
+    [LoggerMessage(3002, LogLevel.Information, "The watch cannot go on from version {Version}, listing again: {Reason}")]
+    public static partial void VersionGone(ILogger logger, string version, string reason);
+
+    [LoggerMessage(3003, LogLevel.Information, "The watch broke at version {Version}, will resume: {Reason}")]
+    public static partial void WatchBroke(ILogger logger, string version, string reason);
+
+    [LoggerMessage(3004, LogLevel.Warning, "The API server ended the watch with error {Code}, listing again: {Reason}")]
+    public static partial void ErrorEvent(ILogger logger, int code, string reason);
+
+    [LoggerMessage(3005, LogLevel.Warning, "A watch event could not be read and was passed over: {Reason}")]
+    public static partial void BadEvent(ILogger logger, string reason);
+}
