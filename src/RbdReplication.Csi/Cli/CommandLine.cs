@@ -1,0 +1,42 @@
+using System.CommandLine;
+
+namespace RbdReplication.Csi.Cli;
+
+/// <summary>The executable's commands.</summary>
+internal static class CommandLine
+{
+    /// <summary>Done.</summary>
+    public const int Success = 0;
+
+    /// <summary>Tried and failed; the reason is on stderr.</summary>
+    public const int Failure = 1;
+
+    /// <summary>The command line is wrong; nothing was tried.</summary>
+    public const int Usage = 2;
+
+    /// <summary>Runs the command that <paramref name="arguments"/> name and returns the exit code.</summary>
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        var parsed = Root().Parse(arguments);
+        // What a shell asks to have completed is seldom a correct command line.
+        var completes = arguments is [var first, ..] && first.StartsWith("[suggest", StringComparison.Ordinal);
+        if (parsed.Errors.Count > 0 && !completes)
+        {
+            await Console.Error.WriteLineAsync($"rbd-replication: {parsed.Errors[0].Message} (see --help)").ConfigureAwait(false);
+            return Usage;
+        }
+        // SIGTERM and SIGINT cancel the action's token; the time after that is what the host needs to drain.
+        return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(30) }).ConfigureAwait(false);
+    }
+
+    internal static RootCommand Root() =>
+        new("Disaster recovery for Ceph RBD volumes under Kubernetes: CSI-Addons replication and PV-to-image mappings.")
+        {
+            ServeCommand.Create(),
+            StatusCommand.Create(),
+            OmapGeneratorCommand.Create(),
+            CallCommand.Create(),
+            VolumeCommand.Create(),
+            CompletionCommand.Create(),
+        };
+}

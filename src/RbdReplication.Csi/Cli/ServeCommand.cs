@@ -1,0 +1,73 @@
+using System.CommandLine;
+using RbdReplication.Csi.Hosting;
+
+namespace RbdReplication.Csi.Cli;
+
+/// <summary><c>serve</c>: the gRPC server.</summary>
+internal static class ServeCommand
+{
+    public static Command Create()
+    {
+        var endpoint = Flags.Endpoint("--csi-addons-endpoint", "unix:///csi/csi-addons.sock", "Socket that the CSI-Addons sidecar connects to", "unix");
+        var driverName = Flags.Text("--driver-name", "rbd.csi.ceph.com", "CSI driver name; equals the provisioner of the VolumeReplicationClass");
+        var http = Flags.Text("--http-endpoint", "http://0.0.0.0:8080", "Where /metrics, /healthz and /readyz are served; \"\" for nowhere");
+        var timeout = Flags.Duration("--operation-timeout", TimeSpan.FromSeconds(150), "Longest time that one call takes");
+        var shared = new SharedFlags();
+        http.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string>() is { Length: > 0 } text && !IsHttp(text))
+                result.AddError($"--http-endpoint is \"{text}\", and must be a URI such as http://0.0.0.0:8080, or empty");
+        });
+
+        var command = new Command("serve", "Serve CSI-Addons Identity and Replication on a unix socket.") { endpoint, driverName, http, timeout };
+        shared.AddTo(command);
+        command.SetAction((parsed, cancellationToken) => ServeHost.RunAsync(new ServeOptions
+        {
+            SocketPath = parsed.GetRequiredValue(endpoint).LocalPath,
+            DriverName = parsed.GetRequiredValue(driverName),
+            InstanceId = parsed.GetRequiredValue(shared.InstanceId),
+            ClusterConfigPath = parsed.GetRequiredValue(shared.ClusterConfig),
+            ClusterMappingPath = parsed.GetRequiredValue(shared.ClusterMapping),
+            HttpEndpoint = parsed.GetRequiredValue(http) is { Length: > 0 } uri ? new Uri(uri) : null,
+            OperationTimeout = parsed.GetRequiredValue(timeout),
+            LogLevel = shared.Level(parsed),
+            LogJson = parsed.GetRequiredValue(shared.LogFormat) == "json",
+        }, cancellationToken));
+        return command;
+    }
+
+    internal static bool IsHttp(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme == Uri.UriSchemeHttp && uri.PathAndQuery == "/";
+}
+
+/// <summary>Options that several commands have.</summary>
+internal sealed class SharedFlags
+{
+    public Option<string> InstanceId { get; } = Flags.Text("--instance-id", "default", "ceph-csi's instance id, part of the journal's object names");
+
+    public Option<string> ClusterConfig { get; } = Flags.Text("--cluster-config", "/etc/ceph-csi-config/config.json", "ceph-csi's cluster configuration");
+
+    public Option<string> ClusterMapping { get; } = Flags.Text("--cluster-mapping", "/etc/ceph-csi-config/cluster-mapping.json", "ceph-csi's cluster mapping; may be missing");
+
+    public Option<string> LogLevel { get; } = Flags.Choice("--log-level", "info", "Lowest level that is logged", "trace", "debug", "info", "warn", "error");
+
+    public Option<string> LogFormat { get; } = Flags.Choice("--log-format", "json", "Form of log lines", "json", "text");
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(InstanceId);
+        command.Options.Add(ClusterConfig);
+        command.Options.Add(ClusterMapping);
+        command.Options.Add(LogLevel);
+        command.Options.Add(LogFormat);
+    }
+
+    public LogLevel Level(ParseResult parsed) => parsed.GetRequiredValue(LogLevel) switch
+    {
+        "trace" => Microsoft.Extensions.Logging.LogLevel.Trace,
+        "debug" => Microsoft.Extensions.Logging.LogLevel.Debug,
+        "warn" => Microsoft.Extensions.Logging.LogLevel.Warning,
+        "error" => Microsoft.Extensions.Logging.LogLevel.Error,
+        _ => Microsoft.Extensions.Logging.LogLevel.Information,
+    };
+}

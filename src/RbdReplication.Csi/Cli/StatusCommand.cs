@@ -1,0 +1,114 @@
+using System.CommandLine;
+using RbdReplication.Core;
+
+namespace RbdReplication.Csi.Cli;
+
+/// <summary><c>status</c>: for people, the replicated volumes of this site: who is behind, why, and what to do.</summary>
+internal static class StatusCommand
+{
+    public static Command Create()
+    {
+        var shared = new SharedFlags();
+        var cluster = Flags.Text("--cluster-id", "", "Only this cluster of the cluster configuration; all of them by default");
+        var pool = Flags.Text("--pool", "", "Only this pool; all mirrored pools by default");
+        var radosNamespace = new Option<string?>("--namespace") { Description = "Only this rados namespace; \"\" for the default one" };
+        var output = Flags.Choice("--output", "table", "Form of the output", "table", "json");
+        output.Aliases.Add("-o");
+        var watch = Flags.Switch("--watch", "Show it again and again until interrupted");
+        var interval = Flags.Duration("--interval", TimeSpan.FromSeconds(5), "With --watch: the time between");
+        var timeout = Flags.Duration("--timeout", TimeSpan.FromSeconds(30), "Longest time that one look takes");
+        var secret = SecretSource.Option();
+        var command = new Command("status", "Show the replicated volumes of a site and what is wrong with them; exit code 1 if anything is.")
+        {
+            shared.ClusterConfig, cluster, pool, radosNamespace, secret, output, watch, interval, timeout,
+        };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            try
+            {
+                var files = new ClusterFiles(parsed.GetRequiredValue(shared.ClusterConfig), "/nonexistent", static (_, _) => { });
+                var clusters = Select(files.Read().Config, parsed.GetRequiredValue(cluster), parsed.GetValue(radosNamespace));
+                var credentials = CephCredentials.FromSecrets(SecretSource.Read(parsed.GetRequiredValue(secret)));
+                var poolName = parsed.GetRequiredValue(pool) is { Length: > 0 } name ? name : null;
+                await using var connections = new ClusterConnections(TimeProvider.System);
+                var inventory = new MirrorInventory(connections, TimeProvider.System);
+                var view = StatusView.Of(parsed.GetRequiredValue(output), parsed.GetValue(watch));
+                while (true)
+                {
+                    var report = await LookAsync(inventory, clusters, credentials, poolName, parsed.GetRequiredValue(timeout), cancellationToken);
+                    view.Show(report);
+                    if (!parsed.GetValue(watch))
+                        return report.IsGood ? CommandLine.Success : CommandLine.Failure;
+                    await Task.Delay(parsed.GetRequiredValue(interval), cancellationToken);
+                }
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                return CommandLine.Success;
+            }
+            catch (Exception e) when (e is ReplicationException or IOException or UnauthorizedAccessException or FormatException)
+            {
+                await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
+                return CommandLine.Failure;
+            }
+        });
+        return command;
+    }
+
+    // Two entries may name the same cluster and namespace under different ids: its images are shown once.
+    private static List<ClusterEntry> Select(ClusterConfig config, string clusterId, string? radosNamespace)
+    {
+        var ids = clusterId.Length > 0 ? [clusterId] : config.ClusterIds;
+        var clusters = ids
+            .Select(id => config.Find(id) ?? throw new ReplicationException(
+                ReplicationError.NotFound, $"cluster {id} is not in the cluster configuration; known are {string.Join(", ", config.ClusterIds)}"))
+            .Where(cluster => radosNamespace is null || cluster.RadosNamespace == radosNamespace)
+            .DistinctBy(cluster => (string.Join(',', cluster.Monitors ?? []), cluster.RadosNamespace))
+            .ToList();
+        return clusters.Count > 0 ? clusters : throw new ReplicationException(
+            ReplicationError.NotFound, $"no cluster of the cluster configuration has rados namespace \"{radosNamespace}\"");
+    }
+
+    // A cluster that does not answer must not hide the others.
+    private static async Task<StatusReport> LookAsync(
+        MirrorInventory inventory, List<ClusterEntry> clusters, CephCredentials credentials, string? poolName, TimeSpan timeout,
+        CancellationToken cancellationToken)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(timeout);
+        var looks = await Task.WhenAll(clusters.Select(async cluster =>
+        {
+            try
+            {
+                return (Volumes: await inventory.ListAsync(cluster, credentials, poolName, deadline.Token), Problem: (string?)null);
+            }
+            catch (ReplicationException e)
+            {
+                return ([], e.Message);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                return ([], $"cluster {cluster.ClusterId} did not answer within {timeout.TotalSeconds} s");
+            }
+        }));
+        return new StatusReport(
+            [.. looks.SelectMany(look => look.Volumes).OrderByDescending(v => Rank(v.Status.Health)).ThenBy(v => v.Pool).ThenBy(v => v.PersistentVolume ?? v.Status.ImageName, StringComparer.Ordinal)],
+            [.. looks.Where(look => look.Problem is not null).Select(look => look.Problem!)]);
+    }
+
+    private static int Rank(ReplicationHealth health) => health switch
+    {
+        ReplicationHealth.Error => 3,
+        ReplicationHealth.Degraded => 2,
+        ReplicationHealth.Unknown => 1,
+        _ => 0,
+    };
+}
+
+/// <summary>What one look at a site gave.</summary>
+/// <param name="Volumes">The volumes, worst first.</param>
+/// <param name="Problems">Clusters that could not be listed, and why.</param>
+internal sealed record StatusReport(IReadOnlyList<MirroredVolume> Volumes, IReadOnlyList<string> Problems)
+{
+    public bool IsGood => Problems.Count == 0 && Volumes.All(volume => volume.Status.Health == ReplicationHealth.Healthy);
+}

@@ -1,0 +1,159 @@
+using System.CommandLine;
+using System.Globalization;
+using RbdReplication.Ceph;
+using RbdReplication.Core;
+
+namespace RbdReplication.Csi.Cli;
+
+/// <summary>
+/// <c>volume import</c>: makes an image that ceph-csi did not create a CSI volume. It writes the journal entries and prints
+/// the PersistentVolume; the image itself is not touched, unless it has to be renamed.
+/// </summary>
+internal static class VolumeImport
+{
+    private const int JournalRaces = 3;
+
+    private sealed record Request(
+        string ClusterId, string Pool, string Image, string PersistentVolume, string ClaimNamespace, string Claim, string StorageClass,
+        string SecretName, string SecretNamespace, string DriverName, string VolumeMode);
+
+    public static Command Create()
+    {
+        var shared = new SharedFlags();
+        var cluster = new Option<string>("--cluster-id") { Description = "Cluster id of the cluster configuration", Required = true };
+        var pool = new Option<string>("--pool") { Description = "Pool name", Required = true };
+        var image = new Option<string>("--image") { Description = "Image name; it must end with a uuid, as csi-vol-<uuid> does", Required = true };
+        var volume = Flags.Text("--pv-name", "", "Name of the PersistentVolume; pvc-<uuid of the image> by default");
+        var claimNamespace = Flags.Text("--pvc-namespace", "", "Namespace of the claim that the volume is reserved for");
+        var claim = Flags.Text("--pvc-name", "", "Name of the claim that the volume is reserved for");
+        var storageClass = Flags.Text("--storage-class", "", "Storage class of the PersistentVolume");
+        var secretName = Flags.Text("--secret-name", "rook-csi-rbd-provisioner", "Kubernetes secret that the PersistentVolume refers to");
+        var secretNamespace = Flags.Text("--secret-namespace", "rook-ceph", "Its namespace");
+        var driver = Flags.Text("--driver-name", "rbd.csi.ceph.com", "CSI driver name");
+        var mode = Flags.Choice("--volume-mode", "Filesystem", "Volume mode of the PersistentVolume", "Filesystem", "Block");
+        var secret = SecretSource.Option();
+        var command = new Command("import", "Register an existing image as a CSI volume and print its PersistentVolume.")
+        {
+            cluster, pool, image, volume, claimNamespace, claim, storageClass, secretName, secretNamespace, driver, mode, secret,
+            shared.ClusterConfig, shared.InstanceId,
+        };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var request = new Request(
+                parsed.GetRequiredValue(cluster), parsed.GetRequiredValue(pool), parsed.GetRequiredValue(image), parsed.GetRequiredValue(volume),
+                parsed.GetRequiredValue(claimNamespace), parsed.GetRequiredValue(claim), parsed.GetRequiredValue(storageClass),
+                parsed.GetRequiredValue(secretName), parsed.GetRequiredValue(secretNamespace), parsed.GetRequiredValue(driver), parsed.GetRequiredValue(mode));
+            try
+            {
+                var credentials = CephCredentials.FromSecrets(SecretSource.Read(parsed.GetRequiredValue(secret)));
+                var files = new ClusterFiles(parsed.GetRequiredValue(shared.ClusterConfig), "/nonexistent", static (_, _) => { });
+                await ImportAsync(request, files.Read().Config, credentials, parsed.GetRequiredValue(shared.InstanceId), cancellationToken);
+                return CommandLine.Success;
+            }
+            catch (Exception e) when (e is ReplicationException or IOException or UnauthorizedAccessException or FormatException)
+            {
+                await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
+                return CommandLine.Failure;
+            }
+        });
+        return command;
+    }
+
+    private static async Task ImportAsync(
+        Request request, ClusterConfig config, CephCredentials credentials, string instanceId, CancellationToken cancellationToken)
+    {
+        var cluster = config.Find(request.ClusterId)
+            ?? throw new ReplicationException(ReplicationError.NotFound, $"cluster {request.ClusterId} is not in the cluster configuration; known are {string.Join(", ", config.ClusterIds)}");
+        var uuid = request.Image.Length >= VolumeHandle.UuidLength ? request.Image[^VolumeHandle.UuidLength..] : "";
+        if (!VolumeHandle.IsUuid(uuid))
+        {
+            throw new ReplicationException(
+                ReplicationError.InvalidArgument,
+                $"image {request.Image} does not end with a uuid, which ceph-csi needs to delete and to restore it; rename it first: rbd rename {request.Pool}/{request.Image} {request.Pool}/{JournalKeys.DefaultImagePrefix}{Guid.NewGuid():D}");
+        }
+        await using var connections = new ClusterConnections(TimeProvider.System);
+        var connection = await connections.GetAsync(cluster, credentials, cancellationToken);
+        try
+        {
+            await using var pool = await connection.Cluster.OpenPoolAsync(request.Pool, cluster.RadosNamespace, cancellationToken);
+            await using var image = await RbdImage.OpenAsync(pool, request.Image, readOnly: true, cancellationToken);
+            var name = request.PersistentVolume.Length > 0 ? request.PersistentVolume : "pvc-" + uuid;
+            var entry = new VolumeEntry(name, uuid, request.Image, image.GetId(), request.ClaimNamespace);
+            await EnterAsync(new VolumeJournal(pool, instanceId), entry, cancellationToken);
+            var handle = new VolumeHandle(cluster.ClusterId, pool.Id, uuid);
+            Console.Write(Manifest(request, name, handle, await image.GetSizeBytesAsync(cancellationToken)));
+        }
+        catch (CephException e)
+        {
+            throw ReplicationException.From(e, $"import {request.Pool}/{request.Image}");
+        }
+    }
+
+    // Another writer of the same entries (the omap generator, say) may come between reading and writing.
+    private static async Task EnterAsync(VolumeJournal journal, VolumeEntry entry, CancellationToken cancellationToken)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                await journal.EnterAsync(entry, cancellationToken);
+                return;
+            }
+            catch (CephException e) when (e.Errno == Errno.ECANCELED && attempt < JournalRaces)
+            {
+            }
+        }
+    }
+
+    // Retain: deleting the claim of a replicated volume must not delete the data at both sites.
+    private static string Manifest(Request request, string name, VolumeHandle handle, ulong sizeBytes)
+    {
+        var prefix = request.Image[..^VolumeHandle.UuidLength];
+        var attributes = $"""
+                  clusterID: {Quote(handle.ClusterId)}
+                  pool: {Quote(request.Pool)}
+                  imageFeatures: layering
+            """;
+        if (prefix != JournalKeys.DefaultImagePrefix)
+            attributes += $"\n      volumeNamePrefix: {Quote(prefix)}";
+        var claim = request.Claim.Length == 0 ? "" : $"""
+
+              claimRef:
+                apiVersion: v1
+                kind: PersistentVolumeClaim
+                name: {Quote(request.Claim)}
+                namespace: {Quote(request.ClaimNamespace)}
+            """;
+        return $"""
+            apiVersion: v1
+            kind: PersistentVolume
+            metadata:
+              name: {Quote(name)}
+              annotations:
+                pv.kubernetes.io/provisioned-by: {Quote(request.DriverName)}
+            spec:
+              capacity:
+                storage: {Quote(sizeBytes.ToString(CultureInfo.InvariantCulture))}
+              accessModes:
+                - ReadWriteOnce
+              volumeMode: {request.VolumeMode}
+              persistentVolumeReclaimPolicy: Retain
+              storageClassName: {Quote(request.StorageClass)}{claim}
+              csi:
+                driver: {Quote(request.DriverName)}
+                volumeHandle: {Quote(handle.ToString())}
+                volumeAttributes:
+            {attributes}
+                controllerExpandSecretRef:
+                  name: {Quote(request.SecretName)}
+                  namespace: {Quote(request.SecretNamespace)}
+                nodeStageSecretRef:
+                  name: {Quote(request.SecretName)}
+                  namespace: {Quote(request.SecretNamespace)}
+
+            """;
+    }
+
+    // JSON's quoting is a subset of YAML's.
+    private static string Quote(string text) => $"\"{System.Text.Json.JsonEncodedText.Encode(text)}\"";
+}

@@ -1,0 +1,124 @@
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using RbdReplication.Core;
+using RbdReplication.Csi.Hosting;
+using RbdReplication.Csi.Protocol;
+
+namespace RbdReplication.Csi.Grpc;
+
+/// <summary>
+/// <c>replication.Controller</c>: reads the requests and writes the answers. What happens in between is in
+/// <see cref="VolumeReplication"/>; failures become status codes in <see cref="StatusInterceptor"/>.
+/// </summary>
+internal sealed class ReplicationService(VolumeReplication replication, ServeOptions options, UnknownParameters unknown) : Controller.ControllerBase
+{
+    public override async Task<EnableVolumeReplicationResponse> EnableVolumeReplication(EnableVolumeReplicationRequest request, ServerCallContext context)
+    {
+        var parameters = unknown.Warn(ReplicationParameters.Parse(request.Parameters));
+        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        using var deadline = Deadline(context);
+        await replication.EnableAsync(volume, parameters, deadline.Token);
+        return new EnableVolumeReplicationResponse();
+    }
+
+    public override async Task<DisableVolumeReplicationResponse> DisableVolumeReplication(DisableVolumeReplicationRequest request, ServerCallContext context)
+    {
+        var parameters = unknown.Warn(ReplicationParameters.Parse(request.Parameters));
+        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        using var deadline = Deadline(context);
+        await replication.DisableAsync(volume, parameters.Force, deadline.Token);
+        return new DisableVolumeReplicationResponse();
+    }
+
+    public override async Task<PromoteVolumeResponse> PromoteVolume(PromoteVolumeRequest request, ServerCallContext context)
+    {
+        var parameters = unknown.Warn(ReplicationParameters.Parse(request.Parameters));
+        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        using var deadline = Deadline(context);
+        await replication.PromoteAsync(volume, parameters, request.Force, deadline.Token);
+        return new PromoteVolumeResponse();
+    }
+
+    public override async Task<DemoteVolumeResponse> DemoteVolume(DemoteVolumeRequest request, ServerCallContext context)
+    {
+        _ = unknown.Warn(ReplicationParameters.Parse(request.Parameters));
+        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        using var deadline = Deadline(context);
+        await replication.DemoteAsync(volume, request.Force, deadline.Token);
+        return new DemoteVolumeResponse();
+    }
+
+    public override async Task<ResyncVolumeResponse> ResyncVolume(ResyncVolumeRequest request, ServerCallContext context)
+    {
+        _ = unknown.Warn(ReplicationParameters.Parse(request.Parameters));
+        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        using var deadline = Deadline(context);
+        return new ResyncVolumeResponse { Ready = await replication.ResyncAsync(volume, request.Force, deadline.Token) };
+    }
+
+    public override async Task<GetVolumeReplicationInfoResponse> GetVolumeReplicationInfo(GetVolumeReplicationInfoRequest request, ServerCallContext context)
+    {
+        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        using var deadline = Deadline(context);
+        var info = await replication.GetInfoAsync(volume, deadline.Token);
+        // The controller takes NOT_FOUND as "nothing synced yet"; a fault must not hide behind it.
+        if (info is { LastSyncTime: null, Health: ReplicationHealth.Healthy or ReplicationHealth.Unknown or ReplicationHealth.Degraded })
+            throw new ReplicationException(ReplicationError.NotFound, $"volume {volume.Handle} has no sync time yet: {info.Message}");
+        return new GetVolumeReplicationInfoResponse
+        {
+            LastSyncTime = info.LastSyncTime?.ToTimestamp(),
+            LastSyncDuration = info.LastSyncDuration?.ToDuration(),
+            LastSyncBytes = info.LastSyncBytes,
+            Status = info.Health switch
+            {
+                ReplicationHealth.Healthy => GetVolumeReplicationInfoResponse.Types.Status.Healthy,
+                ReplicationHealth.Degraded => GetVolumeReplicationInfoResponse.Types.Status.Degraded,
+                ReplicationHealth.Error => GetVolumeReplicationInfoResponse.Types.Status.Error,
+                _ => GetVolumeReplicationInfoResponse.Types.Status.Unknown,
+            },
+            StatusMessage = info.Message,
+        };
+    }
+
+    public override async Task<GetReplicationDestinationInfoResponse> GetReplicationDestinationInfo(
+        GetReplicationDestinationInfoRequest request, ServerCallContext context)
+    {
+        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        using var deadline = Deadline(context);
+        var destination = await replication.GetDestinationAsync(volume, deadline.Token);
+        return new GetReplicationDestinationInfoResponse
+        {
+            ReplicationDestination = new() { Volume = new() { VolumeId = destination.ToString() } },
+        };
+    }
+
+    // The caller's own deadline ends the context's token.
+    private CancellationTokenSource Deadline(ServerCallContext context)
+    {
+        var source = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
+        source.CancelAfter(options.OperationTimeout);
+        return source;
+    }
+}
+
+/// <summary>Warns about each parameter key that means nothing here, once in the life of the process.</summary>
+internal sealed partial class UnknownParameters(ILogger<UnknownParameters> logger)
+{
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<string, bool> _seen = new(StringComparer.Ordinal);
+
+    // Callers choose the keys: bound what is remembered of them.
+    private const int MaximumSeen = 256;
+
+    public ReplicationParameters Warn(ReplicationParameters parameters)
+    {
+        foreach (var key in parameters.UnknownKeys)
+        {
+            if (_seen.Count < MaximumSeen && _seen.TryAdd(key, true))
+                Ignored(RequestVolume.Printable(key), string.Join(", ", ReplicationParameters.KnownKeys));
+        }
+        return parameters;
+    }
+
+    [LoggerMessage(4010, LogLevel.Warning, "Parameter {Key} of the VolumeReplicationClass means nothing here and is ignored; known are {Known}")]
+    private partial void Ignored(string key, string known);
+}

@@ -1,0 +1,32 @@
+using Microsoft.Extensions.Logging.Console;
+
+namespace RbdReplication.Csi.Hosting;
+
+/// <summary>Log output of the long-running commands: stderr, one line a message.</summary>
+internal static class Logging
+{
+    public static void Configure(ILoggingBuilder logging, LogLevel level, bool json)
+    {
+        logging.ClearProviders();
+        logging.SetMinimumLevel(level);
+        // The frameworks' own messages repeat ours or are of no use to an admin.
+        var frameworks = level <= LogLevel.Debug ? level : LogLevel.Warning;
+        logging.AddFilter("Microsoft", frameworks);
+        logging.AddFilter("Grpc", frameworks);
+        if (json)
+            logging.AddJsonConsole(static format =>
+            {
+                format.UseUtcTimestamp = true;
+                format.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
+            });
+        else
+            logging.AddSimpleConsole(static format =>
+            {
+                format.SingleLine = true;
+                format.UseUtcTimestamp = true;
+                format.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
+                format.ColorBehavior = LoggerColorBehavior.Disabled;
+            });
+        logging.Services.Configure<ConsoleLoggerOptions>(static console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+    }
+}

@@ -1,0 +1,164 @@
+using Grpc.Health.V1;
+using Grpc.Reflection;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Trace;
+using RbdReplication.Ceph;
+using RbdReplication.Core;
+using RbdReplication.Csi.Cli;
+using RbdReplication.Csi.Grpc;
+using RbdReplication.Csi.Protocol;
+
+namespace RbdReplication.Csi.Hosting;
+
+/// <summary>Puts the server together: this is the only place where its parts are wired.</summary>
+internal static partial class ServeHost
+{
+    // Kubernetes gives a container 30 s between SIGTERM and SIGKILL.
+    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(25);
+
+    private const int MaximumRequestBytes = 4 * 1024 * 1024;
+
+    /// <summary>Serves until <paramref name="cancellationToken"/> is cancelled, then drains.</summary>
+    public static async Task<int> RunAsync(ServeOptions options, CancellationToken cancellationToken)
+    {
+        if (UnixSocket.MakeWay(options.SocketPath) is { } obstacle)
+        {
+            await Console.Error.WriteLineAsync($"rbd-replication: {obstacle}");
+            return CommandLine.Failure;
+        }
+        await using var app = Build(options);
+        var logger = app.Services.GetRequiredService<ILogger<ServeOptions>>();
+        try
+        {
+            await app.StartAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
+        {
+            await Console.Error.WriteLineAsync($"rbd-replication: cannot listen: {e.Message}");
+            return CommandLine.Failure;
+        }
+        UnixSocket.Restrict(options.SocketPath);
+        Started(logger, IdentityService.Version, options.DriverName, options.SocketPath);
+        await using var stop = cancellationToken.Register(() => app.Lifetime.StopApplication());
+        await app.WaitForShutdownAsync(CancellationToken.None);
+        File.Delete(options.SocketPath);
+        Stopped(logger);
+        return CommandLine.Success;
+    }
+
+    private static WebApplication Build(ServeOptions options)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Configuration.Sources.Clear();
+        Logging.Configure(builder.Logging, options.LogLevel, options.LogJson);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
+        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options));
+
+        var services = builder.Services;
+        services.AddSingleton(options);
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton(provider => new ClusterFiles(
+            options.ClusterConfigPath, options.ClusterMappingPath,
+            (path, problem) => ReportFile(provider.GetRequiredService<ILogger<ClusterFiles>>(), path, problem)));
+        services.AddSingleton<ClusterConnections>();
+        services.AddSingleton<VolumeResolver>();
+        services.AddSingleton<VolumeGate>();
+        services.AddSingleton<FlattenReport>(provider =>
+        {
+            var logger = provider.GetRequiredService<ILogger<VolumeReplication>>();
+            return (clone, parent, percent) => Flattening(logger, clone.ImageSpec, clone.Handle, parent, percent);
+        });
+        services.AddSingleton<VolumeReplication>();
+        services.AddSingleton<UnknownParameters>();
+        services.AddSingleton<Telemetry>();
+        services.AddSingleton<Draining>();
+        services.AddSingleton<StatusInterceptor>();
+        services.AddSingleton<ReplicationService>();
+        services.AddSingleton<IdentityService>();
+        services.AddGrpc(grpc =>
+        {
+            grpc.Interceptors.Add<StatusInterceptor>();
+            grpc.MaxReceiveMessageSize = MaximumRequestBytes;
+        });
+        // AddGrpcReflection finds the services by run-time reflection, which Native AOT does not keep; so they are named here.
+        services.AddSingleton(new ReflectionServiceImpl(Identity.Descriptor, Controller.Descriptor, Health.Descriptor));
+        services.AddGrpcHealthChecks(health => health.Services.Map("", _ => true)).AddCheck<Draining>("draining");
+        services.AddOpenTelemetry()
+            .WithMetrics(metrics =>
+            {
+                metrics.AddMeter(CephTelemetry.SourceName).AddPrometheusExporter();
+                if (HasCollector)
+                    metrics.AddOtlpExporter();
+            })
+            .WithTracing(tracing =>
+            {
+                if (HasCollector)
+                    tracing.AddSource(CephTelemetry.SourceName).AddOtlpExporter();
+            });
+
+        var app = builder.Build();
+        // Gauges are registered by the constructor.
+        _ = app.Services.GetRequiredService<Telemetry>();
+        app.MapGrpcService<IdentityService>();
+        app.MapGrpcService<ReplicationService>();
+        app.MapGrpcHealthChecksService();
+        app.MapGrpcService<ReflectionServiceImpl>();
+        app.MapPrometheusScrapingEndpoint("/metrics");
+        app.Map("/healthz", static (HttpContext http) => http.Response.WriteAsync("ok\n"));
+        app.Map("/readyz", static (HttpContext http) =>
+        {
+            var draining = http.RequestServices.GetRequiredService<Draining>().HasBegun;
+            http.Response.StatusCode = draining ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK;
+            return http.Response.WriteAsync(draining ? "draining\n" : "ok\n");
+        });
+        return app;
+    }
+
+    /// <summary>Whether an OpenTelemetry collector is configured.</summary>
+    internal static bool HasCollector => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_ENDPOINT"));
+
+    private static void Listen(KestrelServerOptions kestrel, ServeOptions options)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.ListenUnixSocket(options.SocketPath, socket => socket.Protocols = HttpProtocols.Http2);
+        if (options.HttpEndpoint is { } http)
+            ListenHttp(kestrel, http);
+    }
+
+    /// <summary>Opens the endpoint of metrics and probes.</summary>
+    internal static void ListenHttp(KestrelServerOptions kestrel, Uri http)
+    {
+        static void Http1(ListenOptions listen) => listen.Protocols = HttpProtocols.Http1;
+        if (http.Host is "0.0.0.0" or "[::]" or "*" or "+")
+            kestrel.ListenAnyIP(http.Port, Http1);
+        else if (System.Net.IPAddress.TryParse(http.Host, out var address))
+            kestrel.Listen(address, http.Port, Http1);
+        else
+            kestrel.ListenLocalhost(http.Port, Http1);
+    }
+
+    /// <summary>Logs that a configuration file became unusable or good again.</summary>
+    internal static void ReportFile(ILogger logger, string path, string? problem)
+    {
+        if (problem is null)
+            FileGood(logger, path);
+        else
+            FileBad(logger, path, problem);
+    }
+
+    [LoggerMessage(4020, LogLevel.Information, "rbd-replication {Version} serves driver {Driver} on {Socket}")]
+    private static partial void Started(ILogger logger, string version, string driver, string socket);
+
+    [LoggerMessage(4021, LogLevel.Information, "Stopped")]
+    private static partial void Stopped(ILogger logger);
+
+    [LoggerMessage(2001, LogLevel.Information, "Flattening {Image} of volume {VolumeHandle}, a clone of {Parent}: {Percent} %")]
+    private static partial void Flattening(ILogger logger, string image, VolumeHandle volumeHandle, ImageParent parent, int percent);
+
+    [LoggerMessage(4022, LogLevel.Information, "Configuration file {Path} is good again")]
+    private static partial void FileGood(ILogger logger, string path);
+
+    [LoggerMessage(4023, LogLevel.Error, "Configuration file {Path} cannot be used, its last good content stays in force: {Problem}")]
+    private static partial void FileBad(ILogger logger, string path, string problem);
+}

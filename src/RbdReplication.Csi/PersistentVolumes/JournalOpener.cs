@@ -1,0 +1,145 @@
+using System.Collections.Concurrent;
+using RbdReplication.Ceph;
+using RbdReplication.Core;
+using RbdReplication.Kubernetes;
+using RbdReplication.Kubernetes.Secrets;
+
+namespace RbdReplication.Csi.PersistentVolumes;
+
+/// <summary>Where a set of mappings lies.</summary>
+internal sealed record JournalPlace(ClusterEntry Cluster, string Pool, string JournalPool);
+
+/// <summary>A journal with the connection it was opened through.</summary>
+internal sealed record OpenJournal(MappingJournal Journal, ClusterConnection Connection);
+
+/// <summary>Opens journals with the credentials of Secrets. A failure is remembered for a moment, so that thousands of volumes fail on one attempt.</summary>
+/// <param name="connections">Connections to Ceph.</param>
+/// <param name="readSecret">Reads a Secret.</param>
+/// <param name="forgetSecret">Told when Ceph rejects a Secret's credentials, as they may have been corrected meanwhile.</param>
+/// <param name="instanceId">ceph-csi's instance id.</param>
+/// <param name="time">The clock.</param>
+internal sealed class JournalOpener(
+    ClusterConnections connections, Func<ObjectName, CancellationToken, Task<Secret>> readSecret, Action<ObjectName> forgetSecret,
+    string instanceId, TimeProvider time)
+{
+    private static readonly TimeSpan FailureLifetime = TimeSpan.FromSeconds(1);
+
+    private readonly ConcurrentDictionary<(JournalPlace, ObjectName), Failure> _failures = new();
+
+    /// <exception cref="MappingException">Why it cannot be opened.</exception>
+    public async Task<OpenJournal> OpenAsync(JournalPlace place, ObjectName secret, CancellationToken cancellationToken)
+    {
+        var key = (place, secret);
+        if (_failures.TryGetValue(key, out var failure))
+        {
+            if (time.GetElapsedTime(failure.At) < FailureLifetime)
+                throw new MappingException(failure.Outcome);
+            _failures.TryRemove(new(key, failure));
+        }
+        try
+        {
+            return await OpenNowAsync(place, secret, cancellationToken);
+        }
+        catch (MappingException e)
+        {
+            _failures[key] = new Failure(e.Outcome, time.GetTimestamp());
+            if (e.Outcome.Result is MappingResult.CredentialsRejected or MappingResult.SecretNotFound)
+                forgetSecret(secret);
+            throw;
+        }
+    }
+
+    /// <summary>After a failed operation: makes the next one connect anew, or look the pools up again, where that can help.</summary>
+    public void Failed(OpenJournal journal, CephException failure)
+    {
+        if (failure.Errno is Errno.ESHUTDOWN or Errno.ENOTCONN)
+            connections.Drop(journal.Connection);
+        if (failure.Errno == Errno.ENOENT)
+        {
+            // Not the object, whose absence is no error: the pool that this handle names is gone.
+            journal.Connection.Forget(journal.Journal.ImagePool);
+            journal.Connection.Forget(journal.Journal.JournalPool);
+        }
+    }
+
+    /// <summary>
+    /// Everything in a pool that was deleted looks like an object that does not exist. Asks whether the pool is still there.
+    /// </summary>
+    /// <exception cref="MappingException">It is not, or another one has its name now.</exception>
+    public async Task CheckPoolAsync(JournalPlace place, OpenJournal journal, CancellationToken cancellationToken)
+    {
+        var pool = journal.Journal.ImagePool;
+        try
+        {
+            await using var now = await journal.Connection.Cluster.OpenPoolAsync(place.Pool, pool.Namespace, cancellationToken);
+            if (now.Id == pool.Id)
+                return;
+            journal.Connection.Forget(pool);
+        }
+        catch (CephException e)
+        {
+            Failed(journal, e);
+            throw MappingException.From(e, $"use pool {place.Pool} of cluster {place.Cluster.ClusterId}");
+        }
+        throw new MappingException(new(MappingResult.Interrupted, $"pool {place.Pool} was replaced by another of the same name"));
+    }
+
+    private async Task<OpenJournal> OpenNowAsync(JournalPlace place, ObjectName secret, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var credentials = Credentials(await readSecret(secret, cancellationToken));
+            var connection = await ConnectAsync(place.Cluster, credentials, cancellationToken);
+            var pool = await PoolAsync(connection, place.Cluster, place.Pool, cancellationToken);
+            var journalPool = place.JournalPool == place.Pool ? pool : await PoolAsync(connection, place.Cluster, place.JournalPool, cancellationToken);
+            return new OpenJournal(new MappingJournal(pool, journalPool, instanceId), connection);
+        }
+        catch (ReplicationException e)
+        {
+            throw MappingException.From(e);
+        }
+        catch (KubernetesApiException e)
+        {
+            throw MappingException.From(e, secret);
+        }
+    }
+
+    private async Task<ClusterConnection> ConnectAsync(ClusterEntry cluster, CephCredentials credentials, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await connections.GetAsync(cluster, credentials, cancellationToken);
+        }
+        catch (ReplicationException e) when (e.Error == ReplicationError.NotFound)
+        {
+            // librados' word for monitor addresses that lead nowhere.
+            throw new MappingException(new(MappingResult.CephUnreachable, e.Message), e);
+        }
+    }
+
+    private async Task<RadosPool> PoolAsync(ClusterConnection connection, ClusterEntry cluster, string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await connection.GetPoolAsync(name, cluster.RadosNamespace, cancellationToken);
+        }
+        catch (CephException e)
+        {
+            if (e.Errno is Errno.ESHUTDOWN or Errno.ENOTCONN)
+                connections.Drop(connection);
+            throw ReplicationException.From(e, $"open pool {name} of cluster {cluster.ClusterId}");
+        }
+    }
+
+    private static CephCredentials Credentials(Secret secret)
+    {
+        foreach (var field in new[] { CephCredentials.UserField, CephCredentials.KeyField })
+        {
+            if (!secret.TryGetValue(field, out var value) || string.IsNullOrWhiteSpace(value))
+                throw new ReplicationException(ReplicationError.InvalidArgument, $"{secret} has no {field}");
+        }
+        return CephCredentials.FromSecrets(secret.ToDictionary());
+    }
+
+    private sealed record Failure(MappingOutcome Outcome, long At);
+}

@@ -1,0 +1,130 @@
+using System.Globalization;
+using RbdReplication.Core;
+using RbdReplication.Csi.Cli;
+using RbdReplication.Kubernetes;
+using RbdReplication.Kubernetes.Manifests;
+using RbdReplication.Kubernetes.Secrets;
+
+namespace RbdReplication.Csi.PersistentVolumes;
+
+/// <summary>What one run over manifests is to do.</summary>
+/// <param name="Path">A file or directory of manifests.</param>
+/// <param name="SecretDirectory">Secrets as files; empty to take them from the manifests alone.</param>
+/// <param name="DriverName">CSI driver whose volumes are mapped.</param>
+/// <param name="InstanceId">ceph-csi's instance id.</param>
+/// <param name="Pass">Metadata and dry run.</param>
+internal sealed record ManifestRunOptions(string Path, string SecretDirectory, string DriverName, string InstanceId, MappingPassOptions Pass);
+
+/// <summary>Maps the volumes of manifests once, without an API server: for a restore, or to see what would be written.</summary>
+internal static class ManifestRun
+{
+    // As large as the generator's batches; on a terminal, progress is shown after each.
+    private const int BatchSize = 250;
+
+    /// <returns>0 if every volume has its mapping, else 1.</returns>
+    public static async Task<int> RunAsync(
+        ManifestRunOptions options, ClusterFiles files, TextWriter output, TextWriter errors, bool showProgress, CancellationToken cancellationToken)
+    {
+        ManifestObjects manifests;
+        try
+        {
+            manifests = ManifestReader.Read(options.Path);
+        }
+        catch (ManifestException e)
+        {
+            await errors.WriteLineAsync($"rbd-replication: {e.Message}");
+            return CommandLine.Failure;
+        }
+        await using var connections = new ClusterConnections(TimeProvider.System);
+        var opener = new JournalOpener(
+            connections, (name, _) => Task.FromResult(FindSecret(manifests, options.SecretDirectory, name)), _ => { },
+            options.InstanceId, TimeProvider.System);
+        var tally = new Tally(output, errors, options.Pass.DryRun);
+        var requests = Admit(manifests, options.DriverName, tally);
+        var pass = new MappingPass(files, opener, options.Pass);
+        var finished = 0;
+        foreach (var batch in requests.Chunk(BatchSize))
+        {
+            var outcomes = await pass.RunAsync(batch, cancellationToken.ThrowIfCancellationRequested, cancellationToken);
+            for (var i = 0; i < batch.Length; i++)
+                tally.Add(batch[i].Volume.Name, outcomes[i]);
+            finished += batch.Length;
+            if (showProgress)
+                await errors.WriteAsync(string.Create(CultureInfo.InvariantCulture, $"\r{finished}/{requests.Count} volumes"));
+        }
+        if (showProgress && requests.Count > 0)
+            await errors.WriteLineAsync();
+        await output.WriteLineAsync(tally.Summary);
+        return tally.Failed == 0 ? CommandLine.Success : CommandLine.Failure;
+    }
+
+    private static List<MappingRequest> Admit(ManifestObjects manifests, string driverName, Tally tally)
+    {
+        var requests = new List<MappingRequest>();
+        foreach (var volume in manifests.Volumes)
+        {
+            if (MappingRequest.IsExempt(volume, driverName))
+                tally.Skipped++;
+            else if (MappingRequest.From(volume, out var problem) is { } request)
+                requests.Add(request);
+            else
+                tally.Add(volume.Name, new(MappingResult.InvalidVolume, problem));
+        }
+        return requests;
+    }
+
+    private static Secret FindSecret(ManifestObjects manifests, string directory, ObjectName name)
+    {
+        try
+        {
+            if (directory.Length > 0 && SecretDirectory.Read(directory, name) is { } found)
+                return found;
+        }
+        catch (ManifestException e)
+        {
+            throw new ReplicationException(ReplicationError.InvalidArgument, e.Message, e);
+        }
+        return manifests.Secrets.TryGetValue(name, out var secret)
+            ? secret
+            : throw new ReplicationException(ReplicationError.InvalidArgument, $"secret {name} is neither in the manifests nor under --secret-dir");
+    }
+
+    private sealed class Tally(TextWriter output, TextWriter errors, bool dryRun)
+    {
+        private int _mapped;
+        private int _repaired;
+        private int _unchanged;
+
+        public int Skipped { get; set; }
+
+        public int Failed { get; private set; }
+
+        public string Summary => string.Create(
+            CultureInfo.InvariantCulture,
+            $"{(dryRun ? "dry run: " : "")}{_mapped} mapped, {_repaired} repaired, {_unchanged} mapped before, {Failed} failed, {Skipped} skipped");
+
+        public void Add(string volume, MappingOutcome outcome)
+        {
+            switch (outcome.Result)
+            {
+                case MappingResult.Mapped:
+                    _mapped++;
+                    break;
+                case MappingResult.Repaired:
+                    _repaired++;
+                    break;
+                case MappingResult.Unchanged:
+                    _unchanged++;
+                    break;
+                default:
+                    Failed++;
+                    errors.WriteLine($"{volume}: {outcome.Result}: {outcome.Message}");
+                    return;
+            }
+            if (!dryRun || outcome.Message.Length == 0)
+                return;
+            foreach (var line in outcome.Message.Split('\n'))
+                output.WriteLine($"{volume}: would set {line}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+namespace RbdReplication.Csi.PersistentVolumes;
+
+/// <summary>What became of one volume's mapping.</summary>
+/// <param name="Result">In one word; the reason of Events and the <c>outcome</c> of metrics.</param>
+/// <param name="Message">For people; empty where there is nothing to say.</param>
+internal readonly record struct MappingOutcome(MappingResult Result, string Message = "")
+{
+    /// <summary>The volume's image can be found.</summary>
+    public bool IsGood => Result is MappingResult.Unchanged or MappingResult.Mapped or MappingResult.Repaired;
+
+    /// <summary>
+    /// The failure has to do with this volume. The others come from Ceph or the API server as a whole: they are logged and
+    /// counted, but not told to each volume.
+    /// </summary>
+    public bool IsOfVolume => !IsGood && Result is not (MappingResult.CephUnreachable or MappingResult.ApiServerUnreachable or MappingResult.Interrupted);
+}
+
+/// <summary>Results, as they are named in Events and metrics.</summary>
+internal enum MappingResult
+{
+    /// <summary>Not decided.</summary>
+    None,
+
+    /// <summary>The mapping is complete and was before.</summary>
+    Unchanged,
+
+    /// <summary>The mapping is complete now.</summary>
+    Mapped,
+
+    /// <summary>Something was there and has been completed or corrected.</summary>
+    Repaired,
+
+    /// <summary>The image does not exist yet: the mirror has not created it.</summary>
+    ImageNotFound,
+
+    /// <summary>The volume's Secret does not exist, or has no user or key.</summary>
+    SecretNotFound,
+
+    /// <summary>Ceph does not accept the Secret's user and key.</summary>
+    CredentialsRejected,
+
+    /// <summary>The PersistentVolume is broken.</summary>
+    InvalidVolume,
+
+    /// <summary>The volume's cluster is in no configuration.</summary>
+    ClusterNotFound,
+
+    /// <summary>The volume's pool does not exist.</summary>
+    PoolNotFound,
+
+    /// <summary>An entry belongs to another volume.</summary>
+    MappingConflict,
+
+    /// <summary>Ceph does not answer.</summary>
+    CephUnreachable,
+
+    /// <summary>The API server does not answer.</summary>
+    ApiServerUnreachable,
+
+    /// <summary>Somebody else wrote the same entry meanwhile: try again.</summary>
+    Interrupted,
+
+    /// <summary>Ceph answered something unforeseen.</summary>
+    Failed,
+}

@@ -1,0 +1,72 @@
+using RbdReplication.Core;
+using RbdReplication.Kubernetes;
+using RbdReplication.Kubernetes.Events;
+using RbdReplication.Kubernetes.Leases;
+using RbdReplication.Kubernetes.Secrets;
+using RbdReplication.Kubernetes.Volumes;
+
+namespace RbdReplication.Csi.PersistentVolumes;
+
+/// <summary>Keeps mappings while this process is the elected leader.</summary>
+internal sealed class OmapGenerator(
+    KubernetesApi api, ClusterFiles files, ClusterConnections connections, GeneratorTelemetry telemetry, OmapGeneratorOptions options,
+    TimeProvider time, ILoggerFactory loggers)
+{
+    private const string Component = "rbd-replication-omap-generator";
+
+    private readonly SecretReader _secrets = new(api, time);
+    private readonly EventRecorder _events = new(api, Component, time, loggers.CreateLogger<EventRecorder>());
+    private volatile VolumeMapController? _term;
+    private volatile bool _campaigns;
+
+    /// <summary>
+    /// Not ready until, as leader, every volume has been checked once. A standby has nothing to check and is ready.
+    /// </summary>
+    public (bool IsReady, string State) Readiness => _term switch
+    {
+        { HasPassed: true } => (true, "ok"),
+        { } term => (false, $"first pass: {term.QueueDepth} volumes to check"),
+        null => (_campaigns, _campaigns ? "standby" : "starting"),
+    };
+
+    /// <summary>Works until <paramref name="stop"/>, then gives the lease back.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var writing = _events.RunAsync(ending.Token);
+        var lease = LeaseElectionOptions.ForDriver(options.DriverName, options.LeaderElectionNamespace ?? api.Namespace ?? "default");
+        var election = new LeaseElection(api, lease, time, loggers.CreateLogger<LeaseElection>());
+        try
+        {
+            _campaigns = true;
+            await election.RunAsync(LeadAsync, stop);
+        }
+        finally
+        {
+            _campaigns = false;
+            await ending.CancelAsync();
+            await writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task LeadAsync(Leadership leadership)
+    {
+        var opener = new JournalOpener(connections, _secrets.ReadAsync, _secrets.Forget, options.InstanceId, time);
+        var pass = new MappingPass(files, opener, new MappingPassOptions(options.SetMetadata, options.ClusterName, DryRun: false));
+        var watch = new PersistentVolumeWatch(
+            api, new PersistentVolumeWatchOptions { DriverName = options.DriverName }, time, loggers.CreateLogger<PersistentVolumeWatch>());
+        using var term = new VolumeMapController(
+            watch, pass, _events, telemetry, options, time, loggers.CreateLogger<VolumeMapController>());
+        _term = term;
+        telemetry.Observe(term);
+        try
+        {
+            await term.RunAsync(leadership);
+        }
+        finally
+        {
+            telemetry.Observe(null);
+            _term = null;
+        }
+    }
+}

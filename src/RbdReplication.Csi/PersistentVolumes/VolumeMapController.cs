@@ -1,0 +1,172 @@
+using System.Collections.Concurrent;
+using RbdReplication.Kubernetes.Events;
+using RbdReplication.Kubernetes.Leases;
+using RbdReplication.Kubernetes.Volumes;
+using RbdReplication.Kubernetes.Work;
+
+namespace RbdReplication.Csi.PersistentVolumes;
+
+/// <summary>
+/// One term of keeping mappings: follows the volumes, queues them by handle, and checks what is queued in batches.
+/// </summary>
+internal sealed class VolumeMapController : IDisposable
+{
+    // Enough that the reads that a batch shares weigh nothing; as large as a list page.
+    private const int BatchSize = 250;
+
+    // The list waits while so many volumes do: each takes half a KiB until it has been checked.
+    private const int QueueLimit = 1000;
+
+    private static readonly TimeSpan HastenInterval = TimeSpan.FromSeconds(1);
+
+    private readonly PersistentVolumeWatch _watch;
+    private readonly MappingPass _pass;
+    private readonly EventRecorder _events;
+    private readonly VolumeReports _reports;
+    private readonly GeneratorTelemetry _telemetry;
+    private readonly OmapGeneratorOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger<VolumeMapController> _logger;
+    private readonly WorkQueue<MappingRequest> _queue;
+    private readonly ConcurrentDictionary<Guid, string> _queued = new();
+    private volatile int _volumes;
+    private volatile bool _hasPassed;
+    private long _hastened;
+
+    public VolumeMapController(
+        PersistentVolumeWatch watch, MappingPass pass, EventRecorder events, GeneratorTelemetry telemetry, OmapGeneratorOptions options,
+        TimeProvider time, ILogger<VolumeMapController> logger)
+    {
+        _watch = watch;
+        _pass = pass;
+        _events = events;
+        _telemetry = telemetry;
+        _options = options;
+        _time = time;
+        _logger = logger;
+        _reports = new VolumeReports(events, telemetry, time, logger);
+        _queue = new WorkQueue<MappingRequest>(new WorkQueueOptions { LongestRetryDelay = options.LongestRetryDelay }, time, logger);
+    }
+
+    /// <summary>Every volume has been checked at least once in this term.</summary>
+    public bool HasPassed => _hasPassed;
+
+    public int Volumes => _volumes;
+
+    public int QueueDepth => _queue.Depth;
+
+    public int BackingOff => _queue.BackingOff;
+
+    public long WatchRestarts => _watch.Restarts;
+
+    public long EventsDropped => _events.Dropped;
+
+    public IEnumerable<KeyValuePair<MappingResult, int>> Failing => _reports.Failing;
+
+    /// <summary>Works until the term ends and the write in hand is done.</summary>
+    public async Task RunAsync(Leadership leadership)
+    {
+        var started = _time.GetTimestamp();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(leadership.Token);
+        var working = _queue.RunAsync(_options.Workers, BatchSize, (requests, token) => CheckAsync(requests, leadership, token), stop.Token);
+        try
+        {
+            await _watch.RunAsync((change, token) => ApplyAsync(change, started, token), stop.Token);
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await working;
+        }
+    }
+
+    public void Dispose() => _queue.Dispose();
+
+    private async ValueTask ApplyAsync(VolumeChange change, long started, CancellationToken cancellationToken)
+    {
+        switch (change)
+        {
+            case VolumeChange.Listed page:
+                foreach (var volume in page.Volumes)
+                    Apply(volume);
+                await _queue.WaitBelowAsync(QueueLimit, cancellationToken);
+                break;
+            case VolumeChange.Applied applied:
+                Apply(applied.Volume);
+                break;
+            case VolumeChange.Deleted deleted:
+                Forget(deleted.Id);
+                break;
+            case VolumeChange.ListCompleted list:
+                _volumes = list.Count;
+                if (_hasPassed)
+                    break;
+                await _queue.WaitBelowAsync(1, cancellationToken);
+                _hasPassed = true;
+                Log.FirstPass(_logger, list.Count, _time.GetElapsedTime(started).TotalSeconds, _reports.Failing.Sum(f => f.Value));
+                break;
+        }
+    }
+
+    private void Apply(PersistentVolume volume)
+    {
+        var id = VolumeId.Of(volume);
+        if (MappingRequest.IsExempt(volume, _options.DriverName))
+        {
+            Forget(id);
+        }
+        else if (MappingRequest.From(volume, out var problem) is { } request)
+        {
+            // The name is part of the key for the case that two volumes have one handle: each is to hear of that conflict.
+            var key = $"{request.Handle} {volume.Name}";
+            // Another handle than last time: what was queued under the old one is not wanted any more.
+            if (_queued.TryGetValue(id, out var old) && old != key)
+                _queue.Remove(old);
+            _queued[id] = key;
+            _queue.Add(key, request);
+        }
+        else
+        {
+            Forget(id);
+            _reports.Report(volume, new(MappingResult.InvalidVolume, problem));
+        }
+    }
+
+    private void Forget(Guid id)
+    {
+        if (_queued.TryRemove(id, out var key))
+            _queue.Remove(key);
+        _reports.Forget(id);
+    }
+
+    private async Task<IReadOnlyList<bool>> CheckAsync(IReadOnlyList<MappingRequest> requests, Leadership leadership, CancellationToken cancellationToken)
+    {
+        var started = _time.GetTimestamp();
+        var outcomes = await _pass.RunAsync(requests, leadership.ThrowIfLost, cancellationToken);
+        _telemetry.RecordBatch(_time.GetElapsedTime(started));
+        var succeeded = new HashSet<Kubernetes.ObjectName>();
+        for (var i = 0; i < requests.Count; i++)
+        {
+            var id = VolumeId.Of(requests[i].Volume);
+            // Not of a volume that was deleted meanwhile.
+            if (_queued.ContainsKey(id))
+                _reports.Report(requests[i].Volume, outcomes[i]);
+            if (!outcomes[i].IsGood)
+                continue;
+            _queued.TryRemove(id, out _);
+            succeeded.Add(requests[i].Secret);
+        }
+        Hasten(succeeded);
+        return [.. outcomes.Select(outcome => outcome.IsGood)];
+    }
+
+    /// <summary>What works for one volume of a Secret may work for the others now; they need not sit out their back-off.</summary>
+    private void Hasten(HashSet<Kubernetes.ObjectName> secrets)
+    {
+        var last = Volatile.Read(ref _hastened);
+        if (secrets.Count == 0 || _queue.BackingOff == 0 || _time.GetElapsedTime(last) < HastenInterval || !_reports.AreOthersWaiting)
+            return;
+        if (Interlocked.CompareExchange(ref _hastened, _time.GetTimestamp(), last) == last)
+            _queue.Hasten(request => secrets.Contains(request.Secret));
+    }
+}
