@@ -1,0 +1,109 @@
+using Grpc.Core;
+using RbdReplication.CephTests.Sandbox;
+
+namespace RbdReplication.CephTests;
+
+/// <summary>Volumes that share data with another image: restored snapshots and cloned claims.</summary>
+public sealed class CloneTests(TwoSites sites)
+{
+    private async Task<TestVolume> CloneAsync(string parentImage)
+    {
+        var uuid = Guid.NewGuid().ToString();
+        await sites.A.RbdAsync("snap", "create", "--no-progress", $"{TwoSites.Pool}/{parentImage}@base");
+        // As ceph-csi clones: a format that needs no protected snapshot.
+        await sites.A.RbdAsync("clone", "--rbd-default-clone-format", "2", $"{TwoSites.Pool}/{parentImage}@base", $"{TwoSites.Pool}/csi-vol-{uuid}");
+        return await TestVolume.AdoptAsync(sites.A, uuid);
+    }
+
+    private Task<Status> EnableAsync(TestVolume volume, string? flatten = null, CallOptions options = default) => Rpc.StatusAsync(
+        sites.A.Replication, Rpc.Enable,
+        new()
+        {
+            Source = volume.Source,
+            Secrets = sites.A.Secrets,
+            Parameters = flatten is null ? new Dictionary<string, string>() : new() { ["flattenMode"] = flatten },
+        },
+        options);
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("never")]
+    public async Task A_clone_of_an_image_that_is_not_replicated_is_refused_with_what_to_do(string? flatten)
+    {
+        var parent = await TestVolume.CreateAsync(sites.A);
+        var clone = await CloneAsync(parent.ImageName);
+        var before = await VolumeState.ReadAsync(sites.A, clone);
+        var status = await EnableAsync(clone, flatten);
+        Assert.Equal(StatusCode.FailedPrecondition, status.StatusCode);
+        Assert.Contains($"clone of {TwoSites.Pool}/{parent.ImageName}, which is not mirrored", status.Detail, StringComparison.Ordinal);
+        Assert.Contains("flattenMode", status.Detail, StringComparison.Ordinal);
+        Assert.Equal(before, await VolumeState.ReadAsync(sites.A, clone));
+    }
+
+    [Fact]
+    public async Task A_clone_of_an_image_in_the_trash_is_refused_with_what_to_do()
+    {
+        var parent = await TestVolume.CreateAsync(sites.A);
+        var clone = await CloneAsync(parent.ImageName);
+        await sites.A.RbdAsync("trash", "mv", $"{TwoSites.Pool}/{parent.ImageName}");
+        var before = await VolumeState.ReadAsync(sites.A, clone);
+        var status = await EnableAsync(clone);
+        Assert.Equal(StatusCode.FailedPrecondition, status.StatusCode);
+        Assert.Contains("is in the trash", status.Detail, StringComparison.Ordinal);
+        Assert.Contains("flattenMode", status.Detail, StringComparison.Ordinal);
+        Assert.Equal(before, await VolumeState.ReadAsync(sites.A, clone));
+    }
+
+    [Fact]
+    public async Task A_clone_of_a_replicated_image_is_replicated_with_its_parent()
+    {
+        var parent = await TestVolume.CreateAsync(sites.A);
+        var clone = await CloneAsync(parent.ImageName);
+        await parent.EnableAsync(sites.A);
+        Assert.Equal(StatusCode.OK, (await EnableAsync(clone)).StatusCode);
+        await clone.AwaitCopyAsync(sites.B);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task With_force_a_clone_is_flattened_with_its_data_and_the_log_tells_how_far_it_is(bool parentInTrash)
+    {
+        var parent = await TestVolume.CreateAsync(sites.A);
+        await parent.WriteAsync(sites.A, 4096, [7, 8, 9]);
+        var clone = await CloneAsync(parent.ImageName);
+        if (parentInTrash)
+            await sites.A.RbdAsync("trash", "mv", $"{TwoSites.Pool}/{parent.ImageName}");
+        Assert.Equal(Status.DefaultSuccess, await EnableAsync(clone, "force"));
+        await using (var image = await clone.OpenAsync(sites.A))
+            Assert.Null(await image.GetParentAsync(CancellationToken.None));
+        Assert.Equal([7, 8, 9], await clone.ReadAsync(sites.A, 4096, 3));
+        await clone.AwaitCopyAsync(sites.B);
+        Assert.Equal([7, 8, 9], await clone.ReadAsync(sites.B, 4096, 3));
+        await Eventually.TrueAsync(
+            () => Task.FromResult(sites.A.Server.Log.Split('\n').Any(line => line.Contains(clone.ImageName, StringComparison.Ordinal) && line.Contains("100 %", StringComparison.Ordinal))),
+            "the log tells that flattening is done");
+    }
+
+    [Fact]
+    public async Task A_flatten_that_outlives_its_call_goes_on_and_is_found_done_by_a_retry()
+    {
+        var parent = "big-" + Guid.NewGuid().ToString("N");
+        await sites.A.RbdAsync("create", "--size", "32G", "--image-feature", "layering", $"{TwoSites.Pool}/{parent}");
+        var clone = await CloneAsync(parent);
+        List<StatusCode> codes = [];
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                var status = await EnableAsync(clone, "force", new CallOptions(deadline: DateTime.UtcNow.AddMilliseconds(400)));
+                codes.Add(status.StatusCode);
+                return status.StatusCode == StatusCode.OK;
+            },
+            "a retry finds the volume flattened");
+        Assert.Equal(StatusCode.DeadlineExceeded, codes[0]);
+        Assert.All(codes, code => Assert.Contains(code, (StatusCode[])[StatusCode.DeadlineExceeded, StatusCode.Aborted, StatusCode.OK]));
+        Assert.Contains(StatusCode.Aborted, codes);
+        // The copying was begun once, however often it was asked for.
+        Assert.Single(sites.A.Server.Log.Split('\n'), line => line.Contains(clone.ImageName, StringComparison.Ordinal) && line.EndsWith(": 0 %", StringComparison.Ordinal));
+    }
+}

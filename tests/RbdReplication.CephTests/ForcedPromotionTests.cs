@@ -1,0 +1,107 @@
+using System.Diagnostics;
+using Grpc.Core;
+using RbdReplication.CephTests.Sandbox;
+
+namespace RbdReplication.CephTests;
+
+/// <summary>Failover: what a site answers whose peer is gone.</summary>
+[Collection("Faults")]
+public sealed class ForcedPromotionTests(TwoSites sites)
+{
+    [Fact]
+    public async Task A_dead_peer_is_answered_with_force_and_until_then_with_patience()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await volume.WriteAsync(sites.A, 0, [1, 2, 3]);
+        await using (var image = await volume.OpenAsync(sites.A, readOnly: false))
+            await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+        await Eventually.TrueAsync(async () => (await volume.ReadAsync(sites.B, 0, 3)).SequenceEqual(new byte[] { 1, 2, 3 }), "the write is copied");
+        await sites.StopAsync(sites.A, "all", "freeze");
+        try
+        {
+            var died = Stopwatch.GetTimestamp();
+            await Eventually.TrueAsync(async () =>
+            {
+                var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B));
+                Assert.Contains(refusal.StatusCode, new[] { StatusCode.Aborted, StatusCode.Unavailable, StatusCode.FailedPrecondition });
+                return refusal.StatusCode == StatusCode.FailedPrecondition;
+            }, "force is asked for");
+            TestContext.Current.SendDiagnosticMessage($"force was asked for {Stopwatch.GetElapsedTime(died).TotalSeconds:0} s after the peer's death");
+            await volume.PromoteAsync(sites.B, force: true);
+            Assert.True((await volume.InfoAsync(sites.B)).IsPrimary);
+            Assert.Equal([1, 2, 3], await volume.ReadAsync(sites.B, 0, 3));
+            await volume.WriteAsync(sites.B, 0, [4]);
+        }
+        finally
+        {
+            await sites.StartAsync(sites.A, "all");
+        }
+    }
+
+    [Fact]
+    public async Task A_clean_demotion_that_was_copied_is_promoted_without_force_when_the_peer_dies()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await volume.WriteAsync(sites.A, 0, [1, 2, 3]);
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
+        await sites.StopAsync(sites.A, "all", "freeze");
+        try
+        {
+            await volume.PromoteAsync(sites.B);
+            Assert.Equal([1, 2, 3], await volume.ReadAsync(sites.B, 0, 3));
+        }
+        finally
+        {
+            await sites.StartAsync(sites.A, "all");
+        }
+    }
+
+    [Fact]
+    public async Task A_link_that_breaks_in_mid_copy_neither_hangs_a_forced_promotion_nor_mixes_two_states()
+    {
+        const int ObjectSize = 4 * 1024 * 1024;
+        const int Objects = 192;
+        var volume = await TestVolume.CreateAsync(sites.A, sizeBytes: (ulong)Objects * ObjectSize);
+        await volume.ProtectAsync(sites.A, sites.B);
+        var generation = (byte)0;
+        try
+        {
+            bool interrupted;
+            do
+            {
+                await sites.HealAsync();
+                generation++;
+                await using var image = await volume.OpenAsync(sites.A, readOnly: false);
+                var data = new byte[ObjectSize];
+                Array.Fill(data, generation);
+                for (var i = 0; i < Objects; i++)
+                    await image.WriteAsync((ulong)i * ObjectSize, data, CancellationToken.None);
+                await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+                await Eventually.TrueAsync(async () => await HeadAsync(volume) == generation, "the copy has begun");
+                await sites.PartitionAsync();
+                interrupted = (await volume.ChainAsync(sites.B)).Newest is { IsComplete: false };
+            }
+            while (!interrupted);
+            await volume.PromoteAsync(sites.B, force: true);
+
+            Assert.True((await volume.InfoAsync(sites.B)).IsPrimary);
+            await using var promoted = await volume.OpenAsync(sites.B);
+            var head = await HeadAsync(volume);
+            Assert.NotEqual(generation, head);
+            var block = new byte[1];
+            for (var i = 0; i < Objects; i++)
+            {
+                await promoted.ReadAsync((ulong)i * ObjectSize, block, CancellationToken.None);
+                Assert.Equal(head, block[0]);
+            }
+        }
+        finally
+        {
+            await sites.HealAsync();
+        }
+    }
+
+    private async Task<byte> HeadAsync(TestVolume volume) => (await volume.ReadAsync(sites.B, 0, 1))[0];
+}

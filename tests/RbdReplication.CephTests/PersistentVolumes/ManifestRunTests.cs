@@ -1,0 +1,128 @@
+using System.Text.Json.Nodes;
+using RbdReplication.CephTests.Sandbox;
+using RbdReplication.Core;
+
+namespace RbdReplication.CephTests.PersistentVolumes;
+
+public sealed class ManifestRunTests(TwoSites sites) : IAsyncLifetime
+{
+    private GeneratorRig _rig = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => _rig = await GeneratorRig.StartAsync(sites.B);
+
+    public async ValueTask DisposeAsync() => await _rig.DisposeAsync();
+
+    [Fact]
+    public async Task A_dry_run_prints_what_would_be_written_and_writes_nothing()
+    {
+        var image = await WithImageAsync();
+        var run = await RunAsync([_rig.Pv(image), Secret()], "--dry-run");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains($"{image.Mapping.RequestName}: would set replicapool/{image.ObjectName}: csi.imageid = {image.ImageId}", run.Output, StringComparison.Ordinal);
+        Assert.Contains($"would set replicapool/{image.Directory}: {image.DirectoryKey} = {image.Mapping.Uuid}", run.Output, StringComparison.Ordinal);
+        Assert.Contains("dry run: 1 mapped, 0 repaired, 0 mapped before, 0 failed, 0 skipped", run.Output, StringComparison.Ordinal);
+        Assert.Null(await image.ReadObjectAsync());
+        Assert.Null(await image.ReadDirectoryEntryAsync());
+    }
+
+    [Fact]
+    public async Task Volumes_are_mapped_with_the_secrets_of_the_manifests_and_a_second_run_finds_nothing_to_do()
+    {
+        var image = await WithImageAsync();
+        var first = await RunAsync([_rig.Pv(image), Secret()]);
+        Assert.Equal((0, "1 mapped, 0 repaired, 0 mapped before, 0 failed, 0 skipped\n"), (first.ExitCode, first.Output));
+        await image.AssertCompleteAsync();
+        var second = await RunAsync([_rig.Pv(image), Secret()]);
+        Assert.Equal((0, "0 mapped, 0 repaired, 1 mapped before, 0 failed, 0 skipped\n"), (second.ExitCode, second.Output));
+    }
+
+    [Fact]
+    public async Task A_volume_that_fails_is_named_with_its_reason_and_the_exit_code_tells()
+    {
+        var image = await WithImageAsync();
+        var missing = _rig.NewImage();
+        var broken = _rig.Pv(_rig.NewImage());
+        broken["spec"]!["csi"]!["volumeHandle"] = "garbage";
+        var foreign = _rig.Pv(_rig.NewImage());
+        foreign["spec"]!["csi"]!["driver"] = "cephfs.csi.ceph.com";
+        var run = await RunAsync([broken, _rig.Pv(missing), _rig.Pv(image), foreign, Secret()]);
+        Assert.Equal((1, "1 mapped, 0 repaired, 0 mapped before, 2 failed, 1 skipped\n"), (run.ExitCode, run.Output));
+        Assert.Contains($"{missing.Mapping.RequestName}: ImageNotFound: image replicapool/{missing.Mapping.ImageName}", run.Errors, StringComparison.Ordinal);
+        Assert.Contains("InvalidVolume", run.Errors, StringComparison.Ordinal);
+        await image.AssertCompleteAsync();
+    }
+
+    [Fact]
+    public async Task Secrets_can_come_from_a_directory_and_without_any_it_is_said_which_is_missing()
+    {
+        var image = await WithImageAsync();
+        var without = await RunAsync([_rig.Pv(image)]);
+        Assert.Equal(1, without.ExitCode);
+        Assert.Contains("secret ceph/csi-rbd is neither in the manifests nor under --secret-dir", without.Errors, StringComparison.Ordinal);
+
+        var secrets = Directory.CreateDirectory(Path.Combine(_rig.Folder, "secrets", "ceph", "csi-rbd"));
+        foreach (var (name, value) in sites.B.Secrets)
+            await File.WriteAllTextAsync(Path.Combine(secrets.FullName, name), value, Token);
+        var with = await RunAsync([_rig.Pv(image)], "--secret-dir", Path.Combine(_rig.Folder, "secrets"));
+        Assert.Equal(0, with.ExitCode);
+        await image.AssertCompleteAsync();
+        Assert.DoesNotContain(sites.B.Secrets[CephCredentials.KeyField], with.Output + with.Errors, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--dry-run")]
+    [InlineData("--secret-dir", "x")]
+    [InlineData("--workers", "0")]
+    [InlineData("--unknown")]
+    public async Task A_wrong_option_is_one_line_and_exit_code_two(params string[] options)
+    {
+        var run = await RunProcessAsync(["omap-generator", .. options]);
+        Assert.Equal(2, run.ExitCode);
+        Assert.Single(run.Errors.TrimEnd().Split('\n'));
+        Assert.Contains(options[0], run.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_kubeconfig_that_does_not_exist_is_one_line_and_exit_code_one()
+    {
+        var run = await RunProcessAsync(["omap-generator", "--kubeconfig", "/nonexistent", "--http-endpoint", ""]);
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("/nonexistent", Assert.Single(run.Errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
+    }
+
+    private JsonObject Secret() => new()
+    {
+        ["kind"] = "Secret",
+        ["metadata"] = new JsonObject { ["name"] = "csi-rbd", ["namespace"] = "ceph" },
+        ["stringData"] = new JsonObject { ["userID"] = "csi", ["userKey"] = sites.B.Secrets[CephCredentials.KeyField] },
+    };
+
+    private async Task<Run> RunAsync(IEnumerable<JsonObject> items, params string[] options)
+    {
+        var path = Path.Combine(_rig.Folder, "manifests.json");
+        var list = new JsonObject { ["kind"] = "List", ["items"] = new JsonArray([.. items]) };
+        await File.WriteAllTextAsync(path, list.ToJsonString(), Token);
+        return await RunProcessAsync(
+            ["omap-generator", "--from-manifests", path, "--cluster-config", sites.B.ConfigPath, "--cluster-mapping", sites.B.MappingPath, "--instance-id", _rig.InstanceId, .. options]);
+    }
+
+    private static async Task<Run> RunProcessAsync(IEnumerable<string> arguments)
+    {
+        using var process = ServerProcess.Start(arguments);
+        var output = process.StandardOutput.ReadToEndAsync(Token);
+        var errors = process.StandardError.ReadToEndAsync(Token);
+        await process.WaitForExitAsync(Token);
+        return new Run(process.ExitCode, await output, await errors);
+    }
+
+    private async Task<MappedImage> WithImageAsync()
+    {
+        var image = _rig.NewImage();
+        await image.CreateImageAsync();
+        return image;
+    }
+
+    private sealed record Run(int ExitCode, string Output, string Errors);
+}

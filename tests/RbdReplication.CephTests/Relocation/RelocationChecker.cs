@@ -1,0 +1,108 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using RbdReplication.Ceph;
+using RbdReplication.CephTests.Sandbox;
+
+namespace RbdReplication.CephTests.Relocation;
+
+/// <summary>
+/// Moves volumes between the sites at random, as a controller would, while faults come and go, and checks after each move
+/// that no acknowledged write is lost (I1), that the sites are not primary both (I2), that no image was thrown away without
+/// force (I3), and that what a site holds is one state that the volume had (I5).
+/// </summary>
+public sealed class RelocationChecker(TwoSites sites, int seed, bool withFaults, int volumes, Action<string> log)
+{
+    private readonly ConcurrentBag<double> _durations = [];
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+    private int _forced;
+
+    /// <summary>Number of moves that were made.</summary>
+    public int Moves => _durations.Count;
+
+    /// <summary>What was done, for the record.</summary>
+    public string Summary
+    {
+        get
+        {
+            var sorted = _durations.Order().ToArray();
+            return $"seed {seed}: {sorted.Length} moves, {_forced} forced, none lost a write, median {(sorted.Length == 0 ? 0 : sorted[sorted.Length / 2]):0.0} s, longest {sorted.LastOrDefault():0.0} s";
+        }
+    }
+
+    public async Task RunAsync(TimeSpan duration)
+    {
+        Note($"seed {seed}");
+        using var faults = new CancellationTokenSource();
+        var injecting = withFaults ? new FaultInjector(sites, new Random(seed), Note).RunAsync(faults.Token) : Task.CompletedTask;
+        try
+        {
+            await Task.WhenAll(Enumerable.Range(1, volumes).Select(number => MoveAsync(new Random(seed + number), duration)));
+        }
+        finally
+        {
+            await faults.CancelAsync();
+            await injecting;
+        }
+        Note(Summary);
+    }
+
+    private void Note(string line) => log($"{_clock.Elapsed.TotalSeconds,7:0.0} {line}");
+
+    private async Task MoveAsync(Random random, TimeSpan duration)
+    {
+        var volume = await TestVolume.CreateAsync(sites.A, inTenant: random.Next(4) == 0);
+        var content = new CheckedVolume(volume, random);
+        var controller = new ControllerPlay(volume, Note);
+        await TestVolume.RetryAsync(() => volume.EnableAsync(sites.A), "it is enabled");
+        await controller.PrimaryAsync(sites.A);
+
+        var from = sites.A;
+        while (_clock.Elapsed < duration)
+        {
+            var to = sites.Other(from);
+            await TestVolume.RetryAsync(() => content.WriteAsync(from, random.Next(1, 12)), "it is written to");
+            await PauseAsync(random);
+            var imageId = await IdAsync(volume, from);
+
+            var started = Stopwatch.GetTimestamp();
+            await controller.SecondaryAsync(from);
+            await PauseAsync(random);
+            var paused = Stopwatch.GetElapsedTime(started);
+            if (await controller.PrimaryAsync(to))
+                Interlocked.Increment(ref _forced);
+            _durations.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
+
+            await CheckAsync(content, from, to, imageId);
+            from = to;
+        }
+    }
+
+    private async Task CheckAsync(CheckedVolume content, Site from, Site to, string imageId)
+    {
+        var name = content.Volume.Handle.Uuid;
+        var held = await Eventually.GetAsync(async () => (object)await content.HeldAsync(to), "the new primary can be read");
+        Require((int)held >= 0, $"I5: {name} at {to} mixes two states");
+        Require((int)held == content.Acknowledged, $"I1: {name} at {to} holds {held} of {content.Acknowledged} acknowledged writes");
+        var peer = await Eventually.GetAsync(async () => await content.Volume.InfoAsync(from), "the old primary can be asked");
+        Require(!peer.IsPrimary, $"I2: {name} is primary at both sites");
+        Require(await IdAsync(content.Volume, from) == imageId, $"I3: the image of {name} at {from} was replaced");
+    }
+
+    private static Task<string> IdAsync(TestVolume volume, Site site) => Eventually.GetAsync(
+        async () =>
+        {
+            await using var image = await volume.OpenAsync(site);
+            return image.GetId();
+        }, $"the image at {site} can be opened");
+
+    private void Require(bool holds, string violation)
+    {
+        if (holds)
+            return;
+        Note("VIOLATION " + violation);
+        Assert.Fail($"{violation} (seed {seed})");
+    }
+
+    // Quick flip-flops and unhurried moves.
+    private static Task PauseAsync(Random random) => Task.Delay(random.Next(3) == 0 ? random.Next(4000) : random.Next(200));
+}

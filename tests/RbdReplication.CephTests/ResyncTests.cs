@@ -1,0 +1,70 @@
+using Grpc.Core;
+using RbdReplication.CephTests.Sandbox;
+
+namespace RbdReplication.CephTests;
+
+public sealed class ResyncTests(TwoSites sites)
+{
+    [Fact]
+    public async Task A_split_brain_is_healed_with_force_only_and_once_even_without_a_creation_mark()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await volume.PromoteAsync(sites.B, force: true);
+        await volume.WriteAsync(sites.A, 0, [1]);
+        await volume.WriteAsync(sites.B, 0, [2]);
+        // Only what a mirror snapshot holds is copied.
+        await using (var primary = await volume.OpenAsync(sites.B, readOnly: false))
+            await primary.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+        // Demoted by another tool: there is no creation mark.
+        await using (var image = await volume.OpenAsync(sites.A, readOnly: false))
+            await image.Mirroring.DemoteAsync(CancellationToken.None);
+        var before = await IdAsync(volume);
+
+        await Eventually.TrueAsync(
+            async () => await StatusOfAsync(() => volume.ResyncAsync(sites.A)) == StatusCode.FailedPrecondition, "the split-brain is reported");
+        Assert.Equal(before, await IdAsync(volume));
+
+        var started = await TestVolume.FailureOfAsync(() => volume.ResyncAsync(sites.A, force: true));
+        Assert.Equal(StatusCode.Unavailable, started.StatusCode);
+        Assert.Contains("resync was started", started.Detail, StringComparison.Ordinal);
+        // Read-only: the mirror daemon cannot delete an image that somebody has open for writing.
+        await Eventually.TrueAsync(
+            async () => await IdAsync(volume) != before && (await volume.ReadAsync(sites.A, 0, 1))[0] == 2, "site-a holds site-b's data");
+        var copied = await IdAsync(volume);
+
+        // Repeating it does not start over, whatever is still reported of the image before.
+        for (var i = 0; i < 5; i++)
+            await StatusOfAsync(() => volume.ResyncAsync(sites.A, force: true));
+        Assert.Equal(copied, await IdAsync(volume));
+    }
+
+    [Fact]
+    public async Task A_secondary_is_ready_when_the_peers_demotion_has_arrived()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        Assert.NotEqual(StatusCode.OK, await StatusOfAsync(() => volume.ResyncAsync(sites.A)));
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
+        Assert.True(await volume.ResyncAsync(sites.B, force: true));
+    }
+
+    private static async Task<StatusCode> StatusOfAsync(Func<Task> call)
+    {
+        try
+        {
+            await call();
+            return StatusCode.OK;
+        }
+        catch (RpcException e)
+        {
+            return e.StatusCode;
+        }
+    }
+
+    private async Task<string> IdAsync(TestVolume volume)
+    {
+        await using var image = await volume.OpenAsync(sites.A);
+        return image.GetId();
+    }
+}

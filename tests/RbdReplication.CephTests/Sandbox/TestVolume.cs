@@ -1,0 +1,130 @@
+using Grpc.Core;
+using RbdReplication.Ceph;
+using RbdReplication.Core;
+using RbdReplication.Csi.Protocol;
+
+namespace RbdReplication.CephTests.Sandbox;
+
+/// <summary>An image of its own for a test, with the journal entries of a CSI volume, and the calls that a controller makes for it.</summary>
+public sealed class TestVolume
+{
+    public const ulong SizeBytes = 16 * 1024 * 1024;
+
+    private TestVolume(VolumeHandle handle, bool inTenant)
+    {
+        Handle = handle;
+        InTenant = inTenant;
+    }
+
+    public VolumeHandle Handle { get; }
+
+    private bool InTenant { get; }
+
+    public string ImageName => JournalKeys.DefaultImagePrefix + Handle.Uuid;
+
+    public ReplicationSource Source => new() { Volume = new() { VolumeId = Handle.ToString() } };
+
+    public static async Task<TestVolume> CreateAsync(
+        Site site, bool inTenant = false, ImageFeatures features = ImageFeatures.Layering, ulong sizeBytes = SizeBytes)
+    {
+        var pool = inTenant ? site.Tenant : site.Pool;
+        var volume = new TestVolume(new VolumeHandle(inTenant ? "tenant" : site.Name, pool.Id, Guid.NewGuid().ToString()), inTenant);
+        await RbdImage.CreateAsync(pool, volume.ImageName, sizeBytes, features, CancellationToken.None);
+        await using var image = await RbdImage.OpenAsync(pool, volume.ImageName, readOnly: true, CancellationToken.None);
+        await new VolumeJournal(pool, "default").EnterAsync(
+            new VolumeEntry("pvc-" + volume.Handle.Uuid, volume.Handle.Uuid, volume.ImageName, image.GetId(), "default"), CancellationToken.None);
+        return volume;
+    }
+
+    /// <summary>A volume of the site's own pool, whatever there is of it.</summary>
+    public static TestVolume At(Site site, string uuid) => new(new VolumeHandle(site.Name, site.Pool.Id, uuid), inTenant: false);
+
+    /// <summary>Makes an image that exists already, named <c>csi-vol-UUID</c>, a CSI volume.</summary>
+    public static async Task<TestVolume> AdoptAsync(Site site, string uuid)
+    {
+        var volume = At(site, uuid);
+        await using var image = await volume.OpenAsync(site);
+        await new VolumeJournal(site.Pool, "default").EnterAsync(
+            new VolumeEntry("pvc-" + uuid, uuid, volume.ImageName, image.GetId(), "default"), CancellationToken.None);
+        return volume;
+    }
+
+    public RadosPool PoolAt(Site site) => InTenant ? site.Tenant : site.Pool;
+
+    public Task<RbdImage> OpenAsync(Site site, bool readOnly = true) =>
+        RbdImage.OpenAsync(PoolAt(site), ImageName, readOnly, CancellationToken.None);
+
+    public async Task WriteAsync(Site site, ulong offset, byte[] data)
+    {
+        await using var image = await OpenAsync(site, readOnly: false);
+        await image.WriteAsync(offset, data, CancellationToken.None);
+    }
+
+    public async Task<byte[]> ReadAsync(Site site, ulong offset, int length)
+    {
+        await using var image = await OpenAsync(site);
+        var data = new byte[length];
+        await image.ReadAsync(offset, data, CancellationToken.None);
+        return data;
+    }
+
+    public async Task<MirrorImageInfo> InfoAsync(Site site)
+    {
+        await using var image = await OpenAsync(site);
+        return await image.Mirroring.GetInfoAsync(CancellationToken.None);
+    }
+
+    public async Task<MirrorChain> ChainAsync(Site site)
+    {
+        await using var image = await OpenAsync(site);
+        return new MirrorChain(await image.Mirroring.ListSnapshotsAsync(CancellationToken.None));
+    }
+
+    /// <summary>Enables and promotes at a site, and waits until the peer has a complete copy.</summary>
+    public async Task ProtectAsync(Site site, Site peer, string mode = "snapshot")
+    {
+        await EnableAsync(site, mode);
+        await PromoteAsync(site);
+        await AwaitCopyAsync(peer);
+    }
+
+    /// <summary>Waits until a site has a complete copy that has come from its peer.</summary>
+    public Task AwaitCopyAsync(Site site) => Eventually.TrueAsync(
+        async () => (await ChainAsync(site)).Newest is { State: MirrorSnapshotState.NonPrimary, IsComplete: true }, $"{ImageName} is copied to {site}");
+
+    public async Task EnableAsync(Site site, string mode = "snapshot") =>
+        await site.Replication.EnableVolumeReplicationAsync(
+            new() { ReplicationSource = Source, Secrets = { site.Secrets }, Parameters = { ["mirroringMode"] = mode } });
+
+    public async Task PromoteAsync(Site site, bool force = false, string? interval = null)
+    {
+        var request = new PromoteVolumeRequest { ReplicationSource = Source, Secrets = { site.Secrets }, Force = force };
+        if (interval is not null)
+            request.Parameters["schedulingInterval"] = interval;
+        await site.Replication.PromoteVolumeAsync(request);
+    }
+
+    public async Task DemoteAsync(Site site, bool force = false) =>
+        await site.Replication.DemoteVolumeAsync(new() { ReplicationSource = Source, Secrets = { site.Secrets }, Force = force });
+
+    public async Task<bool> ResyncAsync(Site site, bool force = false) =>
+        (await site.Replication.ResyncVolumeAsync(new() { ReplicationSource = Source, Secrets = { site.Secrets }, Force = force })).Ready;
+
+    public async Task DisableAsync(Site site, bool force = false) =>
+        await site.Replication.DisableVolumeReplicationAsync(
+            new() { ReplicationSource = Source, Secrets = { site.Secrets }, Parameters = { ["force"] = force ? "true" : "false" } });
+
+    public async Task<GetVolumeReplicationInfoResponse> GetInfoAsync(Site site) =>
+        await site.Replication.GetVolumeReplicationInfoAsync(new() { ReplicationSource = Source, Secrets = { site.Secrets } });
+
+    /// <summary>Repeats a call as the controller does, until it succeeds.</summary>
+    public static Task RetryAsync(Func<Task> call, string what) => Eventually.TrueAsync(
+        async () =>
+        {
+            await call();
+            return true;
+        }, what);
+
+    /// <summary>The status that a call fails with.</summary>
+    public static async Task<Status> FailureOfAsync(Func<Task> call) => (await Assert.ThrowsAsync<RpcException>(call)).Status;
+}

@@ -1,0 +1,140 @@
+using Grpc.Core;
+using RbdReplication.Ceph;
+using RbdReplication.CephTests.Sandbox;
+
+namespace RbdReplication.CephTests;
+
+/// <summary>The manager's snapshot schedule of an image, as the manager itself stores it.</summary>
+public sealed class ScheduleTests(TwoSites sites)
+{
+    private async Task<string?> StoredAsync(TestVolume volume)
+    {
+        await using var image = await volume.OpenAsync(sites.A);
+        var key = $"{sites.A.Pool.Id}//{image.GetId()}";
+        return (await sites.A.Pool.ReadOmapAsync("rbd_mirror_snapshot_schedule", [key], CancellationToken.None))?.GetValueOrDefault(key) is { } json
+            ? VolumeState.Schedules(json)
+            : null;
+    }
+
+    private Task<Status> PromoteAsync(TestVolume volume, params (string Key, string Value)[] parameters) => Rpc.StatusAsync(
+        sites.A.Replication, Rpc.Promote,
+        new() { Source = volume.Source, Secrets = sites.A.Secrets, Parameters = parameters.ToDictionary(pair => pair.Key, pair => pair.Value) });
+
+    private Task<string> ManagerAsync(string verb, TestVolume volume, string interval) => sites.A.Cluster.MgrCommandAsync(
+        $$"""{"prefix":"rbd mirror snapshot schedule {{verb}}","level_spec":"{{TwoSites.Pool}}/{{volume.ImageName}}","interval":"{{interval}}","format":"json"}""",
+        CancellationToken.None);
+
+    [Fact]
+    public async Task An_interval_written_in_another_unit_is_the_same_schedule_and_another_one_replaces_it()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.EnableAsync(sites.A);
+        Assert.Null(await StoredAsync(volume));
+        await PromoteAsync(volume, ("schedulingInterval", "1440m"));
+        Assert.Equal("1d from midnight", await StoredAsync(volume));
+        await PromoteAsync(volume, ("schedulingInterval", "24h"));
+        Assert.Equal("1d from midnight", await StoredAsync(volume));
+        await PromoteAsync(volume, ("schedulingInterval", "5m"));
+        Assert.Equal("5m from midnight", await StoredAsync(volume));
+        await PromoteAsync(volume);
+        Assert.Equal("5m from midnight", await StoredAsync(volume));
+        await volume.DisableAsync(sites.A);
+        Assert.Null(await StoredAsync(volume));
+    }
+
+    [Fact]
+    public async Task A_start_time_is_part_of_the_schedule()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.EnableAsync(sites.A);
+        await PromoteAsync(volume, ("schedulingInterval", "1h"), ("schedulingStartTime", "14:00:00-05:00"));
+        var stored = await StoredAsync(volume);
+        Assert.Contains("14:00:00-05:00", stored, StringComparison.Ordinal);
+        await PromoteAsync(volume, ("schedulingInterval", "60m"), ("schedulingStartTime", "14:00-05:00"));
+        Assert.Equal(stored, await StoredAsync(volume));
+        await PromoteAsync(volume, ("schedulingInterval", "1h"), ("schedulingStartTime", "15:00"));
+        Assert.Contains("15:00", await StoredAsync(volume), StringComparison.Ordinal);
+        Assert.DoesNotContain("14:00", await StoredAsync(volume), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("0m")]
+    [InlineData("0d")]
+    [InlineData("366d")]
+    [InlineData("99999999999d")]
+    public async Task An_interval_that_would_stop_the_schedules_of_the_whole_cluster_never_reaches_the_manager(string interval)
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.EnableAsync(sites.A);
+        Assert.Equal(StatusCode.InvalidArgument, (await PromoteAsync(volume, ("schedulingInterval", interval))).StatusCode);
+        Assert.Null(await StoredAsync(volume));
+    }
+
+    [Fact]
+    public async Task An_interval_of_zero_that_another_tool_left_is_taken_away_by_the_next_promote()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.EnableAsync(sites.A);
+        try
+        {
+            // The manager refuses it with a traceback and stores it all the same.
+            await Record.ExceptionAsync(() => ManagerAsync("add", volume, "0m"));
+            Assert.Contains("0d from", await StoredAsync(volume), StringComparison.Ordinal);
+            Assert.Equal(Status.DefaultSuccess, await PromoteAsync(volume, ("schedulingInterval", "1h")));
+            Assert.Equal("1h from midnight", await StoredAsync(volume));
+        }
+        finally
+        {
+            await Record.ExceptionAsync(() => ManagerAsync("remove", volume, "0m"));
+        }
+    }
+
+    [Fact]
+    public async Task Several_schedules_that_other_tools_left_become_one()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.EnableAsync(sites.A);
+        foreach (var interval in (string[])["7m", "9m", "1h"])
+            await ManagerAsync("add", volume, interval);
+        await PromoteAsync(volume, ("schedulingInterval", "1h"));
+        Assert.Equal("1h from midnight", await StoredAsync(volume));
+    }
+
+    [Fact]
+    public async Task An_image_mirrored_by_journal_gets_no_schedule()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A, features: ImageFeatures.Layering | ImageFeatures.ExclusiveLock | ImageFeatures.Journaling);
+        await volume.EnableAsync(sites.A, "journal");
+        Assert.Equal(Status.DefaultSuccess, await PromoteAsync(volume, ("schedulingInterval", "1h"), ("mirroringMode", "journal")));
+        Assert.Null(await StoredAsync(volume));
+    }
+}
+
+[Collection("Faults")]
+public sealed class ManagerFailoverTests(TwoSites sites)
+{
+    [Fact]
+    public async Task A_schedule_waits_for_a_manager_that_comes_back_within_the_calls_time()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.EnableAsync(sites.A);
+        await sites.StopAsync(sites.A, "mgr", "kill");
+        try
+        {
+            var promote = volume.PromoteAsync(sites.A, interval: "1h");
+            await Eventually.TrueAsync(
+                async () => (await TestVolume.FailureOfAsync(() => volume.DisableAsync(sites.A))).StatusCode == StatusCode.Aborted, "the promotion is under way");
+            await sites.StartAsync(sites.A, "mgr");
+            await promote;
+        }
+        finally
+        {
+            await sites.StartAsync(sites.A, "mgr");
+        }
+        await using var image = await volume.OpenAsync(sites.A);
+        var key = $"{sites.A.Pool.Id}//{image.GetId()}";
+        Assert.Equal(
+            "1h from midnight",
+            VolumeState.Schedules((await sites.A.Pool.ReadOmapAsync("rbd_mirror_snapshot_schedule", [key], CancellationToken.None))![key]));
+    }
+}

@@ -1,0 +1,186 @@
+using System.Text.Json;
+using RbdReplication.Ceph;
+using RbdReplication.CephTests.Sandbox;
+using RbdReplication.Core;
+
+namespace RbdReplication.CephTests;
+
+public sealed class StatusCommandTests(TwoSites sites)
+{
+    [Fact]
+    public async Task Both_sites_show_their_role_the_lag_and_the_schedule_of_a_healthy_volume()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await volume.PromoteAsync(sites.A, interval: "5m");
+        await volume.WriteAsync(sites.A, 0, new byte[4096]);
+        await using (var image = await volume.OpenAsync(sites.A, readOnly: false))
+            await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+
+        var primary = await Eventually.GetAsync(
+            async () => await FindAsync(sites.A, volume) is { } line && line.GetProperty("lagSeconds").ValueKind == JsonValueKind.Number ? line.GetRawText() : null,
+            "site-a shows a lag");
+        var here = JsonDocument.Parse(primary).RootElement;
+        Assert.Equal("primary", here.GetProperty("role").GetString());
+        Assert.Equal("healthy", here.GetProperty("health").GetString());
+        Assert.Equal("following", here.GetProperty("peer").GetString());
+        Assert.Equal("5m", here.GetProperty("schedules")[0].GetString());
+        Assert.Equal("pvc-" + volume.Handle.Uuid, here.GetProperty("persistentVolume").GetString());
+        Assert.Equal(volume.Handle.ToString(), here.GetProperty("volumeHandle").GetString());
+
+        await Eventually.TrueAsync(
+            async () => await FindAsync(sites.B, volume) is { } line && line.GetProperty("role").GetString() == "secondary"
+                && line.GetProperty("health").GetString() == "healthy" && line.GetProperty("peer").GetString() == "primary",
+            "site-b shows a healthy secondary");
+    }
+
+    [Fact]
+    public async Task A_volume_of_a_rados_namespace_is_shown_under_its_cluster_id_and_only_there()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A, inTenant: true);
+        await volume.ProtectAsync(sites.A, sites.B);
+        Assert.Equal(TwoSites.Namespace, (await FindAsync(sites.A, volume, "--namespace", TwoSites.Namespace))!.Value.GetProperty("namespace").GetString());
+        Assert.NotNull(await FindAsync(sites.A, volume, "--cluster-id", "tenant", "--pool", TwoSites.Pool));
+        Assert.Null(await FindAsync(sites.A, volume, "--cluster-id", sites.A.Name));
+        Assert.Null(await FindAsync(sites.A, volume, "--cluster-id", "tenant", "--pool", "otherpool"));
+    }
+
+    [Fact]
+    public async Task A_primary_without_a_schedule_is_degraded_and_says_what_to_set()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await Eventually.TrueAsync(
+            async () => await FindAsync(sites.A, volume) is { } line && line.GetProperty("health").GetString() == "degraded"
+                && line.GetProperty("message").GetString()!.Contains("schedulingInterval", StringComparison.Ordinal),
+            "the missing schedule is reported");
+    }
+
+    [Fact]
+    public async Task A_split_brain_is_an_error_that_says_resync_and_makes_the_exit_code_1()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await volume.PromoteAsync(sites.B, force: true);
+        await volume.DemoteAsync(sites.A, force: true);
+        await Eventually.TrueAsync(
+            async () => await FindAsync(sites.A, volume) is { } line && line.GetProperty("health").GetString() == "error"
+                && line.GetProperty("message").GetString()!.Contains("resync the volume here", StringComparison.Ordinal),
+            "site-a reports the split-brain");
+        var run = await RunAsync(sites.A, "--cluster-id", sites.A.Name);
+        Assert.Equal(1, run.ExitCode);
+        // Worst first, one line for each volume when no terminal reads it.
+        var lines = run.Output.Split('\n');
+        Assert.StartsWith("VOLUME ", lines[0], StringComparison.Ordinal);
+        Assert.Contains(" error ", lines[1], StringComparison.Ordinal);
+        Assert.Contains(lines, line => line.Contains(volume.Handle.Uuid, StringComparison.Ordinal) && line.Contains("split-brain", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_cluster_that_does_not_answer_is_named_and_does_not_hide_the_others()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        var run = await RunAsync(sites.A, "--output", "json");
+        Assert.Equal(1, run.ExitCode);
+        using var json = JsonDocument.Parse(run.Output);
+        Assert.Contains("dead", Assert.Single(json.RootElement.GetProperty("problems").EnumerateArray()).GetString(), StringComparison.Ordinal);
+        Assert.Contains(
+            json.RootElement.GetProperty("volumes").EnumerateArray(), line => line.GetProperty("image").GetString() == volume.ImageName);
+    }
+
+    [Theory]
+    [InlineData("nosuchpool", "nosuchpool")]
+    [InlineData("device_health_metrics", "device_health_metrics")]
+    public async Task A_pool_that_is_asked_for_and_cannot_be_listed_is_a_failure_that_names_it(string pool, string named)
+    {
+        var run = await RunAsync(sites.A, "--cluster-id", sites.A.Name, "--pool", pool);
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains(named, run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_wrong_cluster_id_is_one_line_and_names_the_known_ones()
+    {
+        var run = await RunAsync(sites.A, "--cluster-id", "elsewhere");
+        Assert.Equal(1, run.ExitCode);
+        Assert.Equal("", run.Output);
+        Assert.Equal("rbd-replication: cluster elsewhere is not in the cluster configuration; known are site-a, tenant, dead\n", run.Error);
+    }
+
+    [Fact]
+    public async Task Watching_shows_one_document_after_the_other_until_it_is_stopped()
+    {
+        using var process = Start(sites.A, ["--cluster-id", sites.A.Name, "--watch", "--interval", "100ms", "--output", "json"]);
+        for (var look = 0; look < 3; look++)
+        {
+            using var json = JsonDocument.Parse((await process.StandardOutput.ReadLineAsync(CancellationToken.None))!);
+            Assert.Equal(JsonValueKind.Array, json.RootElement.GetProperty("volumes").ValueKind);
+        }
+        await ProcessOutput.OfAsync("kill", "-INT", process.Id.ToString());
+        await process.StandardOutput.ReadToEndAsync(CancellationToken.None);
+        await process.WaitForExitAsync(CancellationToken.None);
+        Assert.Equal(0, process.ExitCode);
+    }
+
+    [Fact]
+    public async Task The_listing_costs_no_image_open()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await using var connections = new ClusterConnections(TimeProvider.System);
+        var calls = new System.Collections.Concurrent.ConcurrentBag<string>();
+        using var listener = new System.Diagnostics.Metrics.MeterListener
+        {
+            InstrumentPublished = (instrument, l) =>
+            {
+                if (instrument.Name == CephTelemetry.CallDurationName)
+                    l.EnableMeasurementEvents(instrument);
+            },
+        };
+        // The other tests of this process make calls too.
+        var mine = new AsyncLocal<bool> { Value = true };
+        listener.SetMeasurementEventCallback<double>((_, _, tags, _) =>
+        {
+            foreach (var tag in tags)
+            {
+                if (mine.Value && tag.Value is string call)
+                    calls.Add(call);
+            }
+        });
+        listener.Start();
+        var config = ClusterConfig.Parse(await File.ReadAllBytesAsync(sites.A.ConfigPath, CancellationToken.None));
+        var listed = await new MirrorInventory(connections, TimeProvider.System).ListAsync(
+            config.Find(sites.A.Name)!, sites.A.Credentials, TwoSites.Pool, CancellationToken.None);
+        Assert.Contains(listed, entry => entry.Status.ImageName == volume.ImageName);
+        Assert.Contains("rbd_mirror_image_global_status_list", calls);
+        Assert.DoesNotContain(calls, call => call.Contains("open", StringComparison.Ordinal));
+    }
+
+    private static async Task<JsonElement?> FindAsync(Site site, TestVolume volume, params string[] options)
+    {
+        // The cluster that nobody answers for would make each look wait for it.
+        string[] named = options.Length > 0 ? options : ["--cluster-id", site.Name];
+        var run = await RunAsync(site, [.. named, "--output", "json"]);
+        using var json = JsonDocument.Parse(run.Output);
+        return json.RootElement.GetProperty("volumes").EnumerateArray()
+            .Where(line => line.GetProperty("image").GetString() == volume.ImageName)
+            .Select(line => (JsonElement?)line.Clone()).FirstOrDefault();
+    }
+
+    private static System.Diagnostics.Process Start(Site site, string[] options)
+    {
+        var secret = Path.Combine(TwoSites.Folder, site.Name, "status.secret");
+        File.WriteAllText(secret, JsonSerializer.Serialize(site.Secrets));
+        return ServerProcess.Start(["status", "--cluster-config", site.ConfigPath, "--secret-file", secret, .. options]);
+    }
+
+    private static async Task<(int ExitCode, string Output, string Error)> RunAsync(Site site, params string[] options)
+    {
+        using var process = Start(site, options);
+        var error = process.StandardError.ReadToEndAsync(CancellationToken.None);
+        var output = await process.StandardOutput.ReadToEndAsync(CancellationToken.None);
+        await process.WaitForExitAsync(CancellationToken.None);
+        return (process.ExitCode, output, await error);
+    }
+}

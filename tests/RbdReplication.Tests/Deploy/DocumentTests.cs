@@ -1,0 +1,75 @@
+using System.Text.RegularExpressions;
+using RbdReplication.Csi.Cli;
+
+namespace RbdReplication.Tests.Deploy;
+
+public sealed partial class DocumentTests
+{
+    private static readonly string[] Pages = ["docs/disaster-recovery.md", "docs/debugging.md", "docs/configuration.md", "docs/security.md", "CONTRIBUTING.md"];
+
+    [Fact]
+    public void Links_between_the_pages_lead_somewhere()
+    {
+        foreach (var page in Pages)
+        {
+            foreach (Match link in Link().Matches(Read(page)))
+            {
+                var target = Path.GetFullPath(Path.Combine(Manifests.Repository, Path.GetDirectoryName(page)!, link.Groups[1].Value));
+                if (link.Groups[1].Value.Length > 0)
+                    Assert.True(Path.Exists(target), $"{page}: {link.Value}");
+                var headings = link.Groups[2].Value.Length == 0 ? [] : Headings(link.Groups[1].Value.Length == 0 ? Read(page) : File.ReadAllText(target));
+                Assert.True(link.Groups[2].Value.Length == 0 || headings.Contains(link.Groups[2].Value), $"{page}: {link.Value}");
+            }
+        }
+    }
+
+    [Fact]
+    public void Files_of_the_repository_that_the_pages_name_exist()
+    {
+        var named = Pages.SelectMany(page => FileName().Matches(Read(page)).Select(match => (Page: page, Name: match.Value.TrimEnd('/', '.')))).ToList();
+        Assert.True(named.Count > 20);
+        Assert.All(named, file => Assert.True(Path.Exists(Path.Combine(Manifests.Repository, file.Name)), $"{file.Page}: {file.Name}"));
+    }
+
+    [Fact]
+    public void The_debugging_page_calls_every_rpc_that_call_knows()
+    {
+        var page = Read("docs/debugging.md");
+        var method = CommandLine.Root().Subcommands.Single(command => command.Name == "call").Arguments.Single();
+        var methods = method.GetCompletions(System.CommandLine.Completions.CompletionContext.Empty).Select(completion => completion.Label).ToList();
+        Assert.Equal(10, methods.Count);
+        Assert.All(methods, name => Assert.Contains($"`call {name}", page, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Every_code_that_an_error_can_become_has_a_section()
+    {
+        var source = File.ReadAllText(Path.Combine(Manifests.Repository, "src", "RbdReplication.Csi", "Grpc", "StatusInterceptor.cs"));
+        var page = Read("docs/debugging.md");
+        var codes = Code().Matches(source).Select(match => Enum.Parse<Grpc.Core.StatusCode>(match.Groups[1].Value)).Distinct()
+            .Except([Grpc.Core.StatusCode.OK, Grpc.Core.StatusCode.Cancelled]).ToList();
+        Assert.True(codes.Count >= 9);
+        Assert.All(codes, code => Assert.Contains($"\n### {CallCommand.GrpcName(code)}", page, StringComparison.Ordinal));
+    }
+
+    private static string Read(string page) => File.ReadAllText(Path.Combine(Manifests.Repository, page));
+
+    // As the common renderers make them: lower case, blanks to hyphens, other marks dropped.
+    private static HashSet<string> Headings(string text) =>
+        [.. Heading().Matches(text).Select(match => Mark().Replace(match.Groups[1].Value.ToLowerInvariant(), "").Replace(' ', '-'))];
+
+    [GeneratedRegex(@"\]\(([^)#:]*)(?:#([^)]+))?\)")]
+    private static partial Regex Link();
+
+    [GeneratedRegex("^#+ (.+)$", RegexOptions.Multiline)]
+    private static partial Regex Heading();
+
+    [GeneratedRegex("[^a-z0-9_ -]")]
+    private static partial Regex Mark();
+
+    [GeneratedRegex(@"(?<=[`( ])(?:src|deploy|docs)/(?!rbd-replication\b)[A-Za-z0-9_./-]+")]
+    private static partial Regex FileName();
+
+    [GeneratedRegex("StatusCode\\.([A-Z][A-Za-z]+)")]
+    private static partial Regex Code();
+}

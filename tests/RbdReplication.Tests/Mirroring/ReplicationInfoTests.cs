@@ -1,0 +1,89 @@
+using RbdReplication.Ceph;
+using RbdReplication.Core;
+
+namespace RbdReplication.Tests;
+
+public sealed class ReplicationInfoTests
+{
+    private const string PeerUuid = "5a6f3f8e-0000-0000-0000-000000000000";
+
+    private static readonly DateTimeOffset Now = new(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
+
+    private static readonly MirrorSites Sites = new("site-a", [new MirrorPeerSite("1", "site-b", PeerUuid, MirrorPeerDirection.Both, Now)]);
+
+    private static readonly MirrorSiteStatus Primary = Report("", MirrorStatusState.Stopped, "local image is primary");
+
+    private static MirrorSiteStatus Report(string uuid, MirrorStatusState state, string description, bool up = true, int age = 5) =>
+        new(uuid, state, description, Now.AddSeconds(-age), up);
+
+    private static MirrorSiteStatus Peer(MirrorStatusState state, string description, bool up = true, int age = 5) => Report(PeerUuid, state, description, up, age);
+
+    private static ReplicationInfo Of(params MirrorSiteStatus[] reports) =>
+        ReplicationInfo.Of(new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), reports), Sites, Now);
+
+    [Fact]
+    public void A_peer_that_follows_is_healthy_with_time_size_and_duration()
+    {
+        var info = Of(Primary, Peer(MirrorStatusState.Replaying, """replaying, {"last_snapshot_bytes":81920,"last_snapshot_sync_seconds":2,"local_snapshot_timestamp":1684675261,"remote_snapshot_timestamp":1684675261,"replay_state":"idle"}"""));
+        Assert.Equal(ReplicationHealth.Healthy, info.Health);
+        Assert.Equal((1684675261, 81920, TimeSpan.FromSeconds(2)), (info.LastSyncTime?.ToUnixTimeSeconds(), info.LastSyncBytes, info.LastSyncDuration));
+        Assert.Contains("site-b", info.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Two_primaries_are_an_error_and_never_healthy()
+    {
+        var info = Of(Primary, Peer(MirrorStatusState.Stopped, "local image is primary"));
+        Assert.Equal(ReplicationHealth.Error, info.Health);
+        Assert.Contains("both sites are primary", info.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("split-brain")]
+    [InlineData("split-brain detected")]
+    [InlineData("error bootstrapping replay")]
+    public void A_peer_in_error_is_an_error_with_its_words(string words)
+    {
+        var info = Of(Primary, Peer(MirrorStatusState.Error, words));
+        Assert.Equal(ReplicationHealth.Error, info.Health);
+        Assert.Contains(words, info.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_following_peer_without_a_local_snapshot_time_yet_is_healthy_without_a_sync_time()
+    {
+        var info = Of(Primary, Peer(MirrorStatusState.Replaying, """replaying, {"remote_snapshot_timestamp":1684675261,"replay_state":"idle"}"""));
+        Assert.Equal((ReplicationHealth.Healthy, null), (info.Health, info.LastSyncTime));
+    }
+
+    [Fact]
+    public void A_peer_whose_daemon_is_down_is_degraded_and_keeps_its_last_sync_time()
+    {
+        var info = Of(Primary, Peer(MirrorStatusState.Replaying, """replaying, {"local_snapshot_timestamp":1684675261,"replay_state":"idle"}""", up: false));
+        Assert.Equal(ReplicationHealth.Degraded, info.Health);
+        Assert.Equal(1684675261, info.LastSyncTime?.ToUnixTimeSeconds());
+        Assert.Contains("site-b is down", info.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_report_that_is_too_old_is_degraded() =>
+        Assert.Equal(ReplicationHealth.Degraded, Of(Primary, Peer(MirrorStatusState.Replaying, "replaying", age: 600)).Health);
+
+    [Fact]
+    public void A_peer_that_has_not_reported_is_degraded_and_named()
+    {
+        var info = Of(Primary);
+        Assert.Equal(ReplicationHealth.Degraded, info.Health);
+        Assert.Contains("site-b has not reported yet", info.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void In_journal_mode_the_sync_time_is_that_of_a_report_without_entries_behind()
+    {
+        var done = Of(Primary, Peer(MirrorStatusState.Replaying, """replaying, {"entries_behind_primary":0,"primary_position":{}}"""));
+        var behind = Of(Primary, Peer(MirrorStatusState.Replaying, """replaying, {"entries_behind_primary":12,"primary_position":{}}"""));
+        Assert.Equal((ReplicationHealth.Healthy, Now.AddSeconds(-5)), (done.Health, done.LastSyncTime));
+        Assert.Null(behind.LastSyncTime);
+        Assert.Contains("entries behind: 12", behind.Message, StringComparison.Ordinal);
+    }
+}

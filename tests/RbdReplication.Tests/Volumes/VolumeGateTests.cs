@@ -1,0 +1,88 @@
+using RbdReplication.Core;
+
+namespace RbdReplication.Tests;
+
+public sealed class VolumeGateTests
+{
+    private readonly VolumeGate _gate = new(TimeProvider.System);
+
+    private static VolumeHandle Volume(string? uuid = null, string cluster = "site-a") => new(cluster, 1, uuid ?? Guid.NewGuid().ToString());
+
+    [Fact]
+    public async Task The_result_of_the_operation_comes_back_and_the_volume_is_free_again()
+    {
+        var volume = Volume();
+        Assert.Equal(5, await _gate.RunAsync(volume, "promote", _ => Task.FromResult(5), CancellationToken.None));
+        Assert.Equal(6, await _gate.RunAsync(volume, "demote", _ => Task.FromResult(6), CancellationToken.None));
+        Assert.Empty(_gate.Pending);
+    }
+
+    [Fact]
+    public async Task A_second_operation_on_a_volume_is_refused_at_once_and_told_what_is_pending()
+    {
+        var volume = Volume();
+        var end = new TaskCompletionSource<int>();
+        var first = _gate.RunAsync(volume, "promote", _ => end.Task, CancellationToken.None);
+        // The other site's handle and other letters name the same volume.
+        foreach (var same in (VolumeHandle[])[volume, volume with { ClusterId = "site-b", PoolId = 9 }, volume with { Uuid = volume.Uuid.ToUpperInvariant() }])
+        {
+            var e = await Assert.ThrowsAsync<ReplicationException>(() => _gate.RunAsync(same, "demote", _ => Task.FromResult(0), CancellationToken.None));
+            Assert.Equal(ReplicationError.Busy, e.Error);
+            Assert.Contains("promote has been pending", e.Message, StringComparison.Ordinal);
+        }
+        Assert.Equal(0, await _gate.RunAsync(Volume(), "demote", _ => Task.FromResult(0), CancellationToken.None));
+        end.SetResult(1);
+        Assert.Equal(1, await first);
+    }
+
+    [Fact]
+    public async Task An_operation_that_outlives_its_call_keeps_the_volume_until_it_ends()
+    {
+        var volume = Volume();
+        var end = new TaskCompletionSource<int>();
+        using var deadline = new CancellationTokenSource();
+        var first = _gate.RunAsync(volume, "flatten", _ => end.Task, deadline.Token);
+        await deadline.CancelAsync();
+        var timedOut = await Assert.ThrowsAsync<ReplicationException>(() => first);
+        Assert.Equal(ReplicationError.TimedOut, timedOut.Error);
+        Assert.Equal("flatten", Assert.Single(_gate.Pending).Operation);
+        var busy = await Assert.ThrowsAsync<ReplicationException>(() => _gate.RunAsync(volume, "enable", _ => Task.FromResult(0), CancellationToken.None));
+        Assert.Equal(ReplicationError.Busy, busy.Error);
+        end.SetResult(0);
+        while (_gate.Pending.Count > 0)
+            await Task.Yield();
+        Assert.Equal(7, await _gate.RunAsync(volume, "enable", _ => Task.FromResult(7), CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task A_failed_operation_frees_the_volume()
+    {
+        var volume = Volume();
+        await Assert.ThrowsAsync<InvalidOperationException>(() => _gate.RunAsync<int>(volume, "promote", _ => throw new InvalidOperationException(), CancellationToken.None));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => _gate.RunAsync(volume, "promote", _ => Task.FromException<int>(new InvalidOperationException()), CancellationToken.None));
+        Assert.Empty(_gate.Pending);
+    }
+
+    [Fact]
+    public async Task Of_many_at_once_exactly_one_runs()
+    {
+        var volume = Volume();
+        var end = new TaskCompletionSource<int>();
+        var running = 0;
+        var calls = Enumerable.Range(0, 64).Select(_ => Task.Run(() => _gate.RunAsync(
+            volume, "enable",
+            _ =>
+            {
+                Interlocked.Increment(ref running);
+                return end.Task;
+            },
+            CancellationToken.None))).ToList();
+        var refused = 0;
+        await foreach (var call in Task.WhenEach(calls))
+        {
+            if (call.IsFaulted && ++refused == 63)
+                end.SetResult(0);
+        }
+        Assert.Equal((1, 63), (running, refused));
+    }
+}
