@@ -68,7 +68,7 @@ internal static class CloneParent
     }
 
     private static ReplicationException Refused(OpenVolume open, ImageParent parent, string reason) =>
-        VolumeReplication.Refused(
-            open, "enable", ReplicationError.FailedPrecondition,
+        open.Refused(
+            "enable", ReplicationError.FailedPrecondition,
             $"it is a clone of {parent}, which {reason}; enable replication of the parent first, or set flattenMode to force in the class to make it independent");
 }

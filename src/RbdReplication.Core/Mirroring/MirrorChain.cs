@@ -9,6 +9,10 @@ namespace RbdReplication.Core;
 /// <param name="Snapshots">Mirror snapshots, oldest first.</param>
 public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
 {
+    /// <summary>Reads them; they come with the open image and cost no round trip.</summary>
+    public static async Task<MirrorChain> ReadAsync(ImageMirroring mirroring, CancellationToken cancellationToken) =>
+        new(await mirroring.ListSnapshotsAsync(cancellationToken).ConfigureAwait(false));
+
     /// <summary>The newest mirror snapshot; null in journal mode.</summary>
     public MirrorSnapshot? Newest => Snapshots.Count == 0 ? null : Snapshots[^1];
 
@@ -16,7 +20,16 @@ public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
     public bool EndsInPeersDemotion => Newest is { State: MirrorSnapshotState.NonPrimaryDemoted, IsComplete: true };
 
     /// <summary>This site was demoted and has copied nothing from its peer since.</summary>
-    public bool EndsInOwnDemotion => Newest is { State: MirrorSnapshotState.PrimaryDemoted };
+    public bool EndsInOwnDemotion => Newest is { State: MirrorSnapshotState.PrimaryDemoted, IsComplete: true };
+
+    /// <summary>
+    /// A demotion was cut off. The image is no longer primary, and the peer never copies a snapshot that was not finished:
+    /// it has to be promoted and demoted anew. The promotion takes the unfinished snapshot away (16.2).
+    /// </summary>
+    public bool EndsInUnfinishedDemotion => Newest is { State: MirrorSnapshotState.PrimaryDemoted, IsComplete: false };
+
+    /// <summary>Nothing written here is still to be copied by the peer: it holds the demotion, or this site was not the one demoted.</summary>
+    public bool LeavesNothingToCopy => Newest is not { State: MirrorSnapshotState.PrimaryDemoted } || (EndsInOwnDemotion && AwaitedByPeer is null);
 
     /// <summary>
     /// The mark of a forced promotion that was cut off while it rolled back: an incomplete copy followed by a complete one

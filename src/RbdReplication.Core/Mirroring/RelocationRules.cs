@@ -69,6 +69,8 @@ public static class RelocationRules
             return OnPeersDemotion(chain.Newest!, peer, firstAsked, now);
         if (chain.EndsInOwnDemotion)
             return OnOwnDemotion(chain, own, peer, firstAsked, now);
+        if (chain.EndsInUnfinishedDemotion)
+            return OnUnfinishedDemotion(peer, now);
         return OnOpenCopy(chain, own, peer, firstAsked, now, strict);
     }
 
@@ -116,6 +118,15 @@ public static class RelocationRules
                 ReplicationError.Busy,
                 $"this site was demoted, and the peer may have been promoted since: waiting for a report later than {firstAsked + OwnDemotionWait:HH:mm:ss} UTC; {peer.Describe(now)}"),
         };
+
+    // No peer can have copied it, so only by force can one have been promoted since.
+    private static RelocationDecision OnUnfinishedDemotion(PeerView peer, DateTimeOffset now) => peer.Role switch
+    {
+        PeerRole.Primary => RelocationDecision.Refuse(ReplicationError.Busy, $"{peer.Describe(now)}: demote it first"),
+        PeerRole.Down when peer.LastWordIsPrimary => RelocationDecision.Refuse(
+            ReplicationError.FailedPrecondition, $"{peer.Describe(now)}: it may hold newer data; force goes on from this site's"),
+        _ => RelocationDecision.Allow("the demotion of this site was cut off before the peer could copy it"),
+    };
 
     private static RelocationDecision OnOpenCopy(
         MirrorChain chain, MirrorSiteStatus? own, PeerView peer, DateTimeOffset firstAsked, DateTimeOffset now, bool strict)
@@ -207,9 +218,9 @@ public static class RelocationRules
     /// <param name="now">The time, by the clock of this cluster.</param>
     public static RelocationDecision AfterDemotion(MirrorChain chain, bool hasPeers, MirrorSiteStatus? own, PeerView peer, DateTimeOffset now)
     {
-        if (!hasPeers || !chain.EndsInOwnDemotion || chain.AwaitedByPeer is not { } awaited)
+        if (!hasPeers || chain.LeavesNothingToCopy)
             return RelocationDecision.Allow("the peer holds the demotion");
-        if (HasOwnError(chain, own) || IsPrimaryToo(peer, awaited))
+        if (HasOwnError(chain, own) || IsPrimaryToo(peer, chain.AwaitedByPeer))
             return RelocationDecision.Allow("the histories have parted; a resync decides which one stays");
         // A peer that is cut off after the copy and before it signs off the older snapshot never does the latter. It followed
         // when this site was demoted, so these words are about this demotion.

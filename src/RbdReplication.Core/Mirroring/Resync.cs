@@ -9,7 +9,7 @@ internal static class Resync
     public static async Task<bool> RunAsync(OpenVolume open, bool force, SiteReports reports, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var mirroring = open.Image.Mirroring;
-        var chain = new MirrorChain(await mirroring.ListSnapshotsAsync(cancellationToken).ConfigureAwait(false));
+        var chain = await MirrorChain.ReadAsync(mirroring, cancellationToken).ConfigureAwait(false);
         var decision = ResyncRules.Decide(chain, reports.Own, reports.Peer, open.Image.GetCreateTimestamp().ToDateTimeOffset(), force, now);
         switch (decision.Step)
         {
@@ -18,9 +18,9 @@ internal static class Resync
                 return decision.Step == ResyncStep.Ready;
             case ResyncStep.CopyAnew:
                 await mirroring.ResyncAsync(cancellationToken).ConfigureAwait(false);
-                throw VolumeReplication.Refused(open, "report ready", ReplicationError.Unreachable, decision.Reason);
+                throw open.Refused("report ready", ReplicationError.Unreachable, decision.Reason);
             default:
-                throw VolumeReplication.Refused(open, "resync", decision.Refusal, decision.Reason);
+                throw open.Refused("resync", decision.Refusal, decision.Reason);
         }
     }
 

@@ -19,10 +19,6 @@ public sealed record VolumeRequest(VolumeHandle Handle, CephCredentials Credenti
 /// <param name="flattenReport">Gets the progress of flattening.</param>
 public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles files, VolumeGate gate, TimeProvider time, FlattenReport flattenReport)
 {
-    // How long a demotion waits within one call for the peer; then the caller is told to come again.
-    private static readonly TimeSpan PeerWait = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan PeerPoll = TimeSpan.FromMilliseconds(100);
-
     private readonly AskedTimes _asked = new(time);
 
     /// <summary>Starts mirroring the image.</summary>
@@ -56,8 +52,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             if (poolMode == MirrorPoolMode.Image)
                 throw;
             var place = open.Volume.Pool.SpecOf("").TrimEnd('/');
-            throw Refused(
-                open, "enable", ReplicationError.FailedPrecondition,
+            throw open.Refused("enable", ReplicationError.FailedPrecondition,
                 $"{place} is not set up for mirroring image by image (mode {poolMode}); run at both sites: rbd mirror pool enable {place} image");
         }
     }
@@ -91,18 +86,18 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
 
     private async Task PromoteSecondaryAsync(OpenVolume open, ReplicationParameters parameters, bool force, CancellationToken cancellationToken)
     {
-        var chain = await ChainAsync(open, cancellationToken).ConfigureAwait(false);
+        var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
         if (chain.IsHalfRolledBack)
-            throw Refused(open, "promote", ReplicationError.Damaged, RelocationRules.HalfRolledBack);
+            throw open.Refused("promote", ReplicationError.Damaged, RelocationRules.HalfRolledBack);
         if (force)
         {
             await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
             return;
         }
-        var (own, peer, _) = await LookAtSitesAsync(open, cancellationToken).ConfigureAwait(false);
+        var (own, peer, _) = await SiteReports.ReadAsync(open, cancellationToken).ConfigureAwait(false);
         var decision = RelocationRules.Promotion(chain, own, peer, PromotionFirstAsked(open, chain), Now, parameters.StrictFailover);
         if (decision.Refusal is { } refusal)
-            throw Refused(open, "promote", refusal, decision.Reason);
+            throw open.Refused("promote", refusal, decision.Reason);
         await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
     }
 
@@ -114,99 +109,9 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         ChangeAsync(request, "demote", async (open, token) =>
         {
             var info = await RequireEnabledAsync(open, token).ConfigureAwait(false);
-            var primary = info.IsPrimary;
-            if (!primary && !force && await IsDemotionMissedAsync(open, token).ConfigureAwait(false))
-            {
-                await open.Image.Mirroring.PromoteAsync(force: false, token).ConfigureAwait(false);
-                primary = true;
-            }
-            if (primary)
-            {
-                if (!force)
-                    await AwaitFollowerAsync(open, token).ConfigureAwait(false);
-                await CreationMark.SetAsync(open.Image, token).ConfigureAwait(false);
-                await open.Image.Mirroring.DemoteAsync(token).ConfigureAwait(false);
-            }
-            if (!force)
-                await AwaitDemotionCopyAsync(open, justDemoted: primary, token).ConfigureAwait(false);
-            _asked.Forget(Demotion(open));
+            await new Demotion(open, time).RunAsync(info.IsPrimary, force, _asked.First(Demoting(open)), token).ConfigureAwait(false);
+            _asked.Forget(Demoting(open));
         }, cancellationToken);
-
-    private static async Task<bool> IsDemotionMissedAsync(OpenVolume open, CancellationToken cancellationToken)
-    {
-        var chain = await ChainAsync(open, cancellationToken).ConfigureAwait(false);
-        if (!chain.EndsInOwnDemotion || chain.AwaitedByPeer is null)
-            return false;
-        var (_, peer, _) = await LookAtSitesAsync(open, cancellationToken).ConfigureAwait(false);
-        return RelocationRules.IsDemotionMissed(chain, peer);
-    }
-
-    // Demoting a site before its peer follows it would leave both waiting for each other for ever. The proof takes two
-    // snapshots taken here since the promotion: the peer is taken off the older one when it holds the newer.
-    private async Task AwaitFollowerAsync(OpenVolume open, CancellationToken cancellationToken)
-    {
-        var mirroring = open.Image.Mirroring;
-        var deadline = Now + PeerWait;
-        var snapshotMode = await mirroring.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot;
-        ulong? second = null;
-        while (true)
-        {
-            var (_, peer, sites) = await LookAtSitesAsync(open, cancellationToken).ConfigureAwait(false);
-            // The journal is no proof that can be read: only a report of what the peer did after the question is one.
-            var follows = !snapshotMode && RelocationRules.FollowsJournal(peer, _asked.First(Demotion(open)));
-            MirrorSnapshot? awaited = null;
-            if (snapshotMode && sites.HaveFollowers)
-            {
-                var chain = await ChainAsync(open, cancellationToken).ConfigureAwait(false);
-                var since = chain.SincePromotion.ToList();
-                awaited = chain.AwaitedByPeer ?? chain.Newest;
-                // A snapshot that was taken before the pool had a peer names none, and proves nothing.
-                var linked = since.Count > 0 && since[^1].MirrorPeerUuids.Count > 0;
-                if (linked && (since.Count >= 2 || since[^1].Id >= second))
-                    follows = chain.AwaitedByPeer is null;
-                else if (second is null && peer.Role != PeerRole.Down)
-                    second = await mirroring.CreateSnapshotAsync(cancellationToken).ConfigureAwait(false);
-            }
-            var decision = RelocationRules.BeforeDemotion(sites.HaveFollowers, peer, awaited, follows, Now);
-            if (decision.Refusal is not { } refusal)
-                return;
-            if (Now >= deadline || peer.Role == PeerRole.Down)
-                throw Refused(open, "demote", refusal, decision.Reason);
-            await Task.Delay(PeerPoll, time, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private async Task AwaitDemotionCopyAsync(OpenVolume open, bool justDemoted, CancellationToken cancellationToken)
-    {
-        var deadline = Now + PeerWait;
-        var snapshotMode = await open.Image.Mirroring.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot;
-        var firstAsked = _asked.First(Demotion(open));
-        while (true)
-        {
-            var (own, peer, sites) = await LookAtSitesAsync(open, cancellationToken).ConfigureAwait(false);
-            RelocationDecision decision;
-            if (snapshotMode)
-            {
-                var chain = await ChainAsync(open, cancellationToken).ConfigureAwait(false);
-                // The snapshots that this client knows may be a moment behind its own demotion.
-                decision = justDemoted && !chain.EndsInOwnDemotion
-                    ? RelocationDecision.Refuse(ReplicationError.Busy, "demoted; the demotion snapshot is not seen yet")
-                    : RelocationRules.AfterDemotion(chain, sites.HaveFollowers, own, peer, Now);
-            }
-            else
-            {
-                decision = RelocationRules.AfterJournalDemotion(sites.HaveFollowers, own, peer, firstAsked, Now);
-            }
-            if (decision.Refusal is not { } refusal)
-                return;
-            if (Now >= deadline)
-                throw Refused(open, "demote", refusal, decision.Reason);
-            await Task.Delay(PeerPoll, time, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private static async Task<MirrorChain> ChainAsync(OpenVolume open, CancellationToken cancellationToken) =>
-        new(await open.Image.Mirroring.ListSnapshotsAsync(cancellationToken).ConfigureAwait(false));
 
     /// <summary>
     /// Tells whether a secondary image holds all that its peer had. With force, an image that has parted from its peer is
@@ -220,8 +125,8 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         {
             var info = await RequireEnabledAsync(open, token).ConfigureAwait(false);
             if (info.IsPrimary)
-                throw Refused(open, "resync", ReplicationError.FailedPrecondition, "it is primary at this site; demote it first");
-            ready = await Resync.RunAsync(open, force, await LookAtSitesAsync(open, token).ConfigureAwait(false), Now, token).ConfigureAwait(false);
+                throw open.Refused("resync", ReplicationError.FailedPrecondition, "it is primary at this site; demote it first");
+            ready = await Resync.RunAsync(open, force, await SiteReports.ReadAsync(open, token).ConfigureAwait(false), Now, token).ConfigureAwait(false);
         }, cancellationToken).ConfigureAwait(false);
         return ready;
     }
@@ -235,7 +140,18 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         {
             var info = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
             if (info.State == MirrorImageState.Disabled)
+            {
+                if (!await FinishEnablingAsync(open, token).ConfigureAwait(false))
+                    return;
+                info = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
+            }
+            if (info.State == MirrorImageState.Disabling)
+            {
+                // Whoever began had the right to; cut off, it never goes on by itself.
+                await SnapshotSchedules.RemoveAsync(open.Volume.Connection, open.Image, token).ConfigureAwait(false);
+                await EndMirroringAsync(open, force: true, token).ConfigureAwait(false);
                 return;
+            }
             if (info.State != MirrorImageState.Enabled)
                 throw Transient(open, info);
             if (!info.IsPrimary && !force)
@@ -244,16 +160,32 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                 // The mirror daemon removes this copy when the primary is disabled.
                 if (status.Local is { IsUp: true, State: MirrorStatusState.Replaying })
                     return;
-                throw Refused(open, "disable", ReplicationError.FailedPrecondition,
+                throw open.Refused("disable", ReplicationError.FailedPrecondition,
                     "it is secondary at this site and does not follow a primary; disable it at the primary site, or with parameter force keep this copy as an ordinary image");
             }
             if (await open.Image.Mirroring.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
                 await SnapshotSchedules.RemoveAsync(open.Volume.Connection, open.Image, token).ConfigureAwait(false);
-            await open.Image.Mirroring.DisableAsync(force, token).ConfigureAwait(false);
-            var left = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
-            if (left.State != MirrorImageState.Disabled)
-                throw Transient(open, left);
+            await EndMirroringAsync(open, force, token).ConfigureAwait(false);
         }, cancellationToken);
+
+    // Enabling that was cut off leaves a mirror snapshot on an image that counts as not mirrored, where nothing removes it and
+    // the image cannot be deleted (16.2). Enabled to the end it can be disabled.
+    private static async Task<bool> FinishEnablingAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
+        if (chain.Newest is not { State: MirrorSnapshotState.Primary })
+            return false;
+        await open.Image.Mirroring.EnableAsync(MirrorImageMode.Snapshot, cancellationToken).ConfigureAwait(false);
+        return true;
+    }
+
+    private static async Task EndMirroringAsync(OpenVolume open, bool force, CancellationToken cancellationToken)
+    {
+        await open.Image.Mirroring.DisableAsync(force, cancellationToken).ConfigureAwait(false);
+        var left = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
+        if (left.State != MirrorImageState.Disabled)
+            throw Transient(open, left);
+    }
 
     /// <summary>Time, size and health of a primary image's replication.</summary>
     public Task<ReplicationInfo> GetInfoAsync(VolumeRequest request, CancellationToken cancellationToken) =>
@@ -265,7 +197,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             if (global.Info.State != MirrorImageState.Enabled)
                 throw NotEnabled(open);
             if (!global.Info.IsPrimary)
-                throw Refused(open, "get the replication info of", ReplicationError.FailedPrecondition, "it is secondary at this site; ask the primary site");
+                throw open.Refused("get the replication info of", ReplicationError.FailedPrecondition, "it is secondary at this site; ask the primary site");
             return ReplicationInfo.Of(global, sites, Now);
         }, cancellationToken);
 
@@ -343,14 +275,6 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         }
     }
 
-    private static async Task<SiteReports> LookAtSitesAsync(OpenVolume open, CancellationToken cancellationToken)
-    {
-        var status = open.Image.Mirroring.GetGlobalStatusAsync(cancellationToken);
-        var sites = await open.Volume.Connection.GetSitesAsync(open.Volume.Pool, cancellationToken).ConfigureAwait(false);
-        var global = await status.ConfigureAwait(false);
-        return new SiteReports(global.Local, PeerView.From(global, sites), sites);
-    }
-
     private static async Task<MirrorImageInfo> RequireEnabledAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var info = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
@@ -366,7 +290,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     {
         var mode = await open.Image.Mirroring.GetModeAsync(cancellationToken).ConfigureAwait(false);
         if (mode != wanted)
-            throw Refused(open, "enable", ReplicationError.FailedPrecondition, $"it is mirrored in {Name(mode)} mode, and {Name(wanted)} mode is asked for; disable it first, or correct mirroringMode in the class");
+            throw open.Refused("enable", ReplicationError.FailedPrecondition, $"it is mirrored in {Name(mode)} mode, and {Name(wanted)} mode is asked for; disable it first, or correct mirroringMode in the class");
     }
 
     private static string Name(MirrorImageMode mode) => mode == MirrorImageMode.Journal ? "journal" : "snapshot";
@@ -375,10 +299,9 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         new(ReplicationError.FailedPrecondition, $"replication is not enabled for {open.Volume}; enable it first");
 
     private static ReplicationException Transient(OpenVolume open, MirrorImageInfo info) =>
-        new(ReplicationError.Busy, $"{open.Volume} is in mirroring state \"{info.State}\", which ends by itself; retry");
-
-    internal static ReplicationException Refused(OpenVolume open, string operation, ReplicationError error, string reason) =>
-        new(error, $"cannot {operation} {open.Volume}: {reason}");
+        new(ReplicationError.Busy, info.State == MirrorImageState.Disabling
+            ? $"mirroring of {open.Volume} is being disabled; where that was cut off, disabling it again finishes it"
+            : $"{open.Volume} is in mirroring state \"{info.State}\", which ends by itself; retry");
 
     // A demotion can be taken back only some time after the peer has copied it: until then the peer is still to act on it.
     private DateTimeOffset PromotionFirstAsked(OpenVolume open, MirrorChain chain)
@@ -394,13 +317,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
 
     private static string TakingBack(OpenVolume open) => "take back " + open.Volume.Handle.Uuid;
 
-    private static string Demotion(OpenVolume open) => "demote " + open.Volume.Handle.Uuid;
+    private static string Demoting(OpenVolume open) => "demote " + open.Volume.Handle.Uuid;
 
     private DateTimeOffset Now => time.GetUtcNow();
 }
-
-/// <summary>What the sites report of an image.</summary>
-/// <param name="Own">This site's own report, if it has made one.</param>
-/// <param name="Peer">The peer.</param>
-/// <param name="Sites">Names of the sites.</param>
-internal sealed record SiteReports(MirrorSiteStatus? Own, PeerView Peer, MirrorSites Sites);

@@ -100,6 +100,10 @@ public sealed class VolumeResolver(ClusterFiles files, ClusterConnections connec
 /// <param name="Image">Its image; closed with this object.</param>
 public sealed record OpenVolume(Volume Volume, RbdImage Image) : IAsyncDisposable
 {
+    /// <summary>What to throw where an operation cannot be done; names the volume.</summary>
+    public ReplicationException Refused(string operation, ReplicationError error, string reason) =>
+        new(error, $"cannot {operation} {Volume}: {reason}");
+
     /// <summary>Closes the image.</summary>
     public ValueTask DisposeAsync() => Image.DisposeAsync();
 }

@@ -31,6 +31,9 @@ public sealed class RelocationRulesTests
     [InlineData("own demotion", PeerRole.Silent, 45, 0, "FailedPrecondition")]
     [InlineData("own demotion, not copied", PeerRole.Following, 500, 1, "Busy")]
     [InlineData("own demotion, not copied", PeerRole.NotPrimary, 500, 1, "Busy")]
+    [InlineData("own demotion, cut off", PeerRole.Following, 0, 10, Allowed)]
+    [InlineData("own demotion, cut off", PeerRole.Down, 0, 100, Allowed)]
+    [InlineData("own demotion, cut off", PeerRole.Primary, 500, 1, "Busy")]
     [InlineData("copy", PeerRole.Primary, 59, 0, "Busy")]
     [InlineData("copy", PeerRole.Primary, 61, 0, "FailedPrecondition")]
     [InlineData("copy", PeerRole.Down, 0, 40, "FailedPrecondition")]
@@ -98,6 +101,7 @@ public sealed class RelocationRulesTests
     [InlineData("own demotion, not copied", PeerRole.NotPrimary, "Busy")]
     [InlineData("own demotion, not copied", PeerRole.Failed, "Busy")]
     [InlineData("own demotion, not copied", PeerRole.Down, "Unreachable")]
+    [InlineData("own demotion, cut off", PeerRole.Following, "Busy")]
     [InlineData("copy", PeerRole.Primary, Allowed)]
     public void A_demotion_is_done_when_the_peer_holds_it(string chain, PeerRole peer, string answer) =>
         Assert.Equal(answer, Name(RelocationRules.AfterDemotion(Chain(chain), true, null, Peer(peer, 1), Now)));
@@ -117,6 +121,8 @@ public sealed class RelocationRulesTests
         "own demotion" => [Snapshot(2, MirrorSnapshotState.PrimaryDemoted, 500, peers: ["p"])],
         "own demotion, not copied" =>
             [Snapshot(1, MirrorSnapshotState.Primary, 600, peers: ["p"]), Snapshot(2, MirrorSnapshotState.PrimaryDemoted, 500, peers: ["p"])],
+        "own demotion, cut off" =>
+            [Snapshot(1, MirrorSnapshotState.Primary, 600), Snapshot(2, MirrorSnapshotState.PrimaryDemoted, 500, peers: ["p"], complete: false)],
         "copy" => [Snapshot(1, MirrorSnapshotState.NonPrimary, 100, from: "x")],
         "half a copy" => [Snapshot(1, MirrorSnapshotState.NonPrimary, 100, from: "x"), Snapshot(2, MirrorSnapshotState.NonPrimary, 10, from: "x", complete: false)],
         "half rolled back" => [Snapshot(1, MirrorSnapshotState.NonPrimary, 100, from: "x", complete: false), Snapshot(2, MirrorSnapshotState.NonPrimary, 10)],
