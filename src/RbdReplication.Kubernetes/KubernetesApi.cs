@@ -1,34 +1,40 @@
-using System.Net;
+using System.Net.Http.Headers;
+using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using k8s;
-using k8s.Autorest;
+using k8s.Authentication;
 
 namespace RbdReplication.Kubernetes;
 
 /// <summary>
-/// A connection to one Kubernetes API server: the typed client for single objects, and raw responses for lists and
-/// watches that must be read as a stream.
+/// A connection to one Kubernetes API server: single objects, and raw responses for lists and watches that must be read as a
+/// stream.
 /// </summary>
 public sealed class KubernetesApi : IDisposable
 {
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(30);
 
+    private readonly HttpClient _client;
+    private readonly ServiceClientCredentials? _credentials;
+    private readonly string _userAgent;
+
     /// <summary>Connects with a ready-made client configuration.</summary>
+    /// <exception cref="CryptographicException">The client certificate or its key cannot be read.</exception>
     public KubernetesApi(KubernetesClientConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
-        configuration.UserAgent ??= "rbd-replication";
+        _userAgent = configuration.UserAgent ?? "rbd-replication";
+        _client = ApiTransport.CreateClient(configuration);
+        _credentials = ApiTransport.Credentials(configuration);
         Namespace = configuration.Namespace;
-        Client = new k8s.Kubernetes(configuration);
     }
 
     /// <summary>The namespace of the pod or of the kubeconfig's current context; null when neither names one.</summary>
     public string? Namespace { get; }
 
     /// <summary>The API server's address, for messages.</summary>
-    public Uri Address => Client.BaseUri;
-
-    internal k8s.Kubernetes Client { get; }
+    public Uri Address => _client.BaseAddress!;
 
     /// <summary>Reads a kubeconfig file, or the pod's service account when <paramref name="kubeconfig"/> is null.</summary>
     /// <exception cref="KubernetesApiException">The file or the service account cannot be read.</exception>
@@ -41,7 +47,7 @@ public sealed class KubernetesApi : IDisposable
                 : KubernetesClientConfiguration.BuildConfigFromConfigFile(kubeconfig));
         }
         catch (Exception e) when (e is k8s.Exceptions.KubeConfigException or IOException or UnauthorizedAccessException
-            or YamlDotNet.Core.YamlException or System.Security.Cryptography.CryptographicException or UriFormatException)
+            or YamlDotNet.Core.YamlException or CryptographicException or FormatException)
         {
             var source = kubeconfig is null
                 ? "the service account of this pod (give --kubeconfig outside of a cluster)"
@@ -51,57 +57,77 @@ public sealed class KubernetesApi : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Client.Dispose();
+    public void Dispose() => _client.Dispose();
 
-    /// <summary>
-    /// GET <paramref name="path"/> (with query, no leading slash), returning once the headers are in.
-    /// </summary>
+    /// <summary>GET <paramref name="path"/> (with query, no leading slash), returning once the headers are in.</summary>
     /// <exception cref="KubernetesApiException">The server answered with an error, or could not be reached.</exception>
     internal async Task<HttpResponseMessage> GetAsync(string path, TimeProvider time, CancellationToken cancellation)
     {
-        using var deadline = new CancellationTokenSource(RequestTimeout, time);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Client.BaseUri, path));
-        request.Headers.Accept.ParseAdd("application/json");
-        try
-        {
-            if (Client.Credentials is { } credentials)
-                await credentials.ProcessHttpRequestAsync(request, both.Token).ConfigureAwait(false);
-            var response = await Client.HttpClient
-                .SendAsync(request, HttpCompletionOption.ResponseHeadersRead, both.Token).ConfigureAwait(false);
-            if (response.IsSuccessStatusCode)
-                return response;
-            using (response)
-            {
-                var body = await response.Content.ReadAsStringAsync(both.Token).ConfigureAwait(false);
-                throw KubernetesApiException.From(response.StatusCode, body);
-            }
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            throw new KubernetesApiException(null, null, $"cannot reach {Address}: {e.Message}", e);
-        }
-        catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
-        {
-            throw new KubernetesApiException(null, null, $"no answer from {Address} in {RequestTimeout.TotalSeconds:0} s", e);
-        }
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        return await WithinAsync(RequestTimeout, time, token => SendAsync(request, token), cancellation).ConfigureAwait(false);
     }
 
-    /// <summary>Runs one typed call with a deadline and turns its failures into <see cref="KubernetesApiException"/>.</summary>
-    internal async Task<T> CallAsync<T>(
-        Func<k8s.Kubernetes, CancellationToken, Task<T>> call, TimeSpan timeout, TimeProvider time, CancellationToken cancellation)
+    /// <summary>Reads an object.</summary>
+    /// <inheritdoc cref="GetAsync" path="/exception"/>
+    internal Task<T> ReadAsync<T>(string path, JsonTypeInfo<T> type, TimeSpan timeout, TimeProvider time, CancellationToken cancellation) =>
+        CallAsync(HttpMethod.Get, path, null, type, timeout, time, cancellation);
+
+    /// <summary>Creates (POST to a collection) or replaces (PUT) an object, and returns what the server made of it.</summary>
+    /// <inheritdoc cref="GetAsync" path="/exception"/>
+    internal Task<T> WriteAsync<T>(
+        HttpMethod method, string path, T body, JsonTypeInfo<T> type, TimeSpan timeout, TimeProvider time, CancellationToken cancellation) =>
+        CallAsync(method, path, Json(JsonSerializer.SerializeToUtf8Bytes(body, type), "application/json"), type, timeout, time, cancellation);
+
+    /// <summary>Changes the fields of an object that <paramref name="patch"/> (a JSON merge patch) has.</summary>
+    /// <inheritdoc cref="GetAsync" path="/exception"/>
+    internal Task PatchAsync<T>(
+        string path, T patch, JsonTypeInfo<T> type, TimeSpan timeout, TimeProvider time, CancellationToken cancellation) =>
+        CallAsync(
+            HttpMethod.Patch, path, Json(JsonSerializer.SerializeToUtf8Bytes(patch, type), "application/merge-patch+json"), type, timeout, time, cancellation);
+
+    private static ByteArrayContent Json(byte[] body, string mediaType) =>
+        new(body) { Headers = { ContentType = new MediaTypeHeaderValue(mediaType) } };
+
+    private async Task<T> CallAsync<T>(
+        HttpMethod method, string path, HttpContent? body, JsonTypeInfo<T> type, TimeSpan timeout, TimeProvider time, CancellationToken cancellation)
+    {
+        using var request = new HttpRequestMessage(method, path) { Content = body };
+        return await WithinAsync(timeout, time, async token =>
+        {
+            using var response = await SendAsync(request, token).ConfigureAwait(false);
+            var stream = await response.Content.ReadAsStreamAsync(token).ConfigureAwait(false);
+            return await JsonSerializer.DeserializeAsync(stream, type, token).ConfigureAwait(false)
+                ?? throw new JsonException("an empty answer");
+        }, cancellation).ConfigureAwait(false);
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellation)
+    {
+        request.Headers.Accept.ParseAdd("application/json");
+        request.Headers.UserAgent.ParseAdd(_userAgent);
+        if (_credentials is not null)
+            await _credentials.ProcessHttpRequestAsync(request, cancellation).ConfigureAwait(false);
+        var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation).ConfigureAwait(false);
+        if (response.IsSuccessStatusCode)
+            return response;
+        using (response)
+            throw KubernetesApiException.From(response.StatusCode, await response.Content.ReadAsStringAsync(cancellation).ConfigureAwait(false));
+    }
+
+    private async Task<T> WithinAsync<T>(
+        TimeSpan timeout, TimeProvider time, Func<CancellationToken, Task<T>> call, CancellationToken cancellation)
     {
         using var deadline = new CancellationTokenSource(timeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
         try
         {
-            return await call(Client, both.Token).ConfigureAwait(false);
+            return await call(both.Token).ConfigureAwait(false);
         }
-        catch (HttpOperationException e)
+        catch (JsonException e)
         {
-            throw KubernetesApiException.From(e.Response?.StatusCode ?? HttpStatusCode.InternalServerError, e.Response?.Content);
+            throw new KubernetesApiException(null, null, $"{Address} answers with something else than the object that was asked for: {e.Message}", e);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or JsonException)
+        catch (Exception e) when (e is HttpRequestException or IOException)
         {
             throw new KubernetesApiException(null, null, $"cannot reach {Address}: {e.Message}", e);
         }

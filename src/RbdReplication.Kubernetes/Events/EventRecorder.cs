@@ -1,8 +1,5 @@
 using System.Globalization;
-using System.Text.Json;
 using System.Threading.Channels;
-using k8s;
-using k8s.Models;
 using Microsoft.Extensions.Logging;
 using RbdReplication.Kubernetes.Volumes;
 
@@ -20,6 +17,8 @@ public sealed class EventRecorder(KubernetesApi api, string component, TimeProvi
 
     /// <summary>Events of cluster-scoped objects live here.</summary>
     private const string EventNamespace = "default";
+
+    private const string EventsPath = $"api/v1/namespaces/{EventNamespace}/events";
 
     private const int MessageLimit = 1024;
     private const int Capacity = 8192;
@@ -97,11 +96,8 @@ public sealed class EventRecorder(KubernetesApi api, string component, TimeProvi
         {
             try
             {
-                var patch = new V1Patch(PatchOf(pending), V1Patch.PatchType.MergePatch);
-                await api.CallAsync(
-                    (client, token) => client.CoreV1
-                        .PatchNamespacedEventAsync(patch, pending.Repetition.Name, EventNamespace, cancellationToken: token),
-                    Timeout, time, stop).ConfigureAwait(false);
+                await api.PatchAsync(
+                    $"{EventsPath}/{pending.Repetition.Name}", PatchOf(pending), EventJson.Default.EventDocument, Timeout, time, stop).ConfigureAwait(false);
                 return;
             }
             catch (KubernetesApiException e) when (e.IsNotFound)
@@ -109,39 +105,32 @@ public sealed class EventRecorder(KubernetesApi api, string component, TimeProvi
                 // The API server forgets Events after an hour: write it anew.
             }
         }
-        await api.CallAsync(
-            (client, token) => client.CoreV1.CreateNamespacedEventAsync(EventOf(pending), EventNamespace, cancellationToken: token),
-            Timeout, time, stop).ConfigureAwait(false);
+        await api.WriteAsync(
+            HttpMethod.Post, EventsPath, EventOf(pending), EventJson.Default.EventDocument, Timeout, time, stop).ConfigureAwait(false);
         pending.Repetition.Created = true;
     }
 
-    private string PatchOf(Pending pending)
-    {
-        var last = time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
-        var message = JsonEncodedText.Encode(pending.Message);
-        return $$"""{"count":{{pending.Repetition.Count}},"lastTimestamp":"{{last}}","message":"{{message}}"}""";
-    }
+    private EventDocument PatchOf(Pending pending) =>
+        new() { Count = pending.Repetition.Count, LastTimestamp = Format(time.GetUtcNow()), Message = pending.Message };
 
-    private Corev1Event EventOf(Pending pending) => new()
+    private EventDocument EventOf(Pending pending) => new()
     {
-        Metadata = new V1ObjectMeta { Name = pending.Repetition.Name, NamespaceProperty = EventNamespace },
-        InvolvedObject = new V1ObjectReference
-        {
-            ApiVersion = "v1",
-            Kind = "PersistentVolume",
-            Name = pending.Volume.Name,
-            Uid = pending.Volume.Uid,
-        },
+        ApiVersion = "v1",
+        Kind = "Event",
+        Metadata = new EventMetadata(pending.Repetition.Name, EventNamespace),
+        InvolvedObject = new EventObject("v1", "PersistentVolume", pending.Volume.Name, pending.Volume.Uid),
         Type = pending.Type,
         Reason = pending.Reason,
         Message = pending.Message,
         Count = pending.Repetition.Count,
-        FirstTimestamp = pending.Repetition.First.UtcDateTime,
-        LastTimestamp = time.GetUtcNow().UtcDateTime,
-        Source = new V1EventSource { Component = component },
+        FirstTimestamp = Format(pending.Repetition.First),
+        LastTimestamp = Format(time.GetUtcNow()),
+        Source = new EventSource(component),
         ReportingComponent = component,
         ReportingInstance = Environment.MachineName,
     };
+
+    private static string Format(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
 
     /// <summary>Unique as client-go makes it: the object's name and a number that does not repeat.</summary>
     private static string EventName(PersistentVolume volume)

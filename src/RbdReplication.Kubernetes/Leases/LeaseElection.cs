@@ -1,5 +1,3 @@
-using k8s;
-using k8s.Models;
 using Microsoft.Extensions.Logging;
 
 namespace RbdReplication.Kubernetes.Leases;
@@ -13,7 +11,7 @@ public sealed class LeaseElection(
     private static readonly TimeSpan ReleaseTimeout = TimeSpan.FromSeconds(5);
 
     private readonly TimeSpan _requestTimeout = options.RenewDeadline / 2;
-    private V1Lease? _lease;
+    private LeaseDocument? _lease;
     private LeaseRecord? _observed;
     private long _observedAt;
     private volatile bool _leading;
@@ -121,15 +119,14 @@ public sealed class LeaseElection(
         try
         {
             // While leading, what we wrote last is normally still there: one request is enough. Anything else is a conflict.
-            var lease = _lease ?? await CallAsync(ReadAsync, _requestTimeout, stop).ConfigureAwait(false);
+            var lease = _lease ?? await api.ReadAsync(LeasePath, LeaseJson.Default.LeaseDocument, _requestTimeout, time, stop).ConfigureAwait(false);
             Observe(lease);
             if (!IsFree(lease))
             {
                 _lease = null;
                 return Attempt.HeldByOther;
             }
-            _lease = await CallAsync((client, token) => WriteAsync(client, Claim(lease), token), _requestTimeout, stop)
-                .ConfigureAwait(false);
+            _lease = await WriteAsync(HttpMethod.Put, LeasePath, Claim(lease), _requestTimeout, stop).ConfigureAwait(false);
             Observe(_lease);
             return Attempt.Held;
         }
@@ -150,10 +147,8 @@ public sealed class LeaseElection(
     {
         try
         {
-            var lease = Claim(new V1Lease { Metadata = new V1ObjectMeta { Name = options.Lease.Name, NamespaceProperty = options.Lease.Namespace } });
-            _lease = await CallAsync(
-                (client, token) => client.CoordinationV1.CreateNamespacedLeaseAsync(lease, options.Lease.Namespace, cancellationToken: token),
-                _requestTimeout, stop).ConfigureAwait(false);
+            var lease = Claim(new LeaseDocument { Metadata = new LeaseMetadata { Name = options.Lease.Name, Namespace = options.Lease.Namespace } });
+            _lease = await WriteAsync(HttpMethod.Post, LeasesPath, lease, _requestTimeout, stop).ConfigureAwait(false);
             Observe(_lease);
             return Attempt.Held;
         }
@@ -171,10 +166,10 @@ public sealed class LeaseElection(
             return;
         spec.HolderIdentity = "";
         spec.LeaseDurationSeconds = 1;
-        spec.AcquireTime = spec.RenewTime = Now();
+        spec.AcquireTime = spec.RenewTime = LeaseSpec.Format(time.GetUtcNow());
         try
         {
-            await CallAsync((client, token) => WriteAsync(client, _lease, token), ReleaseTimeout, CancellationToken.None).ConfigureAwait(false);
+            await WriteAsync(HttpMethod.Put, LeasePath, _lease, ReleaseTimeout, CancellationToken.None).ConfigureAwait(false);
             Log.Released(logger, options.Lease.ToString());
         }
         catch (KubernetesApiException e)
@@ -189,7 +184,7 @@ public sealed class LeaseElection(
     /// Free is: nobody's, ours, or not renewed for its duration by our own clock since we saw it change. The times inside
     /// the object come from somebody else's clock and are not compared.
     /// </summary>
-    private bool IsFree(V1Lease lease)
+    private bool IsFree(LeaseDocument lease)
     {
         var holder = lease.Spec?.HolderIdentity;
         if (string.IsNullOrEmpty(holder) || holder == options.Identity)
@@ -198,7 +193,7 @@ public sealed class LeaseElection(
         return time.GetElapsedTime(_observedAt) > duration;
     }
 
-    private void Observe(V1Lease lease)
+    private void Observe(LeaseDocument lease)
     {
         var record = LeaseRecord.Of(lease);
         if (record == _observed)
@@ -207,10 +202,10 @@ public sealed class LeaseElection(
         _observedAt = time.GetTimestamp();
     }
 
-    private V1Lease Claim(V1Lease lease)
+    private LeaseDocument Claim(LeaseDocument lease)
     {
-        var now = Now();
-        var spec = lease.Spec ??= new V1LeaseSpec { LeaseTransitions = -1 };
+        var now = LeaseSpec.Format(time.GetUtcNow());
+        var spec = lease.Spec ??= new LeaseSpec { LeaseTransitions = -1 };
         if (spec.HolderIdentity != options.Identity)
         {
             spec.LeaseTransitions = (spec.LeaseTransitions ?? 0) + 1;
@@ -222,30 +217,12 @@ public sealed class LeaseElection(
         return lease;
     }
 
-    /// <summary>
-    /// The time in microseconds, never a whole second: the client writes that without a fraction, and the API server
-    /// takes these fields with six digits only.
-    /// </summary>
-    private DateTime Now()
-    {
-        var now = time.GetUtcNow().UtcDateTime;
-        now = now.AddTicks(-(now.Ticks % TimeSpan.TicksPerMicrosecond));
-        return now.Ticks % TimeSpan.TicksPerSecond == 0 ? now.AddMicroseconds(1) : now;
-    }
+    private string LeasesPath => $"apis/coordination.k8s.io/v1/namespaces/{options.Lease.Namespace}/leases";
 
-    private Task<V1Lease> ReadAsync(k8s.Kubernetes client, CancellationToken cancellation) =>
-        client.CoordinationV1.ReadNamespacedLeaseAsync(options.Lease.Name, options.Lease.Namespace, cancellationToken: cancellation);
+    private string LeasePath => $"{LeasesPath}/{options.Lease.Name}";
 
-    private Task<V1Lease> WriteAsync(k8s.Kubernetes client, V1Lease lease, CancellationToken cancellation)
-    {
-        // Read back from the server they hold raw JSON, which the client cannot serialize without reflection.
-        lease.Metadata.ManagedFields = null;
-        return client.CoordinationV1
-            .ReplaceNamespacedLeaseAsync(lease, options.Lease.Name, options.Lease.Namespace, cancellationToken: cancellation);
-    }
-
-    private Task<V1Lease> CallAsync(Func<k8s.Kubernetes, CancellationToken, Task<V1Lease>> call, TimeSpan timeout, CancellationToken cancellation) =>
-        api.CallAsync(call, timeout, time, cancellation);
+    private Task<LeaseDocument> WriteAsync(HttpMethod method, string path, LeaseDocument lease, TimeSpan timeout, CancellationToken cancellation) =>
+        api.WriteAsync(method, path, lease, LeaseJson.Default.LeaseDocument, timeout, time, cancellation);
 
     private enum Attempt
     {
@@ -254,9 +231,9 @@ public sealed class LeaseElection(
         Undecided,
     }
 
-    private sealed record LeaseRecord(string? Holder, int? DurationSeconds, DateTime? Acquired, DateTime? Renewed, int? Transitions)
+    private sealed record LeaseRecord(string? Holder, int? DurationSeconds, string? Acquired, string? Renewed, int? Transitions)
     {
-        public static LeaseRecord Of(V1Lease lease) => new(
+        public static LeaseRecord Of(LeaseDocument lease) => new(
             lease.Spec?.HolderIdentity, lease.Spec?.LeaseDurationSeconds, lease.Spec?.AcquireTime, lease.Spec?.RenewTime,
             lease.Spec?.LeaseTransitions);
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using RbdReplication.Kubernetes.Secrets;
 using YamlDotNet.Core;
 
 namespace RbdReplication.Kubernetes.Manifests;
@@ -92,7 +93,7 @@ public static class ManifestReader
                     manifests.Volumes.Add(volume);
                 break;
             case "Secret":
-                if (item.Deserialize(ManifestJson.Default.SecretDocument)?.ToSecret() is { } secret)
+                if (item.Deserialize(SecretJson.Default.SecretDocument)?.ToSecret() is { } secret)
                     manifests.Secrets[secret.Name] = secret;
                 break;
         }

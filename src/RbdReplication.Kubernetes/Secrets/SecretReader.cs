@@ -1,5 +1,3 @@
-using k8s;
-
 namespace RbdReplication.Kubernetes.Secrets;
 
 /// <summary>
@@ -59,13 +57,12 @@ public sealed class SecretReader(KubernetesApi api, TimeProvider time)
     {
         // Leave the caller's lock before anything is sent.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        var found = await api.CallAsync(
-            (client, token) => client.CoreV1.ReadNamespacedSecretAsync(name.Name, name.Namespace, cancellationToken: token),
-            Timeout, time, CancellationToken.None).ConfigureAwait(false);
+        var found = await api.ReadAsync(
+            $"api/v1/namespaces/{Uri.EscapeDataString(name.Namespace)}/secrets/{Uri.EscapeDataString(name.Name)}", SecretJson.Default.SecretDocument, Timeout, time, CancellationToken.None).ConfigureAwait(false);
         var version = found.Metadata?.ResourceVersion ?? "";
         if (known is not null && version.Length > 0 && known.ResourceVersion == version)
             return known;
-        return new Secret(name, version, found.Data is null ? new Dictionary<string, byte[]>() : found.Data.AsReadOnly());
+        return found.ToSecret(version) ?? throw new KubernetesApiException(null, null, $"{api.Address} answers with no Secret for {name}");
     }
 
     private void MakeRoom()

@@ -131,25 +131,6 @@ public sealed partial class DeployTests
     }
 
     [Fact]
-    public void The_rbac_rules_allow_exactly_the_calls_that_the_code_makes()
-    {
-        var source = string.Concat(
-            Directory.EnumerateFiles(Path.Combine(Manifests.Repository, "src"), "*.cs", SearchOption.AllDirectories)
-                .Where(file => !file.Contains("/obj/", StringComparison.Ordinal)).Select(File.ReadAllText));
-        var calls = ApiCall().Matches(source).Select(match => (Resource: match.Groups[2].Value.ToLowerInvariant() + "s", Verb: match.Groups[1].Value switch
-        {
-            "Read" => "get",
-            "Replace" => "update",
-            var verb => verb.ToLowerInvariant(),
-        })).ToHashSet();
-        // Lists and watches are requests of our own, since the client library has no watch.
-        calls.UnionWith(ApiPath().Matches(source).Select(match => (match.Groups[1].Value, match.Groups[2].Value.StartsWith("watch", StringComparison.Ordinal) ? "watch" : "list")));
-        var rules = Manifests.Read("kustomize", "base", "rbac.yaml").Where(o => o.Kind().EndsWith("Role", StringComparison.Ordinal)).SelectMany(role => role.Items("rules"))
-            .SelectMany(rule => rule.Items("resources").SelectMany(resource => rule.Items("verbs").Select(verb => (resource.ToString(), verb.ToString()))));
-        Assert.Equal(calls.Order(), rules.Order());
-    }
-
-    [Fact]
     public void Alerts_and_dashboard_use_only_metrics_that_the_program_exposes()
     {
         var exposed = ExposedMetrics();
@@ -293,12 +274,6 @@ public sealed partial class DeployTests
         using var serve = new Csi.Hosting.Telemetry(new VolumeGate(TimeProvider.System), connections);
         return names;
     }
-
-    [GeneratedRegex(@"\.(Read|Create|Replace|Patch|Delete)Namespaced([A-Z][a-z]+)Async\(")]
-    private static partial Regex ApiCall();
-
-    [GeneratedRegex(@"""api/v1/([a-z]+)\?([a-z]+)=")]
-    private static partial Regex ApiPath();
 
     [GeneratedRegex("rbd_replication_[a-z_]+")]
     private static partial Regex MetricName();
