@@ -92,17 +92,9 @@ internal static class StatusCommand
             }
         }));
         return new StatusReport(
-            [.. looks.SelectMany(look => look.Volumes).OrderByDescending(v => Rank(v.Status.Health)).ThenBy(v => v.Pool).ThenBy(v => v.PersistentVolume ?? v.Status.ImageName, StringComparer.Ordinal)],
+            [.. looks.SelectMany(look => look.Volumes).OrderByDescending(v => v.Status.Severity).ThenBy(v => v.Pool).ThenBy(v => v.PersistentVolume ?? v.Status.ImageName, StringComparer.Ordinal)],
             [.. looks.Where(look => look.Problem is not null).Select(look => look.Problem!)]);
     }
-
-    private static int Rank(ReplicationHealth health) => health switch
-    {
-        ReplicationHealth.Error => 3,
-        ReplicationHealth.Degraded => 2,
-        ReplicationHealth.Unknown => 1,
-        _ => 0,
-    };
 }
 
 /// <summary>What one look at a site gave.</summary>

@@ -62,6 +62,7 @@ internal static partial class ServeHost
             options.ClusterConfigPath, options.ClusterMappingPath,
             (path, problem) => ReportFile(provider.GetRequiredService<ILogger<ClusterFiles>>(), path, problem)));
         services.AddSingleton<ClusterConnections>();
+        services.AddSingleton<PoolsInUse>();
         services.AddSingleton<VolumeResolver>();
         services.AddSingleton<VolumeGate>();
         services.AddSingleton<FlattenReport>(provider =>
