@@ -62,7 +62,7 @@ public sealed class VolumeResolver(ClusterFiles files, ClusterConnections connec
             var volume = new Volume(handle, cluster, connection, pool, record);
             place = volume.ToString();
             var image = await RbdImage.OpenAsync(pool, volume.ImageName, readOnly, cancellationToken).ConfigureAwait(false);
-            pools.Note(clusterId, poolId, credentials);
+            pools.Note(clusterId, pool, credentials);
             return new OpenVolume(volume, image);
         }
         catch (CephException e)
