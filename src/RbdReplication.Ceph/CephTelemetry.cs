@@ -12,11 +12,14 @@ public static class CephTelemetry
     /// <summary>Seconds a call took; tags <c>rbd.call</c> (the C function) and, on failure, <c>error.type</c> (errno name).</summary>
     public const string CallDurationName = "rbd_replication.ceph.call.duration";
 
+    /// <summary>What that metric tells.</summary>
+    public const string CallDurationDescription = "Duration of calls into librados and librbd.";
+
     private static readonly ActivitySource Source = new(SourceName);
     private static readonly Meter Meter = new(SourceName);
 
     private static readonly Histogram<double> CallDuration = Meter.CreateHistogram(
-        CallDurationName, "s", "Duration of calls into librados and librbd.",
+        CallDurationName, "s", CallDurationDescription,
         advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] });
 
     internal static Activity? StartCall(string function, string subject)

@@ -1,13 +1,25 @@
 using System.Collections.Concurrent;
+using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
+
+/// <summary>Gets each operation that goes on after its caller has stopped waiting, and gets it again when it has ended.</summary>
+/// <param name="operation">The operation.</param>
+/// <param name="hasEnded">Whether it has ended.</param>
+/// <param name="failure">Why it has failed; null if it has not, or has not yet.</param>
+public delegate void OverdueReport(PendingOperation operation, bool hasEnded, string? failure);
 
 /// <summary>
 /// Lets one changing operation at a time onto a volume, and keeps track of those that outlive the call that started them:
 /// librbd cannot cancel, so a volume stays taken until its operation has truly ended.
 /// </summary>
-public sealed class VolumeGate(TimeProvider time)
+/// <param name="time">Clock.</param>
+/// <param name="overdue">Gets the operations that become overdue.</param>
+public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
 {
+    // Told to stop, most operations do so within moments: that is no news.
+    private static readonly TimeSpan TimeToStop = TimeSpan.FromSeconds(1);
+
     private readonly ConcurrentDictionary<string, PendingOperation> _pending = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>The operations that run now.</summary>
@@ -37,6 +49,7 @@ public sealed class VolumeGate(TimeProvider time)
         }
         catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
         {
+            _ = FollowAsync(mine, running);
             throw new ReplicationException(
                 ReplicationError.TimedOut,
                 $"volume {volume}: {operation} did not end within {Seconds(mine)}; until it ends the volume is reported busy", e);
@@ -56,11 +69,47 @@ public sealed class VolumeGate(TimeProvider time)
         }
     }
 
+    private async Task FollowAsync(PendingOperation operation, Task running)
+    {
+        var since = time.GetUtcNow();
+        if (await Task.WhenAny(running, Task.Delay(TimeToStop, time)).ConfigureAwait(false) == running)
+            return;
+        operation.OverdueSince = since;
+        overdue?.Invoke(operation, hasEnded: false, failure: null);
+        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        overdue?.Invoke(operation, hasEnded: true, running switch
+        {
+            { IsCanceled: true } => "given up at the first step that could be",
+            { Exception.InnerException: ReplicationException or CephException } => running.Exception.InnerException.Message,
+            { Exception.InnerException: { } bug } => bug.GetType().Name,
+            _ => null,
+        });
+    }
+
     private string Seconds(PendingOperation operation) => $"{(time.GetUtcNow() - operation.StartedAt).TotalSeconds:0.0} s";
 }
 
 /// <summary>An operation that is under way.</summary>
-/// <param name="Volume">The volume.</param>
-/// <param name="Operation">What is done, for example <c>promote</c>.</param>
-/// <param name="StartedAt">Since when.</param>
-public sealed record PendingOperation(VolumeHandle Volume, string Operation, DateTimeOffset StartedAt);
+/// <param name="volume">The volume.</param>
+/// <param name="operation">What is done, for example <c>promote</c>.</param>
+/// <param name="startedAt">Since when.</param>
+public sealed class PendingOperation(VolumeHandle volume, string operation, DateTimeOffset startedAt)
+{
+    private long _overdueTicks;
+
+    /// <summary>The volume.</summary>
+    public VolumeHandle Volume => volume;
+
+    /// <summary>What is done, for example <c>promote</c>.</summary>
+    public string Operation => operation;
+
+    /// <summary>Since when.</summary>
+    public DateTimeOffset StartedAt => startedAt;
+
+    /// <summary>When its caller stopped waiting, by a deadline or by going away; null while one waits.</summary>
+    public DateTimeOffset? OverdueSince
+    {
+        get => Interlocked.Read(ref _overdueTicks) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
+        internal set => Interlocked.Exchange(ref _overdueTicks, value?.UtcTicks ?? 0);
+    }
+}

@@ -12,13 +12,13 @@ public sealed record MirroredVolume(VolumeHandle? Handle, string? PersistentVolu
 
 /// <summary>
 /// All mirrored images of a cluster, page by page from the pools' listings; no image is opened. A page of 1024 images costs
-/// one listing, one read of the schedules, and for the names a key read for each image, many at a time.
+/// one listing, one read of the schedules, and for the names a key read for each image that is new, many at a time.
 /// </summary>
 /// <param name="connections">Connections to clusters.</param>
 /// <param name="time">Clock, for the age of reports.</param>
 public sealed class MirrorInventory(ClusterConnections connections, TimeProvider time)
 {
-    private const int JournalReadsAtATime = 64;
+    private readonly VolumeNames _names = new(time);
 
     /// <summary>Lists the images of a cluster's rados namespace.</summary>
     /// <param name="cluster">The cluster; its rados namespace is the one that is listed.</param>
@@ -37,14 +37,49 @@ public sealed class MirrorInventory(ClusterConnections connections, TimeProvider
             {
                 await using var pool = await connection.Cluster.OpenPoolAsync(name, cluster.RadosNamespace, cancellationToken).ConfigureAwait(false);
                 if (await IsMirroredAsync(pool, optional: poolName is null, cancellationToken).ConfigureAwait(false))
-                    await AddAsync(volumes, cluster, connection, pool, cancellationToken).ConfigureAwait(false);
+                    volumes.AddRange(await NameAsync(cluster, pool, await JudgeAsync(connection, pool, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false));
             }
             return volumes;
         }
         catch (CephException e)
         {
-            throw ReplicationException.From(e, $"list the mirrored images of cluster {cluster.ClusterId} ({e.Subject})");
+            throw Failure(cluster, connection, e);
         }
+    }
+
+    /// <summary>Lists the images of one pool; none where mirroring is disabled.</summary>
+    /// <param name="cluster">The cluster; its rados namespace is the one that is listed.</param>
+    /// <param name="credentials">Ceph user and key.</param>
+    /// <param name="poolId">Pool number.</param>
+    /// <param name="maximumVolumes">How many images are to be named one by one.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="ReplicationException">Unreachable, AccessDenied, or NotFound for a pool that does not exist.</exception>
+    public async Task<PoolListing> ListPoolAsync(
+        ClusterEntry cluster, CephCredentials credentials, long poolId, int maximumVolumes, CancellationToken cancellationToken)
+    {
+        var connection = await connections.GetAsync(cluster, credentials, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var listedAt = time.GetUtcNow();
+            var pool = await connection.GetPoolAsync(poolId, cluster.RadosNamespace, cancellationToken).ConfigureAwait(false);
+            var statuses = await JudgeAsync(connection, pool, cancellationToken).ConfigureAwait(false);
+            var counts = statuses.CountBy(status => (status.Role, status.Health)).ToDictionary();
+            // The sort is stable and the listing in the order of the ids: among equals the same are left out each time.
+            var worst = statuses.OrderByDescending(status => status.Severity).Take(maximumVolumes).ToList();
+            return new PoolListing(
+                cluster.ClusterId, pool.Name, pool.Namespace, listedAt,
+                await NameAsync(cluster, pool, worst, cancellationToken).ConfigureAwait(false), counts);
+        }
+        catch (CephException e)
+        {
+            throw Failure(cluster, connection, e);
+        }
+    }
+
+    private ReplicationException Failure(ClusterEntry cluster, ClusterConnection connection, CephException e)
+    {
+        connections.DropIfCutOff(connection, e);
+        return ReplicationException.From(e, $"list the mirrored images of cluster {cluster.ClusterId} ({e.Subject})");
     }
 
     private static async Task<bool> IsMirroredAsync(RadosPool pool, bool optional, CancellationToken cancellationToken)
@@ -62,9 +97,9 @@ public sealed class MirrorInventory(ClusterConnections connections, TimeProvider
         return optional ? false : throw new ReplicationException(ReplicationError.NotFound, $"mirroring is disabled in pool {pool.SpecOf("")}");
     }
 
-    private async Task AddAsync(
-        List<MirroredVolume> volumes, ClusterEntry cluster, ClusterConnection connection, RadosPool pool, CancellationToken cancellationToken)
+    private async Task<List<VolumeStatus>> JudgeAsync(ClusterConnection connection, RadosPool pool, CancellationToken cancellationToken)
     {
+        List<VolumeStatus> statuses = [];
         var sites = await connection.GetSitesAsync(pool, cancellationToken).ConfigureAwait(false);
         var mirroring = new PoolMirroring(pool);
         var last = "";
@@ -73,24 +108,21 @@ public sealed class MirrorInventory(ClusterConnections connections, TimeProvider
         {
             page = await mirroring.ListStatusAsync(last, cancellationToken).ConfigureAwait(false);
             if (page.Count == 0)
-                return;
+                break;
             last = page[^1].Key;
             var schedules = await SnapshotSchedules.ListInForceAsync(connection, pool, [.. page.Select(entry => entry.Key)], cancellationToken).ConfigureAwait(false);
-            foreach (var some in page.Chunk(JournalReadsAtATime))
-            {
-                volumes.AddRange(await Task.WhenAll(some.Select(async entry =>
-                {
-                    var (id, status) = entry;
-                    var judged = VolumeStatus.Of(id, status, sites, schedules.GetValueOrDefault(id) ?? [], time.GetUtcNow());
-                    var uuid = status.ImageName.Length > VolumeHandle.UuidLength ? status.ImageName[^VolumeHandle.UuidLength..] : "";
-                    if (!VolumeHandle.IsUuid(uuid))
-                        return new MirroredVolume(null, null, pool.Name, pool.Namespace, judged);
-                    var record = await VolumeRecord.ReadAsync(pool, uuid, cancellationToken).ConfigureAwait(false);
-                    return new MirroredVolume(
-                        new VolumeHandle(cluster.ClusterId, pool.Id, uuid), record.RequestName, pool.Name, pool.Namespace, judged);
-                })).ConfigureAwait(false));
-            }
+            var now = time.GetUtcNow();
+            statuses.AddRange(page.Select(entry => VolumeStatus.Of(entry.Key, entry.Value, sites, schedules.GetValueOrDefault(entry.Key) ?? [], now)));
         }
         while (page.Count == PoolMirroring.PageSize);
+        return statuses;
+    }
+
+    private async Task<IReadOnlyList<MirroredVolume>> NameAsync(
+        ClusterEntry cluster, RadosPool pool, List<VolumeStatus> statuses, CancellationToken cancellationToken)
+    {
+        var names = await _names.ReadAsync(cluster.ClusterId, pool, statuses, cancellationToken).ConfigureAwait(false);
+        return [.. statuses.Zip(names, (status, name) => new MirroredVolume(
+            status.VolumeUuid is { } uuid ? new VolumeHandle(cluster.ClusterId, pool.Id, uuid) : null, name, pool.Name, pool.Namespace, status))];
     }
 }

@@ -23,17 +23,35 @@ public enum ImageRole
 /// <param name="Peer">What the peer reports, in a word or two.</param>
 /// <param name="LastSyncTime">Time of the newest data that the secondary site holds completely; null where no site reports it.</param>
 /// <param name="Lag">Age of that data; null where it is not known.</param>
+/// <param name="LastSyncBytes">Size of the last snapshot that was copied; null where the copying site does not report it.</param>
+/// <param name="LastSyncDuration">How long copying it took.</param>
 /// <param name="Schedules">Snapshot schedules in force at this site.</param>
 /// <param name="Message">What is seen and, where something is wrong, what to do; for people.</param>
 public sealed record VolumeStatus(
     string ImageName, string ImageId, ImageRole Role, ReplicationHealth Health, string Peer, DateTimeOffset? LastSyncTime, TimeSpan? Lag,
-    IReadOnlyList<ReplicationSchedule> Schedules, string Message)
+    long? LastSyncBytes, TimeSpan? LastSyncDuration, IReadOnlyList<ReplicationSchedule> Schedules, string Message)
 {
     // A snapshot is due once in an interval and then has to be copied and reported: twice the interval is no accident.
     private const int LateAfterIntervals = 2;
 
     // Reports are stored every 30 s.
     private static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(30);
+
+    /// <summary>How much this volume wants to be looked at; the worst has the highest number.</summary>
+    public int Severity => Health switch
+    {
+        ReplicationHealth.Error => 3,
+        ReplicationHealth.Degraded => 2,
+        ReplicationHealth.Unknown => 1,
+        _ => 0,
+    };
+
+    /// <summary>The volume's uuid, with which ceph-csi ends image names; null for any other name.</summary>
+    public string? VolumeUuid =>
+        ImageName.Length > VolumeHandle.UuidLength && ImageName[^VolumeHandle.UuidLength..] is var uuid && VolumeHandle.IsUuid(uuid) ? uuid : null;
+
+    /// <summary>Interval of the shortest schedule in force; null without a schedule.</summary>
+    public TimeSpan? ScheduleInterval => Shortest(Schedules);
 
     /// <summary>Judges an image by the reports of its sites.</summary>
     /// <param name="imageId">Image id.</param>
@@ -57,8 +75,16 @@ public sealed record VolumeStatus(
                 _ => (ReplicationHealth.Degraded, OfUnknown(own, peer, now), null),
             };
         var lag = now - lastSync;
+        var copying = role switch
+        {
+            ImageRole.Primary => peer.Report,
+            ImageRole.Secondary => own,
+            _ => null,
+        };
+        var sync = copying is null ? null : SyncReport.Parse(copying.Description);
         return new VolumeStatus(
-            status.ImageName, imageId, role, health, PeerWords(peer), lastSync, lag < TimeSpan.Zero ? TimeSpan.Zero : lag, schedules, message);
+            status.ImageName, imageId, role, health, PeerWords(peer), lastSync, lag < TimeSpan.Zero ? TimeSpan.Zero : lag,
+            sync?.LastSnapshotBytes, sync?.LastSnapshotDuration, schedules, message);
     }
 
     // A listing does not tell which image is primary (the field is always false there), so the daemons' words must. This
@@ -82,9 +108,8 @@ public sealed record VolumeStatus(
             return (info.Health, info.Message, info.LastSyncTime);
         if (SyncReport.Parse(peer.Report!.Description) is not { RemoteSnapshotTime: { } newest } sync)
             return (info.Health, info.Message, info.LastSyncTime);
-        if (schedules.Count == 0)
+        if (Shortest(schedules) is not { } shortest)
             return (ReplicationHealth.Degraded, $"no snapshot schedule, so what is written after {newest:HH:mm:ss} UTC does not reach the peer; set schedulingInterval in the VolumeReplicationClass", info.LastSyncTime);
-        var shortest = schedules.Min(schedule => ReplicationSchedule.ParseInterval(schedule.Interval) ?? ReplicationSchedule.MaximumInterval);
         if (now - (info.LastSyncTime ?? newest) <= (shortest * LateAfterIntervals) + ReportInterval)
             return (info.Health, info.Message, info.LastSyncTime);
         return (
@@ -123,6 +148,10 @@ public sealed record VolumeStatus(
         own is null
             ? $"this site's mirror daemon has not reported this image, which takes up to 30 s after it appears; else check that the daemon runs; {peer.Describe(now)}"
             : $"this site reports \"{SyncReport.Words(own.Description)}\"; {peer.Describe(now)}; after a move this lasts up to a minute";
+
+    private static TimeSpan? Shortest(IReadOnlyList<ReplicationSchedule> schedules) => schedules.Count == 0
+        ? null
+        : schedules.Min(schedule => ReplicationSchedule.ParseInterval(schedule.Interval) ?? ReplicationSchedule.MaximumInterval);
 
     private static string PeerWords(PeerView peer) => peer.Role switch
     {

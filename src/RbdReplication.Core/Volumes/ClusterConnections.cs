@@ -80,6 +80,13 @@ public sealed class ClusterConnections : IAsyncDisposable
         }
     }
 
+    /// <summary>Makes the next call connect anew if <paramref name="failure"/> says that this connection is of no more use.</summary>
+    public void DropIfCutOff(ClusterConnection connection, CephException failure)
+    {
+        if (failure.Errno is Errno.ESHUTDOWN or Errno.ENOTCONN)
+            Drop(connection);
+    }
+
     private static async Task<ClusterConnection> ConnectAsync(ClusterEntry cluster, CephCredentials credentials)
     {
         var options = new RadosConnectionOptions { Monitors = cluster.Monitors, User = credentials.User, Key = credentials.Key };

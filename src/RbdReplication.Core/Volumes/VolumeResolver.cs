@@ -7,7 +7,10 @@ namespace RbdReplication.Core;
 /// search, so the cost does not depend on how many volumes there are. Where the handle comes from the other site, the
 /// places that the cluster mapping names are tried after the one in the handle, as ceph-csi does.
 /// </summary>
-public sealed class VolumeResolver(ClusterFiles files, ClusterConnections connections)
+/// <param name="files">Cluster configuration.</param>
+/// <param name="connections">Connections to clusters.</param>
+/// <param name="pools">Gets the pools that images were found in.</param>
+public sealed class VolumeResolver(ClusterFiles files, ClusterConnections connections, PoolsInUse pools)
 {
     /// <summary>Opens the image of a volume.</summary>
     /// <param name="handle">The volume.</param>
@@ -59,6 +62,7 @@ public sealed class VolumeResolver(ClusterFiles files, ClusterConnections connec
             var volume = new Volume(handle, cluster, connection, pool, record);
             place = volume.ToString();
             var image = await RbdImage.OpenAsync(pool, volume.ImageName, readOnly, cancellationToken).ConfigureAwait(false);
+            pools.Note(clusterId, pool, credentials);
             return new OpenVolume(volume, image);
         }
         catch (CephException e)
@@ -88,11 +92,7 @@ public sealed class VolumeResolver(ClusterFiles files, ClusterConnections connec
             : ", and the cluster mapping does not map it to another one";
 
     /// <summary>Makes the next call connect anew if <paramref name="failure"/> says that this connection is of no more use.</summary>
-    public void DropIfCutOff(ClusterConnection connection, CephException failure)
-    {
-        if (failure.Errno is Errno.ESHUTDOWN or Errno.ENOTCONN)
-            connections.Drop(connection);
-    }
+    public void DropIfCutOff(ClusterConnection connection, CephException failure) => connections.DropIfCutOff(connection, failure);
 }
 
 /// <summary>A volume with its image open.</summary>

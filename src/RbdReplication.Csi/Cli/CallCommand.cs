@@ -107,25 +107,28 @@ internal static class CallCommand
     /// <summary>A channel to a server's unix socket.</summary>
     internal static GrpcChannel Connect(string socketPath) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
     {
-        HttpHandler = new SocketsHttpHandler
-        {
-            ConnectCallback = async (_, cancellationToken) =>
-            {
-                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                try
-                {
-                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), cancellationToken);
-                    return new NetworkStream(socket, ownsSocket: true);
-                }
-                catch
-                {
-                    socket.Dispose();
-                    throw;
-                }
-            },
-        },
+        HttpHandler = SocketHandler(socketPath),
         DisposeHttpClient = true,
     });
+
+    /// <summary>HTTP over a server's unix socket.</summary>
+    internal static SocketsHttpHandler SocketHandler(string socketPath) => new()
+    {
+        ConnectCallback = async (_, cancellationToken) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), cancellationToken);
+                return new NetworkStream(socket, ownsSocket: true);
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        },
+    };
 
     /// <summary>A code as the gRPC documents write it: FailedPrecondition is FAILED_PRECONDITION.</summary>
     internal static string GrpcName(StatusCode code) => code == StatusCode.OK

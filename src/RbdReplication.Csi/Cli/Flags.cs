@@ -44,6 +44,11 @@ internal static partial class Flags
     public static Option<TimeSpan> Duration(string name, TimeSpan fallback, string description) =>
         Create(name, fallback, description, "a duration such as 150s or 2m", TryParseDuration);
 
+    /// <summary>A duration, where 0 switches something off.</summary>
+    public static Option<TimeSpan> DurationOrZero(string name, TimeSpan fallback, string description) =>
+        Create(name, fallback, description, "a duration such as 60s or 5m, or 0", static (string text, out TimeSpan value) =>
+            TryParseDuration(text, out value) || text is "0" or "0s");
+
     public static Option<int> Number(string name, int fallback, int minimum, int maximum, string description) =>
         Create(name, fallback, description, $"a number from {minimum} to {maximum}", (string text, out int value) =>
             int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= minimum && value <= maximum);

@@ -10,8 +10,10 @@ internal static class ServeCommand
     {
         var endpoint = Flags.Endpoint("--csi-addons-endpoint", "unix:///csi/csi-addons.sock", "Socket that the CSI-Addons sidecar connects to", "unix");
         var driverName = Flags.Text("--driver-name", "rbd.csi.ceph.com", "CSI driver name; equals the provisioner of the VolumeReplicationClass");
-        var http = Flags.Text("--http-endpoint", "http://0.0.0.0:8080", "Where /metrics, /healthz and /readyz are served; \"\" for nowhere");
+        var http = Flags.Text("--http-endpoint", "http://0.0.0.0:8080", "Where /metrics, /healthz, /readyz and /operations are served; \"\" for nowhere");
         var timeout = Flags.Duration("--operation-timeout", TimeSpan.FromSeconds(150), "Longest time that one call takes");
+        var metricsInterval = Flags.DurationOrZero("--volume-metrics-interval", TimeSpan.FromSeconds(60), "Time between two listings of the volumes for their metrics; 0 for no such metrics");
+        var maximumSeries = Flags.Number("--max-volume-series", 5000, 1, 20000, "How many volumes get metrics of their own; the healthiest are left out first");
         var shared = new SharedFlags();
         http.Validators.Add(result =>
         {
@@ -19,7 +21,10 @@ internal static class ServeCommand
                 result.AddError($"--http-endpoint is \"{text}\", and must be a URI such as http://0.0.0.0:8080, or empty");
         });
 
-        var command = new Command("serve", "Serve CSI-Addons Identity and Replication on a unix socket.") { endpoint, driverName, http, timeout };
+        var command = new Command("serve", "Serve CSI-Addons Identity and Replication on a unix socket.")
+        {
+            endpoint, driverName, http, timeout, metricsInterval, maximumSeries,
+        };
         shared.AddTo(command);
         command.SetAction((parsed, cancellationToken) => ServeHost.RunAsync(new ServeOptions
         {
@@ -30,6 +35,8 @@ internal static class ServeCommand
             ClusterMappingPath = parsed.GetRequiredValue(shared.ClusterMapping),
             HttpEndpoint = parsed.GetRequiredValue(http) is { Length: > 0 } uri ? new Uri(uri) : null,
             OperationTimeout = parsed.GetRequiredValue(timeout),
+            VolumeMetricsInterval = parsed.GetRequiredValue(metricsInterval),
+            MaximumVolumeSeries = parsed.GetRequiredValue(maximumSeries),
             LogLevel = shared.Level(parsed),
             LogJson = parsed.GetRequiredValue(shared.LogFormat) == "json",
         }, cancellationToken));

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using RbdReplication.Core;
+using RbdReplication.Csi.Hosting;
 
 namespace RbdReplication.Csi.Cli;
 
@@ -17,10 +18,12 @@ internal static class StatusCommand
         var watch = Flags.Switch("--watch", "Show it again and again until interrupted");
         var interval = Flags.Duration("--interval", TimeSpan.FromSeconds(5), "With --watch: the time between");
         var timeout = Flags.Duration("--timeout", TimeSpan.FromSeconds(30), "Longest time that one look takes");
+        var endpoint = Flags.Endpoint(
+            "--csi-addons-endpoint", "unix:///csi/csi-addons.sock", "Socket of a running server, whose overdue operations are shown too; there need not be one", "unix");
         var secret = SecretSource.Option();
         var command = new Command("status", "Show the replicated volumes of a site and what is wrong with them; exit code 1 if anything is.")
         {
-            shared.ClusterConfig, cluster, pool, radosNamespace, secret, output, watch, interval, timeout,
+            shared.ClusterConfig, cluster, pool, radosNamespace, secret, endpoint, output, watch, interval, timeout,
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -35,7 +38,8 @@ internal static class StatusCommand
                 var view = StatusView.Of(parsed.GetRequiredValue(output), parsed.GetValue(watch));
                 while (true)
                 {
-                    var report = await LookAsync(inventory, clusters, credentials, poolName, parsed.GetRequiredValue(timeout), cancellationToken);
+                    var report = await LookAsync(
+                        inventory, clusters, credentials, poolName, parsed.GetRequiredValue(endpoint).LocalPath, parsed.GetRequiredValue(timeout), cancellationToken);
                     view.Show(report);
                     if (!parsed.GetValue(watch))
                         return report.IsGood ? CommandLine.Success : CommandLine.Failure;
@@ -71,11 +75,12 @@ internal static class StatusCommand
 
     // A cluster that does not answer must not hide the others.
     private static async Task<StatusReport> LookAsync(
-        MirrorInventory inventory, List<ClusterEntry> clusters, CephCredentials credentials, string? poolName, TimeSpan timeout,
+        MirrorInventory inventory, List<ClusterEntry> clusters, CephCredentials credentials, string? poolName, string socketPath, TimeSpan timeout,
         CancellationToken cancellationToken)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(timeout);
+        var server = AskServerAsync(socketPath, deadline.Token, cancellationToken);
         var looks = await Task.WhenAll(clusters.Select(async cluster =>
         {
             try
@@ -91,24 +96,34 @@ internal static class StatusCommand
                 return ([], $"cluster {cluster.ClusterId} did not answer within {timeout.TotalSeconds} s");
             }
         }));
+        var (operations, silence) = await server;
         return new StatusReport(
-            [.. looks.SelectMany(look => look.Volumes).OrderByDescending(v => Rank(v.Status.Health)).ThenBy(v => v.Pool).ThenBy(v => v.PersistentVolume ?? v.Status.ImageName, StringComparer.Ordinal)],
-            [.. looks.Where(look => look.Problem is not null).Select(look => look.Problem!)]);
+            [.. looks.SelectMany(look => look.Volumes).OrderByDescending(v => v.Status.Severity).ThenBy(v => v.Pool).ThenBy(v => v.PersistentVolume ?? v.Status.ImageName, StringComparer.Ordinal)],
+            [.. looks.Select(look => look.Problem).Append(silence).OfType<string>()], operations);
     }
 
-    private static int Rank(ReplicationHealth health) => health switch
+    private static async Task<(IReadOnlyList<OperationJson> Operations, string? Problem)> AskServerAsync(
+        string socketPath, CancellationToken deadline, CancellationToken cancellationToken)
     {
-        ReplicationHealth.Error => 3,
-        ReplicationHealth.Degraded => 2,
-        ReplicationHealth.Unknown => 1,
-        _ => 0,
-    };
+        try
+        {
+            return await ServerOperations.ReadAsync(socketPath, deadline);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return ([], $"the server on {socketPath} did not answer in time");
+        }
+    }
 }
 
 /// <summary>What one look at a site gave.</summary>
 /// <param name="Volumes">The volumes, worst first.</param>
-/// <param name="Problems">Clusters that could not be listed, and why.</param>
-internal sealed record StatusReport(IReadOnlyList<MirroredVolume> Volumes, IReadOnlyList<string> Problems)
+/// <param name="Problems">What could not be looked at, and why.</param>
+/// <param name="Operations">What the server is doing to volumes.</param>
+internal sealed record StatusReport(IReadOnlyList<MirroredVolume> Volumes, IReadOnlyList<string> Problems, IReadOnlyList<OperationJson> Operations)
 {
-    public bool IsGood => Problems.Count == 0 && Volumes.All(volume => volume.Status.Health == ReplicationHealth.Healthy);
+    /// <summary>Operations that go on though their caller has stopped waiting.</summary>
+    public IEnumerable<OperationJson> Overdue => Operations.Where(operation => operation.OverdueSince is not null);
+
+    public bool IsGood => Problems.Count == 0 && !Overdue.Any() && Volumes.All(volume => volume.Status.Health == ReplicationHealth.Healthy);
 }

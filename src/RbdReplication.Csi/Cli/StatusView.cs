@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RbdReplication.Core;
+using RbdReplication.Csi.Hosting;
 using Spectre.Console;
 
 namespace RbdReplication.Csi.Cli;
@@ -42,11 +43,21 @@ internal abstract class StatusView
                 _console.Clear();
             foreach (var problem in report.Problems)
                 _console.MarkupLineInterpolated($"[red]{problem}[/]");
+            foreach (var operation in report.Overdue)
+                _console.MarkupLineInterpolated($"[yellow]{Describe(operation, report.Volumes)}[/]");
             if (report.Volumes.Count > 0)
                 _console.Write(Of(report.Volumes));
             var counts = report.Volumes.CountBy(volume => volume.Status.Health).OrderByDescending(pair => pair.Key)
                 .Select(pair => $"{pair.Value} {Word(pair.Key)}");
             _console.WriteLine($"{report.Volumes.Count} replicated volumes{(report.Volumes.Count > 0 ? ": " : "")}{string.Join(", ", counts)}");
+        }
+
+        private static string Describe(OperationJson operation, IReadOnlyList<MirroredVolume> volumes)
+        {
+            // Both sites' handles of a volume end with the same uuid.
+            var volume = volumes.FirstOrDefault(volume => volume.Handle is { } handle && operation.VolumeHandle.EndsWith(handle.Uuid, StringComparison.OrdinalIgnoreCase));
+            return $"overdue: {operation.Operation} of {volume?.PersistentVolume ?? operation.VolumeHandle} since {Age(DateTimeOffset.UtcNow - operation.StartedAt)}, though its caller has stopped waiting; "
+                + "the volume is busy until it ends; check Ceph's health and the mirror daemons";
         }
 
         private static Spectre.Console.Table Of(IReadOnlyList<MirroredVolume> volumes)
@@ -85,7 +96,7 @@ internal abstract class StatusView
         public override void Show(StatusReport report)
         {
             var document = new StatusJson(
-                [.. report.Volumes.Select(Of)], report.Problems, report.IsGood);
+                [.. report.Volumes.Select(Of)], report.Operations, report.Problems, report.IsGood);
             // A stream of looks is one document a line.
             Console.Out.WriteLine(JsonSerializer.Serialize(document, (repeats ? StatusJsonContext.Lines : StatusJsonContext.Indented).StatusJson));
         }
@@ -105,7 +116,7 @@ internal abstract class StatusView
 }
 
 /// <summary>The document of <c>status -o json</c>.</summary>
-internal sealed record StatusJson(IReadOnlyList<VolumeJson> Volumes, IReadOnlyList<string> Problems, bool IsGood);
+internal sealed record StatusJson(IReadOnlyList<VolumeJson> Volumes, IReadOnlyList<OperationJson> Operations, IReadOnlyList<string> Problems, bool IsGood);
 
 /// <summary>One volume of it.</summary>
 internal sealed record VolumeJson(

@@ -8,6 +8,7 @@ using RbdReplication.Core;
 using RbdReplication.Csi.Cli;
 using RbdReplication.Csi.Grpc;
 using RbdReplication.Csi.Protocol;
+using RbdReplication.Csi.VolumeMetrics;
 
 namespace RbdReplication.Csi.Hosting;
 
@@ -16,6 +17,9 @@ internal static partial class ServeHost
 {
     // Kubernetes gives a container 30 s between SIGTERM and SIGKILL.
     private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(25);
+
+    // The SDK gives each instrument of a new meter a place of its own, and VolumeSeries makes new meters.
+    private const int MaximumMetricStreams = 10_000;
 
     private const int MaximumRequestBytes = 4 * 1024 * 1024;
 
@@ -62,7 +66,10 @@ internal static partial class ServeHost
             options.ClusterConfigPath, options.ClusterMappingPath,
             (path, problem) => ReportFile(provider.GetRequiredService<ILogger<ClusterFiles>>(), path, problem)));
         services.AddSingleton<ClusterConnections>();
+        services.AddSingleton(new PoolsInUse(TimeProvider.System, areWatched: options.VolumeMetricsInterval > TimeSpan.Zero));
         services.AddSingleton<VolumeResolver>();
+        services.AddSingleton<OverdueLog>();
+        services.AddSingleton<OverdueReport>(provider => provider.GetRequiredService<OverdueLog>().Report);
         services.AddSingleton<VolumeGate>();
         services.AddSingleton<FlattenReport>(provider =>
         {
@@ -72,7 +79,11 @@ internal static partial class ServeHost
         services.AddSingleton<VolumeReplication>();
         services.AddSingleton<UnknownParameters>();
         services.AddSingleton<Telemetry>();
+        services.AddSingleton<MirrorInventory>();
+        services.AddSingleton<VolumeSeries>();
+        services.AddHostedService<VolumePoller>();
         services.AddSingleton<Draining>();
+        services.AddSingleton<Readiness>();
         services.AddSingleton<StatusInterceptor>();
         services.AddSingleton<ReplicationService>();
         services.AddSingleton<IdentityService>();
@@ -87,7 +98,8 @@ internal static partial class ServeHost
         services.AddOpenTelemetry()
             .WithMetrics(metrics =>
             {
-                metrics.AddMeter(CephTelemetry.SourceName).AddPrometheusExporter();
+                metrics.AddMeter(CephTelemetry.SourceName, VolumeSeries.MeterName).AddPrometheusExporter();
+                metrics.AddView(instrument => VolumeSeries.LimitOf(instrument, options)).SetMaxMetricStreams(MaximumMetricStreams);
                 if (HasCollector)
                     metrics.AddOtlpExporter();
             })
@@ -108,12 +120,16 @@ internal static partial class ServeHost
         app.Map("/healthz", static (HttpContext http) => http.Response.WriteAsync("ok\n"));
         app.Map("/readyz", static (HttpContext http) =>
         {
-            var draining = http.RequestServices.GetRequiredService<Draining>().HasBegun;
-            http.Response.StatusCode = draining ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK;
-            return http.Response.WriteAsync(draining ? "draining\n" : "ok\n");
+            var obstacle = http.RequestServices.GetRequiredService<Readiness>().Obstacle;
+            http.Response.StatusCode = obstacle is null ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
+            return http.Response.WriteAsync((obstacle ?? "ok") + "\n");
         });
+        app.Map(OperationsJson.Path, ShowOperations);
         return app;
     }
+
+    private static Task ShowOperations(HttpContext http) => http.Response.WriteAsJsonAsync(
+        OperationsJson.Of(http.RequestServices.GetRequiredService<VolumeGate>()), OperationsJsonContext.Default.OperationsJson);
 
     /// <summary>Whether an OpenTelemetry collector is configured.</summary>
     internal static bool HasCollector => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_ENDPOINT"));

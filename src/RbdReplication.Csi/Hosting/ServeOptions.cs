@@ -24,6 +24,12 @@ internal sealed record ServeOptions
     /// <summary>Longest time that one call takes.</summary>
     public required TimeSpan OperationTimeout { get; init; }
 
+    /// <summary>Time between two listings of the volumes for their metrics; zero for none.</summary>
+    public required TimeSpan VolumeMetricsInterval { get; init; }
+
+    /// <summary>How many volumes get metrics of their own.</summary>
+    public required int MaximumVolumeSeries { get; init; }
+
     /// <summary>Lowest level that is logged.</summary>
     public required LogLevel LogLevel { get; init; }
 

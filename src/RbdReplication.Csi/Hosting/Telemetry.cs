@@ -6,25 +6,20 @@ using RbdReplication.Core;
 
 namespace RbdReplication.Csi.Hosting;
 
-/// <summary>
-/// The server's own instruments and traces. Names follow OpenTelemetry's conventions for RPC
-/// (https://opentelemetry.io/docs/specs/semconv/rpc/) where they say something.
-/// </summary>
+/// <summary>Metrics and traces of the server's calls.</summary>
 internal sealed class Telemetry : IDisposable
 {
     private readonly ActivitySource _source = new(CephTelemetry.SourceName);
     private readonly Meter _meter = new(CephTelemetry.SourceName);
     private readonly Histogram<double> _callDuration;
 
-    public Telemetry(VolumeGate gate, ClusterConnections connections)
+    public Telemetry(VolumeGate gate, ClusterConnections connections, TimeProvider time)
     {
-        _callDuration = _meter.CreateHistogram(
-            "rbd_replication.rpc.duration", "s", "Duration of the RPCs by method and status code.",
-            advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 150] });
-        _meter.CreateObservableGauge(
-            "rbd_replication.operations.pending", () => gate.Pending.Count, "{operation}",
-            "Changing operations that run now, including those whose caller has given up waiting.");
-        _meter.CreateObservableGauge("rbd_replication.connections", () => connections.Count, "{connection}", "Open connections to Ceph clusters.");
+        _callDuration = MetricCatalog.RpcDuration.Histogram(_meter);
+        MetricCatalog.OperationsPending.Observe(_meter, () => gate.Pending.Count);
+        MetricCatalog.OperationsOverdue.Observe(_meter, () => gate.Pending.Count(operation => operation.OverdueSince is not null));
+        MetricCatalog.OverdueAge.Observe<double>(_meter, () => [new(OverdueAge(gate, time.GetUtcNow()).TotalSeconds)]);
+        MetricCatalog.Connections.Observe(_meter, () => connections.Count);
     }
 
     public Activity? StartCall(string method) =>
@@ -43,4 +38,10 @@ internal sealed class Telemetry : IDisposable
         _source.Dispose();
         _meter.Dispose();
     }
+
+    private static TimeSpan OverdueAge(VolumeGate gate, DateTimeOffset now) => gate.Pending
+        .Where(operation => operation.OverdueSince is not null)
+        .Select(operation => now - operation.StartedAt)
+        .DefaultIfEmpty(TimeSpan.Zero)
+        .Max();
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using RbdReplication.Ceph;
+using RbdReplication.Csi.Hosting;
 
 namespace RbdReplication.Csi.PersistentVolumes;
 
@@ -13,23 +14,16 @@ internal sealed class GeneratorTelemetry : IDisposable
 
     public GeneratorTelemetry()
     {
-        _outcomes = _meter.CreateCounter<long>(
-            "rbd_replication.omap_generator.reconciles", "{volume}", "Volumes that were checked, by outcome.");
-        _batchDuration = _meter.CreateHistogram(
-            "rbd_replication.omap_generator.sync.duration", "s", "Duration of the check of one batch of volumes.",
-            advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] });
-        Gauge("rbd_replication.omap_generator.leader", "{leader}", "1 while this process keeps the mappings, else 0.", r => r is null ? 0 : 1);
-        Gauge("rbd_replication.omap_generator.volumes", "{volume}", "Volumes of the driver that the API server has.", r => r?.Volumes ?? 0);
-        Gauge("rbd_replication.omap_generator.queue.depth", "{volume}", "Volumes that wait to be checked.", r => r?.QueueDepth ?? 0);
-        Gauge("rbd_replication.omap_generator.queue.backing_off", "{volume}", "Volumes that failed and wait for their next try.", r => r?.BackingOff ?? 0);
-        _meter.CreateObservableGauge(
-            "rbd_replication.omap_generator.volumes.failing",
-            () => (_readings?.Failing ?? []).Select(f => new Measurement<int>(f.Value, new KeyValuePair<string, object?>("reason", f.Key.ToString()))),
-            "{volume}", "Volumes without a mapping, by reason.");
-        _meter.CreateObservableCounter(
-            "rbd_replication.omap_generator.watch.restarts", () => _readings?.WatchRestarts ?? 0, "{restart}", "Watches that broke and lists that had to be repeated.");
-        _meter.CreateObservableCounter(
-            "rbd_replication.omap_generator.events.dropped", () => _readings?.EventsDropped ?? 0, "{event}", "Kubernetes Events that could not be written.");
+        _outcomes = MetricCatalog.GeneratorReconciles.Counter(_meter);
+        _batchDuration = MetricCatalog.GeneratorSyncDuration.Histogram(_meter);
+        Observe(MetricCatalog.GeneratorLeader, readings => readings is null ? 0 : 1);
+        Observe(MetricCatalog.GeneratorVolumes, readings => readings?.Volumes ?? 0);
+        Observe(MetricCatalog.GeneratorQueueDepth, readings => readings?.QueueDepth ?? 0);
+        Observe(MetricCatalog.GeneratorBackingOff, readings => readings?.BackingOff ?? 0);
+        MetricCatalog.GeneratorFailing.Observe(
+            _meter, () => (_readings?.Failing ?? []).Select(f => new Measurement<int>(f.Value, new KeyValuePair<string, object?>("reason", f.Key.ToString()))));
+        Observe(MetricCatalog.GeneratorWatchRestarts, readings => readings?.WatchRestarts ?? 0);
+        Observe(MetricCatalog.GeneratorEventsDropped, readings => readings?.EventsDropped ?? 0);
     }
 
     public void Observe(VolumeMapController? readings) => _readings = readings;
@@ -40,6 +34,5 @@ internal sealed class GeneratorTelemetry : IDisposable
 
     public void Dispose() => _meter.Dispose();
 
-    private void Gauge(string name, string unit, string description, Func<VolumeMapController?, int> read) =>
-        _meter.CreateObservableGauge(name, () => read(_readings), unit, description);
+    private void Observe(MetricDeclaration metric, Func<VolumeMapController?, long> read) => metric.Observe(_meter, () => read(_readings));
 }

@@ -1,9 +1,8 @@
-using System.Diagnostics.Metrics;
 using System.Text;
 using System.Text.RegularExpressions;
-using RbdReplication.Ceph;
 using RbdReplication.Core;
 using RbdReplication.Csi.Cli;
+using RbdReplication.Csi.Hosting;
 using YamlDotNet.RepresentationModel;
 
 namespace RbdReplication.Tests.Deploy;
@@ -249,31 +248,9 @@ public sealed partial class DeployTests
     private static string DefaultOf(string command, string option) =>
         CommandLine.Root().Parse([command]).GetValue<string>(option)!;
 
-    // The names under which Prometheus gets our instruments: dots become underscores, then the unit, then _total for counters.
-    private static HashSet<string> ExposedMetrics()
-    {
-        HashSet<string> names = [];
-        using var listener = new MeterListener
-        {
-            InstrumentPublished = (instrument, _) =>
-            {
-                if (instrument.Meter.Name != CephTelemetry.SourceName)
-                    return;
-                var name = instrument.Name.Replace('.', '_') + (instrument.Unit == "s" ? "_seconds" : "");
-                var type = instrument.GetType().Name;
-                if (type.StartsWith("Histogram", StringComparison.Ordinal))
-                    names.UnionWith([name + "_bucket", name + "_count", name + "_sum"]);
-                else
-                    names.Add(type.Contains("Counter", StringComparison.Ordinal) ? name + "_total" : name);
-            },
-        };
-        listener.Start();
-        System.Runtime.CompilerServices.RuntimeHelpers.RunClassConstructor(typeof(CephTelemetry).TypeHandle);
-        using var generator = new Csi.PersistentVolumes.GeneratorTelemetry();
-        var connections = new ClusterConnections(TimeProvider.System);
-        using var serve = new Csi.Hosting.Telemetry(new VolumeGate(TimeProvider.System), connections);
-        return names;
-    }
+    private static HashSet<string> ExposedMetrics() => [.. MetricCatalog.All.SelectMany(metric => metric.Kind == MetricKind.Histogram
+        ? (string[])[metric.PrometheusName + "_bucket", metric.PrometheusName + "_count", metric.PrometheusName + "_sum"]
+        : [metric.PrometheusName])];
 
     [GeneratedRegex("rbd_replication_[a-z_]+")]
     private static partial Regex MetricName();

@@ -37,6 +37,17 @@ public sealed class VolumeStatusTests
     }
 
     [Fact]
+    public void The_figures_of_the_last_sync_are_those_of_the_site_that_copies()
+    {
+        const string figures = "replaying, {\"last_snapshot_bytes\":81920,\"last_snapshot_sync_seconds\":3,\"replay_state\":\"idle\"}";
+        var primary = Judge(Own(MirrorStatusState.Stopped, Primary), Peer(MirrorStatusState.Replaying, figures), EveryFiveMinutes);
+        Assert.Equal((ImageRole.Primary, 81920L, TimeSpan.FromSeconds(3)), (primary.Role, primary.LastSyncBytes, primary.LastSyncDuration));
+        var secondary = Judge(Own(MirrorStatusState.Replaying, figures), Peer(MirrorStatusState.Stopped, Primary), []);
+        Assert.Equal((ImageRole.Secondary, 81920L, TimeSpan.FromSeconds(3)), (secondary.Role, secondary.LastSyncBytes, secondary.LastSyncDuration));
+        Assert.Equal((TimeSpan.FromMinutes(5), (TimeSpan?)null), (primary.ScheduleInterval, secondary.ScheduleInterval));
+    }
+
+    [Fact]
     public void Journal_mode_needs_no_schedule()
     {
         var status = Judge(Own(MirrorStatusState.Stopped, Primary), Peer(MirrorStatusState.Replaying, "replaying, {\"entries_behind_primary\":0}"), []);

@@ -54,6 +54,17 @@ public sealed class FlagsTests
         Assert.Contains("from 1 to 10", error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("0", 0)]
+    [InlineData("0s", 0)]
+    [InlineData("1m30s", 90)]
+    public void A_duration_may_be_zero_where_that_switches_something_off(string text, int seconds)
+    {
+        var option = Flags.DurationOrZero("--every", TimeSpan.FromSeconds(60), "");
+        Assert.Equal(TimeSpan.FromSeconds(seconds), new RootCommand { option }.Parse(["--every", text]).GetValue(option));
+        Assert.Contains("or 0", Assert.Single(Errors(option, "--every", "never")), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_choice_names_what_can_be_chosen() =>
         Assert.Contains("one of red, green", Assert.Single(Errors(Flags.Choice("--color", "red", "", "red", "green"), "--color", "blue")), StringComparison.Ordinal);

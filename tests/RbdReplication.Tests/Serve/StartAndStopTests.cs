@@ -156,7 +156,23 @@ public sealed class StartAndStopTests : IDisposable
         Assert.Equal("ok\n", await http.GetStringAsync(new Uri("/healthz", UriKind.Relative)));
         Assert.Equal("ok\n", await http.GetStringAsync(new Uri("/readyz", UriKind.Relative)));
         await Rpc.StatusAsync(server.Replication, Rpc.Demote, new());
+        Assert.Equal("{\"operations\":[]}", await http.GetStringAsync(new Uri("/operations", UriKind.Relative)));
         Assert.Contains("rbd_replication_rpc_duration", await http.GetStringAsync(new Uri("/metrics", UriKind.Relative)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_without_a_usable_configuration_is_not_ready_and_says_why()
+    {
+        await File.WriteAllTextAsync(ConfigPath, "[{");
+        var port = FreePort();
+        var process = ServerProcess.Start(["serve", "--csi-addons-endpoint", "unix://" + SocketPath, "--cluster-config", ConfigPath, "--http-endpoint", $"http://127.0.0.1:{port}"]);
+        await using var server = await ServerProcess.AttachAsync(process, SocketPath);
+        using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
+        var answer = await http.GetAsync(new Uri("/readyz", UriKind.Relative));
+        Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        Assert.StartsWith($"the configuration file {ConfigPath} cannot be used: ", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        await File.WriteAllTextAsync(ConfigPath, "[]");
+        Assert.Equal("ok\n", await http.GetStringAsync(new Uri("/readyz", UriKind.Relative)));
     }
 
     private static int FreePort()

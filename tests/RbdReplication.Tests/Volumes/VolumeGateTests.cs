@@ -1,4 +1,5 @@
 using RbdReplication.Core;
+using RbdReplication.Tests.Kubernetes;
 
 namespace RbdReplication.Tests;
 
@@ -52,6 +53,48 @@ public sealed class VolumeGateTests
         while (_gate.Pending.Count > 0)
             await Task.Yield();
         Assert.Equal(7, await _gate.RunAsync(volume, "enable", _ => Task.FromResult(7), CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task An_operation_that_outlives_its_caller_is_overdue_and_reported_twice()
+    {
+        var time = new ManualTime();
+        List<string> reports = [];
+        var gate = new VolumeGate(time, (operation, hasEnded, failure) => reports.Add($"{operation.Operation} {hasEnded} {failure}"));
+        var end = new TaskCompletionSource<int>();
+        using var deadline = new CancellationTokenSource();
+        var call = gate.RunAsync(Volume(), "flatten", _ => end.Task, deadline.Token);
+        Assert.Null(Assert.Single(gate.Pending).OverdueSince);
+        await deadline.CancelAsync();
+        await Assert.ThrowsAsync<ReplicationException>(() => call);
+        var since = time.GetUtcNow();
+        Assert.Empty(reports);
+        time.Advance(TimeSpan.FromSeconds(1));
+        await Until.TrueAsync(() => reports.Count == 1, "it is reported");
+        Assert.Equal(since, Assert.Single(gate.Pending).OverdueSince);
+        end.SetException(new ReplicationException(ReplicationError.Unreachable, "the cluster is gone"));
+        await Until.TrueAsync(() => reports.Count == 2, "its end is reported");
+        Assert.Equal(["flatten False ", "flatten True the cluster is gone"], reports);
+        Assert.Empty(gate.Pending);
+    }
+
+    [Fact]
+    public async Task An_operation_that_stops_when_it_is_told_to_is_never_overdue()
+    {
+        var time = new ManualTime();
+        var reports = 0;
+        var gate = new VolumeGate(time, (_, _, _) => reports++);
+        using var deadline = new CancellationTokenSource();
+        var call = gate.RunAsync(Volume(), "demote", async token =>
+        {
+            await Task.Delay(Timeout.Infinite, token);
+            return 0;
+        }, deadline.Token);
+        await deadline.CancelAsync();
+        await Assert.ThrowsAsync<ReplicationException>(() => call);
+        await Until.TrueAsync(() => gate.Pending.Count == 0, "it stops");
+        time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(0, reports);
     }
 
     [Fact]

@@ -1,0 +1,153 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Csi.Hosting;
+
+/// <summary>
+/// All metrics of the program. Names follow OpenTelemetry's conventions
+/// (https://opentelemetry.io/docs/specs/semconv/general/naming/), those of RPCs where they say something.
+/// </summary>
+internal static class MetricCatalog
+{
+    private static readonly double[] CallBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+    private static readonly string[] PoolLabels = ["cluster", "pool", "rados_namespace"];
+    private static readonly string[] VolumeLabels = [.. PoolLabels, "image", "persistentvolume"];
+
+    public static MetricDeclaration RpcDuration { get; } =
+        new("rbd_replication.rpc.duration", MetricKind.Histogram, "s", "Duration of the RPCs.", "rpc.method", "rpc.response.status_code")
+        {
+            Buckets = [.. CallBuckets, 150],
+        };
+
+    public static MetricDeclaration OperationsPending { get; } =
+        new("rbd_replication.operations.pending", MetricKind.Gauge, "{operation}",
+            "Changing operations that run now, including those whose caller has given up waiting.");
+
+    public static MetricDeclaration OperationsOverdue { get; } =
+        new("rbd_replication.operations.overdue", MetricKind.Gauge, "{operation}",
+            "Changing operations that go on though their caller has stopped waiting; their volumes are reported busy.");
+
+    public static MetricDeclaration OverdueAge { get; } =
+        new("rbd_replication.operations.overdue.age", MetricKind.Gauge, "s",
+            "Time since the start of the oldest overdue operation; 0 if none is overdue.");
+
+    public static MetricDeclaration Connections { get; } =
+        new("rbd_replication.connections", MetricKind.Gauge, "{connection}", "Open connections to Ceph clusters.");
+
+    public static MetricDeclaration CephCallDuration { get; } =
+        new(CephTelemetry.CallDurationName, MetricKind.Histogram, "s", CephTelemetry.CallDurationDescription, "rbd.call", "error.type");
+
+    public static MetricDeclaration VolumeRole { get; } =
+        new("rbd_replication.volume.role", MetricKind.UpDownCounter, "{volume}",
+            "Which copy of the image this site has: 1 for the role it is in, 0 for the others.", [.. VolumeLabels, "role"]);
+
+    public static MetricDeclaration VolumeHealth { get; } =
+        new("rbd_replication.volume.health", MetricKind.UpDownCounter, "{volume}",
+            "How well the image is replicated, as `status` judges it: 1 for the health it is in, 0 for the others.", [.. VolumeLabels, "health"]);
+
+    public static MetricDeclaration VolumeLastSyncTimestamp { get; } =
+        new("rbd_replication.volume.last_sync.timestamp", MetricKind.Gauge, "s",
+            "Unix time of the newest data that the secondary site holds completely. Missing until a site reports it.", VolumeLabels);
+
+    public static MetricDeclaration VolumeLag { get; } =
+        new("rbd_replication.volume.lag", MetricKind.Gauge, "s",
+            "Age of that data when it was listed: what a failover at that moment would have lost.", VolumeLabels);
+
+    public static MetricDeclaration VolumeLastSyncSize { get; } =
+        new("rbd_replication.volume.last_sync.size", MetricKind.Gauge, "By",
+            "Size of the last snapshot that was copied. Missing in journal mode.", VolumeLabels);
+
+    public static MetricDeclaration VolumeLastSyncDuration { get; } =
+        new("rbd_replication.volume.last_sync.duration", MetricKind.Gauge, "s",
+            "How long copying it took, in whole seconds. Missing in journal mode.", VolumeLabels);
+
+    public static MetricDeclaration VolumeScheduleInterval { get; } =
+        new("rbd_replication.volume.schedule.interval", MetricKind.Gauge, "s",
+            "Interval of the shortest snapshot schedule in force at this site. Missing without a schedule.", VolumeLabels);
+
+    public static MetricDeclaration Volumes { get; } =
+        new("rbd_replication.volumes", MetricKind.UpDownCounter, "{volume}",
+            "Mirrored images of the pool, with and without series of their own.", [.. PoolLabels, "role", "health"]);
+
+    public static MetricDeclaration VolumesLeftOut { get; } =
+        new("rbd_replication.volumes.left_out", MetricKind.UpDownCounter, "{volume}",
+            "Mirrored images without series of their own, because of `--max-volume-series`. The healthiest are left out.");
+
+    public static MetricDeclaration ListingTimestamp { get; } =
+        new("rbd_replication.volume_listing.timestamp", MetricKind.Gauge, "s",
+            "Unix time of the last listing of the pool that succeeded. Three intervals later its volumes' series vanish.", PoolLabels);
+
+    public static MetricDeclaration ListingFailures { get; } =
+        new("rbd_replication.volume_listing.failures", MetricKind.Counter, "{listing}",
+            "Listings of the pool that failed, or were due while the one before had not ended. The log says why.", PoolLabels);
+
+    public static MetricDeclaration GeneratorReconciles { get; } =
+        new("rbd_replication.omap_generator.reconciles", MetricKind.Counter, "{volume}", "Volumes that were checked.", "outcome");
+
+    public static MetricDeclaration GeneratorSyncDuration { get; } =
+        new("rbd_replication.omap_generator.sync.duration", MetricKind.Histogram, "s", "Duration of the check of one batch of volumes.")
+        {
+            Buckets = CallBuckets,
+        };
+
+    public static MetricDeclaration GeneratorLeader { get; } =
+        new("rbd_replication.omap_generator.leader", MetricKind.Gauge, "{leader}", "1 while this process keeps the mappings, else 0.");
+
+    public static MetricDeclaration GeneratorVolumes { get; } =
+        new("rbd_replication.omap_generator.volumes", MetricKind.Gauge, "{volume}", "Volumes of the driver that the API server has.");
+
+    public static MetricDeclaration GeneratorQueueDepth { get; } =
+        new("rbd_replication.omap_generator.queue.depth", MetricKind.Gauge, "{volume}", "Volumes that wait to be checked.");
+
+    public static MetricDeclaration GeneratorBackingOff { get; } =
+        new("rbd_replication.omap_generator.queue.backing_off", MetricKind.Gauge, "{volume}", "Volumes that failed and wait for their next try.");
+
+    public static MetricDeclaration GeneratorFailing { get; } =
+        new("rbd_replication.omap_generator.volumes.failing", MetricKind.Gauge, "{volume}", "Volumes without a mapping.", "reason");
+
+    public static MetricDeclaration GeneratorWatchRestarts { get; } =
+        new("rbd_replication.omap_generator.watch.restarts", MetricKind.Counter, "{restart}", "Watches that broke and lists that had to be repeated.");
+
+    public static MetricDeclaration GeneratorEventsDropped { get; } =
+        new("rbd_replication.omap_generator.events.dropped", MetricKind.Counter, "{event}", "Kubernetes Events that could not be written.");
+
+    /// <summary>Calls and operations of <c>serve</c>.</summary>
+    public static IReadOnlyList<MetricDeclaration> Calls { get; } = [RpcDuration, OperationsPending, OperationsOverdue, OverdueAge, Connections];
+
+    /// <summary>Replication of volumes, at <c>serve</c>.</summary>
+    public static IReadOnlyList<MetricDeclaration> Replication { get; } =
+    [
+        VolumeRole, VolumeHealth, VolumeLastSyncTimestamp, VolumeLag, VolumeLastSyncSize, VolumeLastSyncDuration, VolumeScheduleInterval,
+        Volumes, VolumesLeftOut, ListingTimestamp, ListingFailures,
+    ];
+
+    /// <summary>Calls into Ceph, at both.</summary>
+    public static IReadOnlyList<MetricDeclaration> Ceph { get; } = [CephCallDuration];
+
+    /// <summary>The omap generator.</summary>
+    public static IReadOnlyList<MetricDeclaration> Generator { get; } =
+    [
+        GeneratorReconciles, GeneratorSyncDuration, GeneratorLeader, GeneratorVolumes, GeneratorQueueDepth, GeneratorBackingOff, GeneratorFailing,
+        GeneratorWatchRestarts, GeneratorEventsDropped,
+    ];
+
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<MetricDeclaration> All { get; } = [.. Calls, .. Replication, .. Ceph, .. Generator];
+
+    /// <summary>What the labels mean.</summary>
+    public static IReadOnlyDictionary<string, string> Labels { get; } = new SortedDictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["rpc.method"] = "Service and method, `replication.Controller/PromoteVolume`",
+        ["rpc.response.status_code"] = "gRPC code as the .NET library spells it, `FailedPrecondition`",
+        ["rbd.call"] = "C function of librados or librbd",
+        ["error.type"] = "Name of the errno; missing when the call succeeded",
+        ["cluster"] = "Cluster id, as in `config.json` and in volume handles",
+        ["pool"] = "Pool name",
+        ["rados_namespace"] = "Rados namespace, empty for the default one. Not `namespace`: Prometheus sets that one to the pod's",
+        ["image"] = "Image name",
+        ["persistentvolume"] = "Name of the PersistentVolume, from the CSI journal; empty where the journal has no entry. kube-state-metrics calls it so too",
+        ["role"] = "`primary`, `secondary` or `unknown`",
+        ["health"] = "`healthy`, `degraded`, `error` or `unknown`",
+        ["outcome"] = "What became of the check of a volume",
+        ["reason"] = "Why there is no mapping",
+    };
+}

@@ -1,0 +1,101 @@
+using System.Collections.Concurrent;
+using RbdReplication.Core;
+using RbdReplication.Csi.Hosting;
+
+namespace RbdReplication.Csi.VolumeMetrics;
+
+/// <summary>
+/// Lists each pool in use once in an interval, for <see cref="VolumeSeries"/>. Pools are listed independently of each other,
+/// so one in a cluster that hangs delays no other; it is not listed again before its last listing has ended.
+/// </summary>
+internal sealed partial class VolumePoller(
+    PoolsInUse pools, ClusterFiles files, MirrorInventory inventory, VolumeSeries series, ServeOptions options, TimeProvider time,
+    ILogger<VolumePoller> logger) : BackgroundService
+{
+    private readonly ConcurrentDictionary<(string ClusterId, long PoolId), Task> _running = new();
+    private readonly ConcurrentDictionary<(string ClusterId, long PoolId), bool> _failing = new();
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (options.VolumeMetricsInterval == TimeSpan.Zero)
+            return;
+        using var timer = new PeriodicTimer(options.VolumeMetricsInterval, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+                ListAll(stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+        }
+        await Task.WhenAll(_running.Values);
+    }
+
+    private void ListAll(CancellationToken cancellationToken)
+    {
+        var listed = Clusters();
+        series.Keep([.. listed.Select(entry => entry.Pool)]);
+        foreach (var (pool, cluster) in listed)
+        {
+            var key = (pool.ClusterId, pool.PoolId);
+            if (_running.TryGetValue(key, out var before) && !before.IsCompleted)
+                Failed(pool, "the listing before has not ended yet");
+            else
+                _running[key] = ListAsync(pool, cluster, cancellationToken);
+        }
+    }
+
+    // What is no longer configured is forgotten, with its key. Two ids may stand for the same place: it is listed once.
+    private List<(PoolInUse Pool, ClusterEntry Cluster)> Clusters()
+    {
+        try
+        {
+            var config = files.Read().Config;
+            bool IsConfigured(PoolInUse pool) => config.Find(pool.ClusterId)?.RadosNamespace == pool.Namespace;
+            foreach (var pool in pools.List().Where(pool => !IsConfigured(pool)))
+                pools.Forget(pool);
+            return [.. pools.List().Where(IsConfigured)
+                .OrderBy(pool => pool.ClusterId, StringComparer.Ordinal)
+                .Select(pool => (Pool: pool, Cluster: config.Find(pool.ClusterId)!))
+                .DistinctBy(entry => (string.Join(',', entry.Cluster.Monitors), entry.Pool.Namespace, entry.Pool.PoolId))];
+        }
+        catch (ReplicationException)
+        {
+            // Never readable: no call has found a volume either.
+            return [];
+        }
+    }
+
+    private async Task ListAsync(PoolInUse pool, ClusterEntry cluster, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var listing = await inventory.ListPoolAsync(cluster, pool.Credentials, pool.PoolId, options.MaximumVolumeSeries, cancellationToken);
+            series.Publish(pool, listing);
+            if (_failing.TryRemove((pool.ClusterId, pool.PoolId), out _))
+                Recovered(pool.PoolName, pool.ClusterId);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+        }
+#pragma warning disable CA1031 // The top of a loop: the next interval comes whatever went wrong in this one.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            Failed(pool, e is ReplicationException ? e.Message : $"a bug: {e}");
+        }
+    }
+
+    private void Failed(PoolInUse pool, string problem)
+    {
+        series.CountFailure(pool);
+        if (_failing.TryAdd((pool.ClusterId, pool.PoolId), true))
+            Failing(pool.PoolName, pool.ClusterId, problem);
+    }
+
+    [LoggerMessage(4030, LogLevel.Warning, "The volumes of pool {Pool} of cluster {Cluster} cannot be listed, their metrics vanish if that lasts: {Problem}")]
+    private partial void Failing(string pool, string cluster, string problem);
+
+    [LoggerMessage(4031, LogLevel.Information, "The volumes of pool {Pool} of cluster {Cluster} are listed again")]
+    private partial void Recovered(string pool, string cluster);
+}
