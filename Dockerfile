@@ -19,10 +19,10 @@ ENV DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SYSTEM_GLOBALIZATION_IN
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates gcc libc6-dev libssl3 zlib1g-dev librados2 librbd1
 COPY --from=sdk /usr/share/dotnet /usr/share/dotnet
 WORKDIR /source
-COPY global.json Directory.Build.props Directory.Packages.props .editorconfig ./
-COPY proto proto
-COPY src src
-RUN /usr/share/dotnet/dotnet publish src/RbdReplication.Csi -c Release -r ${RUNTIME_ID} -o /publish -nologo -v quiet -p:NuGetAudit=false
+# What .dockerignore lets through: the sources.
+COPY . .
+# No compiler server: without a process namespace it would outlive this step.
+RUN /usr/share/dotnet/dotnet publish src/RbdReplication.Csi -c Release -r ${RUNTIME_ID} -o /publish -nologo -v quiet -p:NuGetAudit=false -p:UseSharedCompilation=false --disable-build-servers
 # The closure of what is linked (ldd) and of what is loaded by name: librados and librbd by us, libssl by .NET for TLS to
 # the API server. Installing the packages whole would add 135 MB of tools and of libraries that nothing here loads.
 RUN set -eu; root=/root-of-image; \
@@ -35,6 +35,7 @@ RUN set -eu; root=/root-of-image; \
     cp /etc/ssl/certs/ca-certificates.crt $root/etc/ssl/certs/; \
     echo 'rbd-replication:x:10001:10001::/:/nonexistent' >$root/etc/passwd; \
     echo 'rbd-replication:x:10001:' >$root/etc/group; \
+    echo 'hosts: files dns' >$root/etc/nsswitch.conf; \
     chown 10001:10001 $root/csi
 
 # A layer for each folder: the libraries change with Debian, the binary, last, with each release.

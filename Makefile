@@ -8,7 +8,7 @@ BINARY := $(PUBLISH)/rbd-replication
 IMAGE ?= rbd-replication:dev
 SOURCES := $(shell find src proto -type f -not -path '*/obj/*' -not -path '*/bin/*') Directory.Build.props Directory.Packages.props global.json
 
-.PHONY: help deps build publish test check-relocation demo figures image test-image lint fmt sandbox-up sandbox-down clean
+.PHONY: help deps build publish test check-relocation demo figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ image: ## Container image rbd-replication:dev, with docker, podman or buildah (I
 
 test-image: publish ## Build the image with local stand-ins for its bases, and start it against two real Ceph sites
 	@tests/image.sh
+
+test-chart: deps ## Render the Helm chart with helm itself and compare it with what the tests read
+	@tests/chart.sh
 
 figures: publish ## Measure the binary: size, start, idle memory
 	@python3 tests/figures.py

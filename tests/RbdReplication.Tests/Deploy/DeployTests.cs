@@ -93,13 +93,11 @@ public sealed partial class DeployTests
     [Fact]
     public void The_chart_makes_the_same_objects_as_the_stand_alone_overlay()
     {
-        var chart = Manifests.Render();
-        Assert.Equal(
-            Manifests.Build("standalone").Select(o => $"{o.Kind()} {o.Name()}").Order(StringComparer.Ordinal),
-            chart.Select(o => $"{o.Kind()} {o.Name()}").Order(StringComparer.Ordinal));
+        var (chart, overlay) = (Manifests.Render(), Manifests.Build("standalone"));
         CheckPod(chart.Single(o => o.Kind() == "Deployment"));
-        foreach (var role in chart.Where(o => o.Kind().EndsWith("Role", StringComparison.Ordinal)))
-            Assert.Equal(RulesOf(Manifests.Build("standalone").Single(o => o.Kind() == role.Kind() && o.Name() == role.Name())), RulesOf(role));
+        var flags = TakeFlags(chart);
+        Assert.All(TakeFlags(overlay), flag => Assert.Contains(flag, flags));
+        Assert.Equal(Comparable(overlay), Comparable(chart));
     }
 
     [Fact]
@@ -243,7 +241,28 @@ public sealed partial class DeployTests
         Assert.All(monitor.Map("spec", "selector", "matchLabels"), pair => Assert.Equal(pair.Value, service.Map("metadata", "labels")[pair.Key]));
     }
 
-    private static IEnumerable<string> RulesOf(YamlNode role) => role.Items("rules").Select(rule => rule.ToString()!).Order(StringComparer.Ordinal);
+    // The chart has more flags, since it has values for them, and says when the image is pulled.
+    private static List<string> TakeFlags(IReadOnlyList<YamlMappingNode> objects)
+    {
+        List<string> flags = [];
+        foreach (var container in objects.Single(o => o.Kind() == "Deployment").Items("spec", "template", "spec", "containers").Cast<YamlMappingNode>())
+        {
+            if (container.Text("image") != Image)
+                continue;
+            flags.AddRange(container.Items("args").Select(flag => $"{container.Text("name")} {flag}"));
+            container.Children.Remove("args");
+            container.Children.Remove("imagePullPolicy");
+        }
+        return flags;
+    }
+
+    // Kustomize adds a label to what comes from its base.
+    private static IEnumerable<string> Comparable(IReadOnlyList<YamlMappingNode> objects)
+    {
+        foreach (var labels in objects.Select(o => o.At("metadata", "labels")).OfType<YamlMappingNode>())
+            labels.Children.Remove("app.kubernetes.io/part-of");
+        return objects.Select(Manifests.Canonical).Select(text => text.Replace("labels: {}, ", "", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+    }
 
     private static string DefaultOf(string command, string option) =>
         CommandLine.Root().Parse([command]).GetValue<string>(option)!;

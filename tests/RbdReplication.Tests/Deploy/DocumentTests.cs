@@ -52,6 +52,30 @@ public sealed partial class DocumentTests
         Assert.All(codes, code => Assert.Contains($"\n### {CallCommand.GrpcName(code)}", page, StringComparison.Ordinal));
     }
 
+    [Fact]
+    public void The_debugging_page_has_every_message_that_a_call_can_end_with()
+    {
+        var page = Blanks().Replace(Read("docs/debugging.md"), " ");
+        var messages = ((string[])["src/RbdReplication.Core", "src/RbdReplication.Csi/Grpc", "src/RbdReplication.Csi/PersistentVolumes"])
+            .SelectMany(folder => Directory.EnumerateFiles(Path.Combine(Manifests.Repository, folder), "*.cs", SearchOption.AllDirectories))
+            .Where(file => !file.Contains("/obj/", StringComparison.Ordinal) && !NoMessages.Contains(Path.GetFileName(file)))
+            .SelectMany(File.ReadLines).Where(line => !NoMessage().IsMatch(line))
+            .SelectMany(line => Literal().Matches(line)).Select(literal => literal.Groups[1].Value.Replace("\\\"", "\"", StringComparison.Ordinal))
+            .Where(message => FixedWords(message).Any()).Distinct().ToList();
+        Assert.True(messages.Count > 80, $"only {messages.Count} messages were found in the code");
+        var missing = messages.Where(message => !FixedWords(message).Any(words => page.Contains(words, StringComparison.Ordinal))).ToList();
+        Assert.True(missing.Count == 0, "docs/debugging.md has no word of:\n" + string.Join("\n", missing));
+    }
+
+    // What their texts say is part of another message, which the page has: what is wrong with a handle, a parameter, a file or
+    // a journal entry. The rest are names of metrics.
+    private static readonly string[] NoMessages =
+        ["VolumeHandle.cs", "ReplicationParameters.cs", "ClusterConfig.cs", "ClusterMapping.cs", "MappingPlan.cs", "MappingJournal.cs", "GeneratorTelemetry.cs"];
+
+    // Words that a person can search for: three or more between what varies.
+    private static IEnumerable<string> FixedWords(string message) =>
+        Hole().Split(message).SelectMany(part => part.Split(';', ':', ',', '(', ')')).Select(part => part.Trim(' ', '.')).Where(part => part.Count(c => c == ' ') >= 2);
+
     private static string Read(string page) => File.ReadAllText(Path.Combine(Manifests.Repository, page));
 
     // As the common renderers make them: lower case, blanks to hyphens, other marks dropped.
@@ -60,6 +84,19 @@ public sealed partial class DocumentTests
 
     [GeneratedRegex(@"\]\(([^)#:]*)(?:#([^)]+))?\)")]
     private static partial Regex Link();
+
+    // Comments, log lines, reasons to go ahead, what was being done when something else failed, and words of the daemons.
+    [GeneratedRegex(@"^\s*//|LoggerMessage|Decision\.Allow\(|ResyncStep\.(Ready|Follow)|From\(e|ReadAsync\(|place = |InvalidOperationException|const string \w+Words|Refused\(open, ""get|""rbd mirror |events\.Normal")]
+    private static partial Regex NoMessage();
+
+    [GeneratedRegex(@"\$?""((?:[^""\\{]|\\.|\{[^{}]*\})*)""")]
+    private static partial Regex Literal();
+
+    [GeneratedRegex(@"\{[^{}]*\}")]
+    private static partial Regex Hole();
+
+    [GeneratedRegex(@"\s+")]
+    private static partial Regex Blanks();
 
     [GeneratedRegex("^#+ (.+)$", RegexOptions.Multiline)]
     private static partial Regex Heading();

@@ -56,6 +56,15 @@ public sealed class VolumeStatusTests
     }
 
     [Fact]
+    public void After_a_forced_promotion_nobody_is_told_to_promote_while_the_peer_is_gone()
+    {
+        var status = Judge(
+            Own(MirrorStatusState.StoppingReplay, "orphan (force promoting)"), Peer(MirrorStatusState.Stopped, Primary, isUp: false), EveryFiveMinutes);
+        Assert.Equal((ImageRole.Unknown, ReplicationHealth.Degraded), (status.Role, status.Health));
+        Assert.StartsWith("a forced promotion was made here", status.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Two_primaries_are_an_error_at_both_sites()
     {
         var status = Judge(Own(MirrorStatusState.Stopped, Primary), Peer(MirrorStatusState.Stopped, Primary), EveryFiveMinutes);

@@ -1,0 +1,67 @@
+using System.Diagnostics;
+
+namespace RbdReplication.Tests.Deploy;
+
+/// <summary>
+/// What helm itself makes of the chart. Run by <c>make test-chart</c>, which finds or fetches helm and names it in
+/// <c>RBD_REPLICATION_HELM</c>; the other tests read the templates with <see cref="Manifests.Render(ValueTuple{string, string}[])"/>,
+/// and the first test here shows that both read them alike.
+/// </summary>
+public sealed class HelmTests
+{
+    [Theory(Explicit = true)]
+    [InlineData]
+    [InlineData("networkPolicy=false", "serviceMonitor=true")]
+    [InlineData("config.rook=true", "driverName=rook-ceph.rbd.csi.ceph.com")]
+    [InlineData("omapGenerator.clusterName=east", "omapGenerator.setMetadata=true", "omapGenerator.workers=8", "replicas=1")]
+    [InlineData("image.repository=registry.example/rbd-replication", "image.tag=1.2.3", "logLevel=debug", "operationTimeout=1m30s")]
+    public void Helm_renders_what_the_other_tests_render(params string[] settings)
+    {
+        var pairs = settings.Select(setting => setting.Split('=')).Select(parts => (parts[0], parts[1])).ToArray();
+        Assert.Equal(
+            Manifests.Render(pairs).Select(Manifests.Canonical).Order(StringComparer.Ordinal),
+            Manifests.Parse(Template(settings)).Select(Manifests.Canonical).Order(StringComparer.Ordinal));
+    }
+
+    [Theory(Explicit = true)]
+    [InlineData("replicas=0")]
+    [InlineData("logLevel=loud")]
+    [InlineData("operationTimeout=soon")]
+    [InlineData("driverName=Not_A_Driver")]
+    [InlineData("image.tag=")]
+    [InlineData("netWorkPolicy=true")]
+    public void Helm_refuses_values_that_the_schema_does_not_allow(string setting)
+    {
+        var (code, _, error) = Helm("template", "release", Manifests.Chart, "--set", setting);
+        Assert.NotEqual(0, code);
+        Assert.Contains("values don't meet the specifications of the schema", error, StringComparison.Ordinal);
+    }
+
+    [Fact(Explicit = true)]
+    public void Helm_finds_no_fault_and_prints_the_notes()
+    {
+        var (code, output, error) = Helm("lint", "--strict", Manifests.Chart);
+        Assert.True(code == 0, output + error);
+        (code, output, error) = Helm("install", "release", Manifests.Chart, "-n", "ceph-csi", "--dry-run=client");
+        Assert.True(code == 0, error);
+        Assert.Contains("rbd-replication serves driver rbd.csi.ceph.com in namespace ceph-csi.", output, StringComparison.Ordinal);
+    }
+
+    private static string Template(string[] settings)
+    {
+        var (code, output, error) = Helm(["template", "release", Manifests.Chart, "-n", "ceph-csi", .. settings.SelectMany(setting => (string[])["--set", setting])]);
+        Assert.True(code == 0, error);
+        return output;
+    }
+
+    private static (int Code, string Output, string Error) Helm(params string[] arguments)
+    {
+        var helm = Environment.GetEnvironmentVariable("RBD_REPLICATION_HELM");
+        Assert.False(string.IsNullOrEmpty(helm), "run `make test-chart`, which sets RBD_REPLICATION_HELM");
+        using var process = Process.Start(new ProcessStartInfo(helm, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var error = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output, error.Result);
+    }
+}
