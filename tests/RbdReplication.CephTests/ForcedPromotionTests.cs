@@ -8,6 +8,11 @@ namespace RbdReplication.CephTests;
 [Collection("Faults")]
 public sealed class ForcedPromotionTests(TwoSites sites)
 {
+    private const int ObjectSize = 4 * 1024 * 1024;
+
+    // Enough that the link can be cut before all of them are copied.
+    private const int Objects = 192;
+
     [Fact]
     public async Task A_dead_peer_is_answered_with_force_and_until_then_with_patience()
     {
@@ -61,35 +66,15 @@ public sealed class ForcedPromotionTests(TwoSites sites)
     [Fact]
     public async Task A_link_that_breaks_in_mid_copy_neither_hangs_a_forced_promotion_nor_mixes_two_states()
     {
-        const int ObjectSize = 4 * 1024 * 1024;
-        const int Objects = 192;
-        var volume = await TestVolume.CreateAsync(sites.A, sizeBytes: (ulong)Objects * ObjectSize);
-        await volume.ProtectAsync(sites.A, sites.B);
-        var generation = (byte)0;
         try
         {
-            bool interrupted;
-            do
-            {
-                await sites.HealAsync();
-                generation++;
-                await using var image = await volume.OpenAsync(sites.A, readOnly: false);
-                var data = new byte[ObjectSize];
-                Array.Fill(data, generation);
-                for (var i = 0; i < Objects; i++)
-                    await image.WriteAsync((ulong)i * ObjectSize, data, CancellationToken.None);
-                await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
-                await Eventually.TrueAsync(async () => await HeadAsync(volume) == generation, "the copy has begun");
-                await sites.PartitionAsync();
-                interrupted = (await volume.ChainAsync(sites.B)).Newest is { IsComplete: false };
-            }
-            while (!interrupted);
+            var (volume, interrupted) = await InterruptCopyAsync();
             await volume.PromoteAsync(sites.B, force: true);
 
             Assert.True((await volume.InfoAsync(sites.B)).IsPrimary);
             await using var promoted = await volume.OpenAsync(sites.B);
             var head = await HeadAsync(volume);
-            Assert.NotEqual(generation, head);
+            Assert.NotEqual(interrupted, head);
             var block = new byte[1];
             for (var i = 0; i < Objects; i++)
             {
@@ -100,6 +85,57 @@ public sealed class ForcedPromotionTests(TwoSites sites)
         finally
         {
             await sites.HealAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_forced_promotion_that_was_killed_before_it_rolled_back_is_never_made_again_on_the_mixed_image()
+    {
+        try
+        {
+            var (volume, _) = await InterruptCopyAsync();
+            await using (var server = await sites.B.StartServerAsync($"kill-{Guid.NewGuid():N}"[..20]))
+            {
+                var promotion = Record.ExceptionAsync(async () => await server.Replication.PromoteVolumeAsync(
+                    new() { ReplicationSource = volume.Source, Secrets = { sites.B.Secrets }, Force = true })).AsTask();
+                await Eventually.TrueAsync(async () => (await volume.ChainAsync(sites.B)).IsHalfRolledBack, "the promotion has begun");
+                server.Kill();
+                await server.WaitForExitAsync();
+                Assert.IsType<RpcException>(await promotion);
+            }
+            foreach (var force in (bool[])[false, true])
+            {
+                var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B, force));
+                Assert.Equal(StatusCode.DataLoss, refusal.StatusCode);
+                Assert.Contains("a mix of two points in time", refusal.Detail, StringComparison.Ordinal);
+            }
+            Assert.False((await volume.InfoAsync(sites.B)).IsPrimary);
+            Assert.Equal(StatusCode.FailedPrecondition, (await TestVolume.FailureOfAsync(() => volume.GetInfoAsync(sites.B))).StatusCode);
+        }
+        finally
+        {
+            await sites.HealAsync();
+        }
+    }
+
+    /// <summary>A volume whose link broke while the peer was copying a snapshot of it, and what that snapshot's blocks hold.</summary>
+    private async Task<(TestVolume Volume, byte Content)> InterruptCopyAsync()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A, sizeBytes: (ulong)Objects * ObjectSize);
+        await volume.ProtectAsync(sites.A, sites.B);
+        for (byte content = 1; ; content++)
+        {
+            await sites.HealAsync();
+            await using var image = await volume.OpenAsync(sites.A, readOnly: false);
+            var data = new byte[ObjectSize];
+            Array.Fill(data, content);
+            for (var i = 0; i < Objects; i++)
+                await image.WriteAsync((ulong)i * ObjectSize, data, CancellationToken.None);
+            await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+            await Eventually.TrueAsync(async () => await HeadAsync(volume) == content, "the copy has begun");
+            await sites.PartitionAsync();
+            if ((await volume.ChainAsync(sites.B)).Newest is { IsComplete: false })
+                return (volume, content);
         }
     }
 

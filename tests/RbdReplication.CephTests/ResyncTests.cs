@@ -6,10 +6,12 @@ namespace RbdReplication.CephTests;
 public sealed class ResyncTests(TwoSites sites)
 {
     [Fact]
-    public async Task A_split_brain_is_healed_with_force_only_and_once_even_without_a_creation_mark()
+    public async Task A_split_brain_is_healed_with_force_only_and_once_and_journal_and_schedule_follow_the_new_copy()
     {
         var volume = await TestVolume.CreateAsync(sites.A);
-        await volume.ProtectAsync(sites.A, sites.B);
+        await volume.EnableAsync(sites.A);
+        await volume.PromoteAsync(sites.A, interval: "1d");
+        await volume.AwaitCopyAsync(sites.B);
         await volume.PromoteAsync(sites.B, force: true);
         await volume.WriteAsync(sites.A, 0, [1]);
         await volume.WriteAsync(sites.B, 0, [2]);
@@ -37,6 +39,16 @@ public sealed class ResyncTests(TwoSites sites)
         for (var i = 0; i < 5; i++)
             await StatusOfAsync(() => volume.ResyncAsync(sites.A, force: true));
         Assert.Equal(copied, await IdAsync(volume));
+
+        // Deleting the volume finds its image in the trash by this id.
+        await TestVolume.RetryAsync(() => volume.ResyncAsync(sites.A), "site-a follows");
+        var journal = await sites.A.Pool.ReadOmapAsync("csi.volume." + volume.Handle.Uuid, ["csi.imageid"], CancellationToken.None);
+        Assert.Equal(copied, journal!["csi.imageid"]);
+
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.B), "site-b is demoted");
+        await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.A, interval: "1h"), "site-a is promoted");
+        Assert.Equal(copied, await IdAsync(volume));
+        Assert.Equal("1h from midnight", await VolumeState.ScheduleAsync(sites.A, volume));
     }
 
     [Fact]

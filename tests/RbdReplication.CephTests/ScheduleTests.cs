@@ -7,14 +7,7 @@ namespace RbdReplication.CephTests;
 /// <summary>The manager's snapshot schedule of an image, as the manager itself stores it.</summary>
 public sealed class ScheduleTests(TwoSites sites)
 {
-    private async Task<string?> StoredAsync(TestVolume volume)
-    {
-        await using var image = await volume.OpenAsync(sites.A);
-        var key = $"{sites.A.Pool.Id}//{image.GetId()}";
-        return (await sites.A.Pool.ReadOmapAsync("rbd_mirror_snapshot_schedule", [key], CancellationToken.None))?.GetValueOrDefault(key) is { } json
-            ? VolumeState.Schedules(json)
-            : null;
-    }
+    private Task<string?> StoredAsync(TestVolume volume) => VolumeState.ScheduleAsync(sites.A, volume);
 
     private Task<Status> PromoteAsync(TestVolume volume, params (string Key, string Value)[] parameters) => Rpc.StatusAsync(
         sites.A.Replication, Rpc.Promote,

@@ -147,8 +147,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             }
             if (info.State == MirrorImageState.Disabling)
             {
-                // Whoever began had the right to; cut off, it never goes on by itself.
-                await SnapshotSchedules.RemoveAsync(open.Volume.Connection, open.Image, token).ConfigureAwait(false);
+                // Whoever began had the right to; cut off, it never goes on by itself. The schedule was removed before.
                 await EndMirroringAsync(open, force: true, token).ConfigureAwait(false);
                 return;
             }

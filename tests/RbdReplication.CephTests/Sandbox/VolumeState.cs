@@ -29,15 +29,25 @@ public static class VolumeState
                 foreach (var watcher in await image.ListWatchersAsync(CancellationToken.None))
                     text.AppendLine($"watcher client.{watcher.ClientId}");
             }
-            await using var root = await site.Cluster.OpenPoolAsync(pool.Id, "", CancellationToken.None);
-            var schedule = await root.ReadOmapAsync("rbd_mirror_snapshot_schedule", [$"{pool.Id}/{pool.Namespace}/{image.GetId()}"], CancellationToken.None);
-            text.AppendLine($"schedule: {string.Join(", ", schedule?.Values.Select(Schedules) ?? [])}");
+            text.AppendLine($"schedule: {await ScheduleAsync(site, volume)}");
         }
         catch (CephException e) when (e.Errno == Errno.ENOENT)
         {
             text.AppendLine("no image");
         }
         return text.ToString();
+    }
+
+    /// <summary>The schedules of the image that the volume has now, as the manager stores them; null for none.</summary>
+    public static async Task<string?> ScheduleAsync(Site site, TestVolume volume)
+    {
+        var pool = volume.PoolAt(site);
+        await using var image = await volume.OpenAsync(site);
+        await using var root = await site.Cluster.OpenPoolAsync(pool.Id, "", CancellationToken.None);
+        var key = $"{pool.Id}/{pool.Namespace}/{image.GetId()}";
+        return (await root.ReadOmapAsync("rbd_mirror_snapshot_schedule", [key], CancellationToken.None))?.GetValueOrDefault(key) is { } json
+            ? Schedules(json)
+            : null;
     }
 
     /// <summary>Schedules as the manager stores them, as <c>interval from start time</c>; the manager's JSON has line breaks or not.</summary>
