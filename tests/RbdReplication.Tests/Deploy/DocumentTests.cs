@@ -86,7 +86,7 @@ public sealed partial class DocumentTests
     private static partial Regex Link();
 
     // Comments, log lines, reasons to go ahead, what was being done when something else failed, and words of the daemons.
-    [GeneratedRegex(@"^\s*//|LoggerMessage|Decision\.Allow\(|ResyncStep\.(Ready|Follow)|From\(e|ReadAsync\(|place = |InvalidOperationException|const string \w+Words|Refused\(open, ""get|""rbd mirror |events\.Normal")]
+    [GeneratedRegex(@"^\s*//|LoggerMessage|Decision\.Allow\(|ResyncStep\.(Ready|Follow)|From\(e|ReadAsync\(|place = |InvalidOperationException|const string \w+Words|Refused\((open, )?""get|""rbd mirror |events\.Normal")]
     private static partial Regex NoMessage();
 
     [GeneratedRegex(@"\$?""((?:[^""\\{]|\\.|\{[^{}]*\})*)""")]
