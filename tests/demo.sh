@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 binary=$PWD/artifacts/publish/rbd-replication
 dir=$PWD/artifacts/demo-sandbox
-port=${DEMO_PORT:-42600}
+port=${DEMO_PORT:-21600}
 pool=replicapool
 servers=()
 step_started=$EPOCHREALTIME

@@ -18,6 +18,8 @@ public sealed class ResyncTests(TwoSites sites)
         // Only what a mirror snapshot holds is copied.
         await using (var primary = await volume.OpenAsync(sites.B, readOnly: false))
             await primary.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+        await Eventually.TrueAsync(
+            async () => (await volume.GetInfoAsync(sites.A)).Status == Csi.Protocol.GetVolumeReplicationInfoResponse.Types.Status.Error, "two primaries are reported");
         // Demoted by another tool: there is no creation mark.
         await using (var image = await volume.OpenAsync(sites.A, readOnly: false))
             await image.Mirroring.DemoteAsync(CancellationToken.None);

@@ -33,13 +33,14 @@ public sealed record ReplicationInfo(
     /// <summary>Judges a primary image by the reports of its sites.</summary>
     /// <param name="status">The reports.</param>
     /// <param name="sites">Names of the sites.</param>
+    /// <param name="primarySince">When this site was promoted at the latest; null where that is not known.</param>
     /// <param name="now">The time, by the clock of this cluster.</param>
-    public static ReplicationInfo Of(MirrorGlobalStatus status, MirrorSites sites, DateTimeOffset now)
+    public static ReplicationInfo Of(MirrorGlobalStatus status, MirrorSites sites, DateTimeOffset? primarySince, DateTimeOffset now)
     {
         var own = status.Local;
         var peer = PeerView.From(status, sites);
         var sync = peer.Report is { } report ? SyncReport.Parse(report.Description) : null;
-        var (health, message) = Judge(own, peer, sync, sites, now);
+        var (health, message) = Judge(own, peer, sync, sites, primarySince, now);
         return new ReplicationInfo(health, message, LastSync(peer, sync), sync?.LastSnapshotDuration, sync?.LastSnapshotBytes ?? 0);
     }
 
@@ -48,11 +49,13 @@ public sealed record ReplicationInfo(
         sync?.LocalSnapshotTime ?? (sync is { EntriesBehindPrimary: 0 } ? peer.Report!.LastUpdate : null);
 
     private static (ReplicationHealth, string) Judge(
-        MirrorSiteStatus? own, PeerView peer, SyncReport? sync, MirrorSites sites, DateTimeOffset now)
+        MirrorSiteStatus? own, PeerView peer, SyncReport? sync, MirrorSites sites, DateTimeOffset? primarySince, DateTimeOffset now)
     {
         var seen = peer.Describe(now);
         return peer.Role switch
         {
+            PeerRole.Primary when peer.Report!.LastUpdate < primarySince + RelocationRules.ReportDelay =>
+                (ReplicationHealth.Degraded, $"{seen}: a peer that was demoted goes on saying so for up to a minute; if it lasts, both sites are primary"),
             PeerRole.Primary => (ReplicationHealth.Error, $"both sites are primary: {seen}; demote the one whose data is to be discarded, then resync it"),
             PeerRole.Failed => (ReplicationHealth.Error, $"{seen}; if it is a split-brain, resync the volume at the site whose data is to be discarded"),
             _ when own is { IsUp: true, State: MirrorStatusState.Error } =>

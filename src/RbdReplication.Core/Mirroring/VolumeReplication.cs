@@ -197,7 +197,8 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                 throw NotEnabled(open);
             if (!global.Info.IsPrimary)
                 throw open.Refused("get the replication info of", ReplicationError.FailedPrecondition, "it is secondary at this site; ask the primary site");
-            return ReplicationInfo.Of(global, sites, Now);
+            var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, token).ConfigureAwait(false);
+            return ReplicationInfo.Of(global, sites, chain.SincePromotion.FirstOrDefault()?.TakenAt, Now);
         }, cancellationToken);
 
     /// <summary>The handle by which the peer cluster knows the volume.</summary>

@@ -108,7 +108,7 @@ public sealed record VolumeStatus(
     private static (ReplicationHealth, string, DateTimeOffset?) OfPrimary(
         MirrorGlobalStatus status, PeerView peer, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset now)
     {
-        var info = ReplicationInfo.Of(status, sites, now);
+        var info = ReplicationInfo.Of(status, sites, primarySince: null, now);
         if (info.Health != ReplicationHealth.Healthy)
             return (info.Health, info.Message, info.LastSyncTime);
         if (SyncReport.Parse(peer.Report!.Description) is not { RemoteSnapshotTime: { } newest } sync)

@@ -19,9 +19,9 @@ public sealed class TwoSites : IAsyncLifetime
     /// <summary>Rados namespace in it, mirrored as well.</summary>
     public const string Namespace = "tenant1";
 
-    /// <summary>First of 200 ports; two checkouts on one machine need different ones.</summary>
+    /// <summary>First of 200 ports, below those that the kernel gives to clients; two checkouts on one machine need different ones.</summary>
     private static readonly int FirstPort =
-        int.Parse(Environment.GetEnvironmentVariable("RBD_REPLICATION_TEST_PORT") ?? "42300", CultureInfo.InvariantCulture);
+        int.Parse(Environment.GetEnvironmentVariable("RBD_REPLICATION_TEST_PORT") ?? "21300", CultureInfo.InvariantCulture);
 
     /// <summary><c>fast</c> timers for tests, or <c>realistic</c> for Ceph's own.</summary>
     private static string Profile => Environment.GetEnvironmentVariable("RBD_REPLICATION_TEST_PROFILE") ?? "fast";

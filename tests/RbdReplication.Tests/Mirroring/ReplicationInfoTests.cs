@@ -19,7 +19,7 @@ public sealed class ReplicationInfoTests
     private static MirrorSiteStatus Peer(MirrorStatusState state, string description, bool up = true, int age = 5) => Report(PeerUuid, state, description, up, age);
 
     private static ReplicationInfo Of(params MirrorSiteStatus[] reports) =>
-        ReplicationInfo.Of(new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), reports), Sites, Now);
+        ReplicationInfo.Of(new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), reports), Sites, Now.AddMinutes(-10), Now);
 
     [Fact]
     public void A_peer_that_follows_is_healthy_with_time_size_and_duration()
@@ -36,6 +36,14 @@ public sealed class ReplicationInfoTests
         var info = Of(Primary, Peer(MirrorStatusState.Stopped, "local image is primary"));
         Assert.Equal(ReplicationHealth.Error, info.Health);
         Assert.Contains("both sites are primary", info.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_peer_that_was_demoted_a_moment_ago_is_not_taken_for_a_second_primary()
+    {
+        var status = new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), [Primary, Peer(MirrorStatusState.Stopped, "local image is primary")]);
+        Assert.Equal(ReplicationHealth.Degraded, ReplicationInfo.Of(status, Sites, Now.AddSeconds(-50), Now).Health);
+        Assert.Equal(ReplicationHealth.Error, ReplicationInfo.Of(status, Sites, primarySince: null, Now).Health);
     }
 
     [Theory]
