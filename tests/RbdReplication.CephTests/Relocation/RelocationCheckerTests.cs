@@ -34,6 +34,10 @@ public sealed class RelocationCheckerTests(TwoSites sites)
         {
             var to = sites.Other(from);
             await volume.AwaitCopyAsync(to);
+            // As the snapshot schedule of a volume that has been at a site for a while.
+            await using (var image = await volume.OpenAsync(from, readOnly: false))
+                await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+            await Eventually.TrueAsync(async () => (await volume.ChainAsync(from)).AwaitedByPeer is null, $"{to} has copied that");
             await content.WriteAsync(from, 5);
             var started = Stopwatch.GetTimestamp();
             await new ControllerPlay(volume, static _ => { }).SecondaryAsync(from);
