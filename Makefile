@@ -8,7 +8,7 @@ BINARY := $(PUBLISH)/rbd-replication
 IMAGE ?= rbd-replication:dev
 SOURCES := $(shell find src proto -type f -not -path '*/obj/*' -not -path '*/bin/*') Directory.Build.props Directory.Packages.props global.json
 
-.PHONY: help deps build publish test check-relocation demo figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
+.PHONY: help deps build publish test check-relocation test-matrix demo figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,9 @@ check-relocation: publish ## Move volumes at random with faults, as a controller
 	RELOCATION_SECONDS=$$(( $(or $(MINUTES),10) * 30 )) RELOCATION_SEED=$(SEED) \
 	tests/RbdReplication.CephTests/bin/Release/net10.0/RbdReplication.CephTests -noLogo -noColor -showLiveOutput \
 	  -class RbdReplication.CephTests.Relocation.RelocationCheckerTests
+
+test-matrix: publish ## The tests on real Ceph with Ceph 18.2 and 20.2, clusters and libraries, in roots that it makes (SUITES="trixie sid")
+	@tests/matrix.sh
 
 demo: publish ## Protect a volume on one real Ceph site, lose the site, fail over to the other
 	@tests/demo.sh
