@@ -162,15 +162,20 @@ public sealed class LeaseElection(
 
     private async Task ReleaseAsync()
     {
-        if (_lease?.Spec is not { } spec || spec.HolderIdentity != options.Identity)
+        if (_lease is null)
             return;
-        spec.HolderIdentity = "";
-        spec.LeaseDurationSeconds = 1;
-        spec.AcquireTime = spec.RenewTime = LeaseSpec.Format(time.GetUtcNow());
         try
         {
-            await WriteAsync(HttpMethod.Put, LeasePath, _lease, ReleaseTimeout, CancellationToken.None).ConfigureAwait(false);
-            Log.Released(logger, options.Lease.ToString());
+            try
+            {
+                await GiveBackAsync(_lease).ConfigureAwait(false);
+            }
+            catch (KubernetesApiException e) when (e.IsConflict)
+            {
+                // A renewal that the stop cut off may have been written after all.
+                await GiveBackAsync(await api.ReadAsync(LeasePath, LeaseJson.Default.LeaseDocument, ReleaseTimeout, time, CancellationToken.None).ConfigureAwait(false))
+                    .ConfigureAwait(false);
+            }
         }
         catch (KubernetesApiException e)
         {
@@ -178,6 +183,17 @@ public sealed class LeaseElection(
             Log.LeaseFailed(logger, options.Lease.ToString(), e.Message);
         }
         _lease = null;
+    }
+
+    private async Task GiveBackAsync(LeaseDocument lease)
+    {
+        if (lease.Spec is not { } spec || spec.HolderIdentity != options.Identity)
+            return;
+        spec.HolderIdentity = "";
+        spec.LeaseDurationSeconds = 1;
+        spec.AcquireTime = spec.RenewTime = LeaseSpec.Format(time.GetUtcNow());
+        await WriteAsync(HttpMethod.Put, LeasePath, lease, ReleaseTimeout, CancellationToken.None).ConfigureAwait(false);
+        Log.Released(logger, options.Lease.ToString());
     }
 
     /// <summary>

@@ -166,6 +166,29 @@ public sealed class LeaseElectionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_renewal_that_was_written_though_the_stop_cut_off_its_answer_does_not_keep_the_lease()
+    {
+        var a = Start("a");
+        await a.LeadsAsync();
+        var written = new TaskCompletionSource();
+        var stopped = new TaskCompletionSource();
+        _server.Before = async (method, _) =>
+        {
+            if (method != "PUT" || written.Task.IsCompleted)
+                return;
+            _server.PutLease("ceph", "rbd.csi.ceph.com-ceph", (JsonObject)Spec().DeepClone());
+            written.SetResult();
+            await stopped.Task;
+        };
+        await WaitingAsync();
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await Until.EndsAsync(written.Task);
+        await a.StopAsync();
+        stopped.SetResult();
+        Assert.Equal("", (string?)Spec()["holderIdentity"]);
+    }
+
+    [Fact]
     public async Task A_frozen_leader_notices_before_its_next_write_that_its_term_is_over()
     {
         var a = Start("a");
