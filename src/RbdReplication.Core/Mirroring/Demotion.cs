@@ -33,9 +33,13 @@ internal sealed class Demotion(OpenVolume open, TimeProvider time)
         var snapshotMode = await Mirroring.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot;
         if (primary)
         {
-            if (!force)
+            // librbd makes the image read-only first and takes the demotion snapshot second. Cut off in between it can only be
+            // demoted to the end: nothing can be written to it, no snapshot can be taken for a proof.
+            var isReadOnly = (await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary);
+            if (!force && !isReadOnly)
                 await AwaitFollowerAsync(snapshotMode, firstAsked, cancellationToken).ConfigureAwait(false);
-            await CreationMark.SetAsync(open.Image, cancellationToken).ConfigureAwait(false);
+            if (!isReadOnly)
+                await CreationMark.SetAsync(open.Image, cancellationToken).ConfigureAwait(false);
             await Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
         }
         if (!force)
