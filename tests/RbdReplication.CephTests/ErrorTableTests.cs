@@ -75,7 +75,7 @@ public sealed class ErrorTableTests(TwoSites sites)
             case "a key of an unknown kind":
                 return new(As("csi", KeyOfNewerKind), StatusCode.Unauthenticated, "cluster site-a as client.csi");
             case "a user without rights on the pool":
-                var key = (await sites.A.CephAsync("auth", "get-or-create-key", "client.weak", "mon", "profile rbd")).Trim();
+                var key = (await sites.A.CephAsync("auth", "get-or-create-key", "client.weak", "mon", "profile rbd", "osd", "profile rbd pool=otherpool")).Trim();
                 return new(As("weak", key), StatusCode.Unauthenticated, "cluster site-a");
             case "a key that is not base64":
                 return new(As("csi", "%%% no key %%%"), StatusCode.Unauthenticated, "not a cephx key");
