@@ -9,6 +9,8 @@ internal sealed class Demotion(OpenVolume open, TimeProvider time)
 {
     // How long one call waits for the peer; then the caller is told to come again.
     private static readonly TimeSpan PeerWait = TimeSpan.FromSeconds(10);
+    // A copy of what was written since the last snapshot normally takes less.
+    private static readonly TimeSpan Nudge = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan PeerPoll = TimeSpan.FromMilliseconds(100);
 
     private ImageMirroring Mirroring => open.Image.Mirroring;
@@ -58,8 +60,8 @@ internal sealed class Demotion(OpenVolume open, TimeProvider time)
     // snapshots taken here since the promotion: the peer is taken off the older one when it holds the newer.
     private async Task AwaitFollowerAsync(bool snapshotMode, DateTimeOffset firstAsked, CancellationToken cancellationToken)
     {
-        var deadline = time.GetUtcNow() + PeerWait;
-        ulong? second = null;
+        var started = time.GetUtcNow();
+        ulong? own = null;
         while (true)
         {
             var (_, peer, sites) = await SiteReports.ReadAsync(open, cancellationToken).ConfigureAwait(false);
@@ -74,15 +76,16 @@ internal sealed class Demotion(OpenVolume open, TimeProvider time)
                 // A snapshot that was taken before the pool had a peer names none, and one whose taking was cut off is never
                 // copied: neither proves anything.
                 var counts = since.Count > 0 && since[^1] is { IsComplete: true, MirrorPeerUuids.Count: > 0 };
-                if (counts && (since.Count >= 2 || since[^1].Id >= second))
-                    follows = chain.AwaitedByPeer is null;
-                else if (second is null && peer.Role != PeerRole.Down)
-                    second = await Mirroring.CreateSnapshotAsync(cancellationToken).ConfigureAwait(false);
+                var proves = counts && (since.Count >= 2 || since[^1].Id >= own);
+                follows = proves && chain.AwaitedByPeer is null;
+                // Whoever took the newest may have been killed before the peer was told of it: taking one more tells it.
+                if (!follows && own is null && peer.Role != PeerRole.Down && (!proves || time.GetUtcNow() >= started + Nudge))
+                    own = await Mirroring.CreateSnapshotAsync(cancellationToken).ConfigureAwait(false);
             }
             var decision = RelocationRules.BeforeDemotion(sites.HaveFollowers, peer, awaited, follows, time.GetUtcNow());
             if (decision.Refusal is not { } refusal)
                 return;
-            if (time.GetUtcNow() >= deadline || peer.Role == PeerRole.Down)
+            if (time.GetUtcNow() >= started + PeerWait || peer.Role == PeerRole.Down)
                 throw open.Refused("demote", refusal, decision.Reason);
             await Task.Delay(PeerPoll, time, cancellationToken).ConfigureAwait(false);
         }

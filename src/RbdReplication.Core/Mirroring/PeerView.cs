@@ -46,6 +46,9 @@ public sealed record PeerView(PeerRole Role, string SiteName, MirrorSiteStatus? 
     public bool SaysDemotionIsCopied =>
         Report is { IsUp: true, State: MirrorStatusState.Unknown } && Report.Description.StartsWith(CopiedWords, StringComparison.Ordinal);
 
+    /// <summary>Whether it says that it follows and has nothing to copy.</summary>
+    public bool FollowsIdly => Role == PeerRole.Following && SyncReport.Parse(Report!.Description) is { IsSyncing: false };
+
     /// <summary>Whether its last report, however old, said that its image is primary.</summary>
     public bool LastWordIsPrimary => Report is not null && IsPrimaryReport(Report);
 

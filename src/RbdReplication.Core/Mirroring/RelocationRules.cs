@@ -235,12 +235,13 @@ public static class RelocationRules
 
     /// <summary>
     /// Whether a demotion has to be made anew: a mirror daemon that was killed before it had signed off the copy starts on a
-    /// demoted image, which it leaves alone. Promoted here the image is followed again. The peer may not have used the
-    /// demotion meanwhile, so this waits as long as taking it back does.
+    /// demoted image, which it leaves alone, and one that was not told of the demotion, because who demoted was killed before
+    /// that, never looks. Promoted here the image is followed again. The peer may not have used the demotion meanwhile, so this
+    /// waits as long as taking it back does.
     /// </summary>
     public static bool IsDemotionMissed(MirrorChain chain, PeerView peer) =>
         chain is { EndsInOwnDemotion: true, AwaitedByPeer: not null }
-        && peer is { Role: PeerRole.NotPrimary, SaysNobodyIsPrimary: true }
+        && (peer is { Role: PeerRole.NotPrimary, SaysNobodyIsPrimary: true } || peer.FollowsIdly)
         && peer.Report!.LastUpdate >= chain.Newest!.TakenAt + OwnDemotionWait;
 
     /// <summary>Whether a peer is known to replay the journal of an image that has been primary here since <paramref name="firstAsked"/>.</summary>

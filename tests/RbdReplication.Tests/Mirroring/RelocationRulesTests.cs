@@ -107,6 +107,22 @@ public sealed class RelocationRulesTests
         Assert.Equal(answer, Name(RelocationRules.AfterDemotion(Chain(chain), true, null, Peer(peer, 1), Now)));
 
     [Theory]
+    [InlineData(MirrorStatusState.Unknown, "remote image is not primary", 379, true)]
+    [InlineData(MirrorStatusState.Unknown, "remote image is not primary", 381, false)]
+    [InlineData(MirrorStatusState.Replaying, """replaying, {"replay_state":"idle"}""", 379, true)]
+    [InlineData(MirrorStatusState.Replaying, """replaying, {"replay_state":"idle"}""", 381, false)]
+    [InlineData(MirrorStatusState.Replaying, """replaying, {"replay_state":"syncing","syncing_percent":3}""", 0, false)]
+    [InlineData(MirrorStatusState.Stopped, "local image is primary", 0, false)]
+    public void A_demotion_that_the_peer_will_not_copy_by_itself_is_made_anew(MirrorStatusState state, string words, int reportAge, bool missed)
+    {
+        var report = new MirrorSiteStatus("x", state, words, Now.AddSeconds(-reportAge), true);
+        var peer = PeerView.From(
+            new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: false), [report]), new MirrorSites("here", []));
+        Assert.Equal(missed, RelocationRules.IsDemotionMissed(Chain("own demotion, not copied"), peer));
+        Assert.False(RelocationRules.IsDemotionMissed(Chain("own demotion"), peer));
+    }
+
+    [Theory]
     [InlineData(PeerRole.Following, 59, 0, false)]
     [InlineData(PeerRole.Following, 61, 0, true)]
     [InlineData(PeerRole.NotPrimary, 61, 0, false)]
