@@ -8,7 +8,7 @@ namespace RbdReplication.Csi.Grpc;
 /// What a gRPC request meets before it is read: refuses it while <see cref="ServeLimits.Calls"/> others are under way, which
 /// bounds the memory of half-sent messages. One that turns out to be unreadable gets the code that gRPC has for that.
 /// </summary>
-internal sealed class CallGuard
+internal sealed partial class CallGuard(ILogger<CallGuard> logger)
 {
     private const string StatusHeader = "grpc-status";
     private const string MessageHeader = "grpc-message";
@@ -29,13 +29,13 @@ internal sealed class CallGuard
             if (Interlocked.Increment(ref _calls) > ServeLimits.Calls)
             {
                 http.Response.ContentType = "application/grpc";
-                SetStatus(http.Response, StatusCode.ResourceExhausted, $"{ServeLimits.Calls} calls are under way already; retry when some have ended");
+                Fail(http, StatusCode.ResourceExhausted, $"{ServeLimits.Calls} calls are under way already; retry when some have ended");
                 return;
             }
             await next(http);
             // Failures of the calls get their codes from StatusInterceptor, so what is left is a body that is no such message.
             if (!http.Response.HasStarted && http.Response.Headers[StatusHeader] == Unknown)
-                SetStatus(http.Response, StatusCode.Internal, "the request cannot be read: its body is not the message of this method");
+                Fail(http, StatusCode.Internal, "the request cannot be read: its body is not the message of this method");
         }
         finally
         {
@@ -43,9 +43,13 @@ internal sealed class CallGuard
         }
     }
 
-    private static void SetStatus(HttpResponse response, StatusCode code, string message)
+    private void Fail(HttpContext http, StatusCode code, string message)
     {
-        response.Headers[StatusHeader] = ((int)code).ToString(CultureInfo.InvariantCulture);
-        response.Headers[MessageHeader] = message;
+        http.Response.Headers[StatusHeader] = ((int)code).ToString(CultureInfo.InvariantCulture);
+        http.Response.Headers[MessageHeader] = message;
+        Refused(RequestVolume.Printable(http.Request.Path.Value ?? ""), code, message);
     }
+
+    [LoggerMessage(4004, LogLevel.Warning, "{Method}: {Code} {Message}")]
+    private partial void Refused(string method, StatusCode code, string message);
 }

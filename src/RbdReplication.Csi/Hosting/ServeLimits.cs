@@ -49,7 +49,8 @@ internal static class ServeLimits
         limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 1024, gracePeriod: HeaderTime);
         limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 1024, gracePeriod: HeaderTime);
         // The CSI-Addons sidecar ends, and its pod's leadership with it, when it loses its connection: an idle one stays open.
-        limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan;
+        // Not the infinite one, with which Kestrel 10.0 closes them after a second.
+        limits.KeepAliveTimeout = TimeSpan.FromDays(3650);
         limits.Http2.MaxStreamsPerConnection = StreamsPerConnection;
         limits.Http2.MaxRequestHeaderFieldSize = HeaderBytes;
         limits.Http2.InitialStreamWindowSize = MessageBytes / 2;

@@ -243,9 +243,10 @@ public sealed class SocketTests(RunningServer running) : IClassFixture<RunningSe
     }
 
     [Fact]
-    public async Task Connections_that_send_nothing_or_little_keep_nobody_else_waiting()
+    public async Task Connections_that_send_nothing_or_little_keep_nobody_else_waiting_and_end_while_an_idle_one_stays()
     {
         await using var server = await running.StartAsync("slow.sock");
+        using var idle = RawConnection.Begin(server.SocketPath);
         var connections = new List<RawConnection>();
         try
         {
@@ -258,6 +259,7 @@ public sealed class SocketTests(RunningServer running) : IClassFixture<RunningSe
             Assert.Equal("0", await other.CallAsync(Probe, RawConnection.Message([])));
             // They are closed in time, without anybody doing anything.
             await Task.WhenAll(connections.Select(connection => connection.TextAsync()));
+            Assert.Equal("0", await idle.CallAsync(Probe, RawConnection.Message([])));
         }
         finally
         {
