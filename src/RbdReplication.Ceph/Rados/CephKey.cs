@@ -20,7 +20,16 @@ public sealed class CephKey
     {
         Base64 = base64;
         IsAes = type == AesType;
-        Fingerprint = Convert.ToHexString(SHA256.HashData(Encoding.ASCII.GetBytes(base64)));
+        Fingerprint = FingerprintOf(base64);
+    }
+
+    // Each call makes one: what is not cleared stays in memory until the runtime uses it again.
+    private static string FingerprintOf(string base64)
+    {
+        var bytes = Encoding.ASCII.GetBytes(base64);
+        var hash = SHA256.HashData(bytes);
+        CryptographicOperations.ZeroMemory(bytes);
+        return Convert.ToHexString(hash);
     }
 
     internal string Base64 { get; }

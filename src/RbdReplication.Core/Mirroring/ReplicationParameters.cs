@@ -47,7 +47,7 @@ public sealed partial record ReplicationSchedule(string Interval, string? StartT
             ? (new TimeSpan(time.Hour, time.Minute, 0), time.Offset)
             : null;
 
-    [GeneratedRegex(@"\A([0-9]+)([mhd])\z", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\A([0-9]{1,18})([mhd])\z", RegexOptions.CultureInvariant)]
     private static partial Regex IntervalPattern();
 }
 

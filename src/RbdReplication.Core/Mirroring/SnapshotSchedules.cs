@@ -97,7 +97,8 @@ public static class SnapshotSchedules
                     items.Add(new Item(interval, Text(element, "start_time")));
             }
         }
-        catch (JsonException)
+        // A text with half a surrogate pair is no JsonException.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
         }
         return items;

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace RbdReplication.Core;
@@ -43,7 +44,7 @@ public sealed record SyncReport
             return null;
         try
         {
-            using var json = JsonDocument.Parse(description.AsMemory(start));
+            using var json = JsonDocument.Parse(Encoding.UTF8.GetBytes(description[start..]));
             var root = json.RootElement;
             return new SyncReport
             {
@@ -56,7 +57,8 @@ public sealed record SyncReport
                 EntriesBehindPrimary = Number(root, "entries_behind_primary"),
             };
         }
-        catch (JsonException)
+        // A text with half a surrogate pair is found only when it is read, and is no JsonException.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return null;
         }

@@ -22,6 +22,9 @@ public sealed class ClusterFiles(string configPath, string mappingPath, Action<s
     /// <exception cref="ReplicationException"><see cref="ReplicationError.Unreachable"/>: a file was never readable yet.</exception>
     public ClusterSettings Read() => new(_config.Read()!, _mapping.Read() ?? ClusterMapping.Empty);
 
+    // A ConfigMap has at most 1 MiB.
+    private const long MaximumBytes = 4 * 1024 * 1024;
+
     private delegate T Parse<out T>(ReadOnlySpan<byte> json);
 
     private sealed class TrackedFile<T>(string path, bool required, Parse<T> parse, Action<string, string?> report) where T : class
@@ -45,11 +48,24 @@ public sealed class ClusterFiles(string configPath, string mappingPath, Action<s
             }
         }
 
+        private byte[] ReadBytes()
+        {
+            using var file = File.OpenHandle(path);
+            var length = RandomAccess.GetLength(file);
+            if (length > MaximumBytes)
+                throw new IOException($"it has {length} bytes, more than 4 MiB");
+            var bytes = new byte[length];
+            var read = 0;
+            for (var more = 1; more > 0; read += more)
+                more = RandomAccess.Read(file, bytes.AsSpan(read), read);
+            return read == bytes.Length ? bytes : bytes[..read];
+        }
+
         private string? Refresh()
         {
             try
             {
-                var bytes = File.ReadAllBytes(path);
+                var bytes = ReadBytes();
                 if (_bytes.AsSpan().SequenceEqual(bytes) && _bytes is not null)
                     return _problem;
                 _bytes = bytes;

@@ -62,7 +62,8 @@ public sealed record VolumeHandle(string ClusterId, long PoolId, string Uuid)
         var rest = bytes[(VersionLength + 1 + SizeLength + 1 + (int)size)..];
         if (bytes[VersionLength] != '-' || bytes[VersionLength + 1 + SizeLength] != '-' || rest[0] != '-' || rest[1 + PoolLength] != '-')
             return Fail("a dash between its parts is missing", out problem);
-        if (cluster.ContainsAnyInRange((byte)0, (byte)31) || cluster.Contains((byte)127))
+        var clusterId = Encoding.UTF8.GetString(cluster);
+        if (clusterId.Any(char.IsControl))
             return Fail("its cluster id holds control characters", out problem);
         if (!TryReadHex(rest.Slice(1, PoolLength), out var pool))
             return Fail("its pool number is not sixteen hexadecimal digits", out problem);
@@ -70,7 +71,7 @@ public sealed record VolumeHandle(string ClusterId, long PoolId, string Uuid)
         if (!IsUuid(uuid))
             return Fail("its last 36 characters are not a uuid", out problem);
 
-        handle = new VolumeHandle(Encoding.UTF8.GetString(cluster), (long)pool, uuid);
+        handle = new VolumeHandle(clusterId, (long)pool, uuid);
         return true;
     }
 

@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using RbdReplication.Csi.Hosting;
 
 namespace RbdReplication.Csi.Cli;
 
@@ -62,6 +63,10 @@ internal static partial class Flags
     public static Option<bool> Switch(string name, string description) =>
         Create(name, false, description, "true or false", (string text, out bool value) =>
             bool.TryParse(text, out value), ArgumentArity.ZeroOrOne);
+
+    /// <summary>A group of the system; null where the option is not given.</summary>
+    public static Option<UnixGroup?> Group(string name, string description) =>
+        Create<UnixGroup?>(name, null, description, "the name of a group in /etc/group, or a number", UnixGroup.TryFind);
 
     /// <summary>Reads 150s, 2m30s, 1h or 500ms.</summary>
     internal static bool TryParseDuration(string text, out TimeSpan value)

@@ -49,12 +49,13 @@ internal static class SecretSource
         try
         {
             using var json = JsonDocument.Parse(text);
-            return json.RootElement.EnumerateObject()
-                .Where(property => property.Value.ValueKind == JsonValueKind.String)
-                .ToDictionary(property => property.Name, property => property.Value.GetString()!);
+            Dictionary<string, string> secrets = [];
+            foreach (var property in json.RootElement.EnumerateObject().Where(property => property.Value.ValueKind == JsonValueKind.String))
+                secrets[property.Name] = property.Value.GetString()!;
+            return secrets;
         }
-        // The parser's message quotes what it read.
-        catch (JsonException)
+        // The parser's message quotes what it read. A text with half a surrogate pair is no JsonException.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new FormatException("the secret is no JSON object of texts");
         }

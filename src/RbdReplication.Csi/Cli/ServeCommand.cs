@@ -9,6 +9,7 @@ internal static class ServeCommand
     public static Command Create()
     {
         var endpoint = Flags.Endpoint("--csi-addons-endpoint", "unix:///csi/csi-addons.sock", "Socket that the CSI-Addons sidecar connects to", "unix");
+        var group = Flags.Group("--socket-group", "Group that may connect to the socket, by name or number; without it the process's own");
         var driverName = Flags.Text("--driver-name", "rbd.csi.ceph.com", "CSI driver name; equals the provisioner of the VolumeReplicationClass");
         var http = Flags.Text("--http-endpoint", "http://0.0.0.0:8080", "Where /metrics, /healthz, /readyz and /operations are served; \"\" for nowhere");
         var timeout = Flags.Duration("--operation-timeout", TimeSpan.FromSeconds(150), "Longest time that one call takes");
@@ -23,12 +24,13 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve CSI-Addons Identity and Replication on a unix socket.")
         {
-            endpoint, driverName, http, timeout, metricsInterval, maximumSeries,
+            endpoint, group, driverName, http, timeout, metricsInterval, maximumSeries,
         };
         shared.AddTo(command);
         command.SetAction((parsed, cancellationToken) => ServeHost.RunAsync(new ServeOptions
         {
             SocketPath = parsed.GetRequiredValue(endpoint).LocalPath,
+            SocketGroup = parsed.GetValue(group),
             DriverName = parsed.GetRequiredValue(driverName),
             InstanceId = parsed.GetRequiredValue(shared.InstanceId),
             ClusterConfigPath = parsed.GetRequiredValue(shared.ClusterConfig),

@@ -106,15 +106,15 @@ internal sealed partial class UnknownParameters(ILogger<UnknownParameters> logge
 {
     private readonly System.Collections.Concurrent.ConcurrentDictionary<string, bool> _seen = new(StringComparer.Ordinal);
 
-    // Callers choose the keys: bound what is remembered of them.
+    // Callers choose the keys: bound what is remembered of them, in number and in length.
     private const int MaximumSeen = 256;
 
     public ReplicationParameters Warn(ReplicationParameters parameters)
     {
-        foreach (var key in parameters.UnknownKeys)
+        foreach (var key in parameters.UnknownKeys.Take(MaximumSeen).Select(key => RequestVolume.Printable(key)))
         {
             if (_seen.Count < MaximumSeen && _seen.TryAdd(key, true))
-                Ignored(RequestVolume.Printable(key), string.Join(", ", ReplicationParameters.KnownKeys));
+                Ignored(key, string.Join(", ", ReplicationParameters.KnownKeys));
         }
         return parameters;
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Google.Protobuf.Collections;
 using RbdReplication.Core;
 using RbdReplication.Csi.Protocol;
@@ -57,14 +58,23 @@ internal static class RequestVolume
         }
     }
 
-    /// <summary>Text from outside, fit for a log line or a message: short and without control characters.</summary>
-    public static string Printable(string text)
+    /// <summary>Text from outside, fit for a log line or a message: short, and without what changes how a terminal shows it.</summary>
+    public static string Printable(string text, int maximumLength = VolumeHandle.MaximumBytes)
     {
-        var start = text.Length <= VolumeHandle.MaximumBytes ? text : text[..VolumeHandle.MaximumBytes] + "…";
-        return string.Create(start.Length, start, static (target, value) =>
-        {
-            for (var i = 0; i < target.Length; i++)
-                target[i] = char.IsControl(value[i]) || char.IsSurrogate(value[i]) ? '?' : value[i];
-        });
+        var start = text.Length <= maximumLength ? text : text[..maximumLength] + "…";
+        return start.AsSpan().ContainsAnyExceptInRange(' ', '~')
+            ? string.Create(start.Length, start, static (target, value) =>
+            {
+                for (var i = 0; i < target.Length; i++)
+                    target[i] = Shown(value[i]);
+            })
+            : start;
     }
+
+    private static char Shown(char character) => character is '\n' or '\r' or '\t'
+        ? ' '
+        : char.GetUnicodeCategory(character) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate
+            or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
+            ? '?'
+            : character;
 }

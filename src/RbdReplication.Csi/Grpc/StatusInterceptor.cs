@@ -11,6 +11,9 @@ namespace RbdReplication.Csi.Grpc;
 /// </summary>
 internal sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logger, Telemetry telemetry) : Interceptor
 {
+    // It travels in a header, of which clients take a limited amount.
+    private const int MaximumMessageLength = 2000;
+
     public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
         TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
     {
@@ -27,10 +30,11 @@ internal sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logge
         {
             var status = StatusOf(e, context);
             code = status.StatusCode;
-            message = status.Detail;
+            // Parameters, names and the texts of daemons are in it.
+            message = RequestVolume.Printable(status.Detail, MaximumMessageLength);
             if (code == StatusCode.Internal)
                 Bug(e, context.Method, message);
-            throw new RpcException(status);
+            throw new RpcException(new Status(code, message));
         }
         finally
         {

@@ -12,7 +12,11 @@ internal static class Logging
         // The frameworks' own messages repeat ours or are of no use to an admin.
         var frameworks = level <= LogLevel.Debug ? level : LogLevel.Warning;
         logging.AddFilter("Microsoft", frameworks);
+        // What keeps a command from starting is one line on stderr, which the command writes.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level <= LogLevel.Debug ? level : LogLevel.None);
         logging.AddFilter("Grpc", frameworks);
+        // It calls a request that cannot be read an error, with a stack trace each; CallGuard has a line for them.
+        logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", level <= LogLevel.Debug ? level : LogLevel.Critical);
         if (json)
             logging.AddJsonConsole(static format =>
             {

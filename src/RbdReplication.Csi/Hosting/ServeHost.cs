@@ -1,6 +1,8 @@
+using System.Net.Sockets;
 using Grpc.Health.V1;
 using Grpc.Reflection;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
 using RbdReplication.Ceph;
@@ -21,8 +23,6 @@ internal static partial class ServeHost
     // The SDK gives each instrument of a new meter a place of its own, and VolumeSeries makes new meters.
     private const int MaximumMetricStreams = 10_000;
 
-    private const int MaximumRequestBytes = 4 * 1024 * 1024;
-
     /// <summary>Serves until <paramref name="cancellationToken"/> is cancelled, then drains.</summary>
     public static async Task<int> RunAsync(ServeOptions options, CancellationToken cancellationToken)
     {
@@ -37,12 +37,16 @@ internal static partial class ServeHost
         {
             await app.StartAsync(cancellationToken);
         }
-        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
+        catch (SocketGroupException e)
+        {
+            await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
+            return CommandLine.Usage;
+        }
+        catch (Exception e) when (e is IOException or SocketException)
         {
             await Console.Error.WriteLineAsync($"rbd-replication: cannot listen: {e.Message}");
             return CommandLine.Failure;
         }
-        UnixSocket.Restrict(options.SocketPath);
         Started(logger, IdentityService.Version, options.DriverName, options.SocketPath);
         await using var stop = cancellationToken.Register(() => app.Lifetime.StopApplication());
         await app.WaitForShutdownAsync(CancellationToken.None);
@@ -58,6 +62,9 @@ internal static partial class ServeHost
         Logging.Configure(builder.Logging, options.LogLevel, options.LogJson);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options));
+        builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = endPoint => endPoint is UnixDomainSocketEndPoint path
+            ? UnixSocket.Bind(path, options.SocketGroup)
+            : SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint));
 
         var services = builder.Services;
         services.AddSingleton(options);
@@ -85,12 +92,13 @@ internal static partial class ServeHost
         services.AddSingleton<Draining>();
         services.AddSingleton<Readiness>();
         services.AddSingleton<StatusInterceptor>();
+        services.AddSingleton<CallGuard>();
         services.AddSingleton<ReplicationService>();
         services.AddSingleton<IdentityService>();
         services.AddGrpc(grpc =>
         {
             grpc.Interceptors.Add<StatusInterceptor>();
-            grpc.MaxReceiveMessageSize = MaximumRequestBytes;
+            grpc.MaxReceiveMessageSize = ServeLimits.MessageBytes;
         });
         // AddGrpcReflection finds the services by run-time reflection, which Native AOT does not keep; so they are named here.
         services.AddSingleton(new ReflectionServiceImpl(Identity.Descriptor, Controller.Descriptor, Health.Descriptor));
@@ -112,6 +120,8 @@ internal static partial class ServeHost
         var app = builder.Build();
         // Gauges are registered by the constructor.
         _ = app.Services.GetRequiredService<Telemetry>();
+        app.Use(app.Services.GetRequiredService<CallGuard>().InvokeAsync);
+        app.Use(OneRequestAConnection);
         app.MapGrpcService<IdentityService>();
         app.MapGrpcService<ReplicationService>();
         app.MapGrpcHealthChecksService();
@@ -137,7 +147,12 @@ internal static partial class ServeHost
     private static void Listen(KestrelServerOptions kestrel, ServeOptions options)
     {
         kestrel.AddServerHeader = false;
-        kestrel.ListenUnixSocket(options.SocketPath, socket => socket.Protocols = HttpProtocols.Http2);
+        ServeLimits.Apply(kestrel.Limits);
+        kestrel.ListenUnixSocket(options.SocketPath, socket =>
+        {
+            socket.Protocols = HttpProtocols.Http2;
+            ServeLimits.RequirePreface(socket);
+        });
         if (options.HttpEndpoint is { } http)
             ListenHttp(kestrel, http);
     }
@@ -145,13 +160,26 @@ internal static partial class ServeHost
     /// <summary>Opens the endpoint of metrics and probes.</summary>
     internal static void ListenHttp(KestrelServerOptions kestrel, Uri http)
     {
-        static void Http1(ListenOptions listen) => listen.Protocols = HttpProtocols.Http1;
+        static void Http1(ListenOptions listen)
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            ServeLimits.LimitAge(listen);
+        }
+
         if (http.Host is "0.0.0.0" or "[::]" or "*" or "+")
             kestrel.ListenAnyIP(http.Port, Http1);
         else if (System.Net.IPAddress.TryParse(http.Host, out var address))
             kestrel.Listen(address, http.Port, Http1);
         else
             kestrel.ListenLocalhost(http.Port, Http1);
+    }
+
+    /// <summary>Idle connections to the HTTP endpoint would stay open as those to the socket must.</summary>
+    internal static Task OneRequestAConnection(HttpContext http, RequestDelegate next)
+    {
+        if (HttpProtocol.IsHttp11(http.Request.Protocol))
+            http.Response.Headers.Connection = "close";
+        return next(http);
     }
 
     /// <summary>Logs that a configuration file became unusable or good again.</summary>

@@ -6,6 +6,9 @@ internal sealed record ServeOptions
     /// <summary>Path of the unix socket.</summary>
     public required string SocketPath { get; init; }
 
+    /// <summary>Group of the socket; null for the process's own.</summary>
+    public required UnixGroup? SocketGroup { get; init; }
+
     /// <summary>CSI driver name that Identity reports.</summary>
     public required string DriverName { get; init; }
 

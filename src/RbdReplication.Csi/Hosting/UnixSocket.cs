@@ -1,4 +1,6 @@
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text;
 
 namespace RbdReplication.Csi.Hosting;
 
@@ -48,6 +50,36 @@ internal static class UnixSocket
         }
     }
 
-    /// <summary>Sets the socket's access mode.</summary>
-    public static void Restrict(string path) => File.SetUnixFileMode(path, Mode);
+    /// <summary>
+    /// Binds a socket with its mode and group. Nobody can connect before somebody listens on it, so there is no moment at which
+    /// others than those may.
+    /// </summary>
+    /// <exception cref="SocketGroupException">The process may not give the file this group.</exception>
+    public static Socket Bind(UnixDomainSocketEndPoint endPoint, UnixGroup? group)
+    {
+        var path = endPoint.ToString();
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            socket.Bind(endPoint);
+            File.SetUnixFileMode(path, Mode);
+            if (group is not null && ChangeOwner(Encoding.UTF8.GetBytes(path + '\0'), LeaveAsItIs, group.Id) != 0)
+                throw new SocketGroupException($"--socket-group: {path} cannot be given the group {group}: {Marshal.GetLastPInvokeErrorMessage()}; the process must be a member of it");
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private const uint LeaveAsItIs = uint.MaxValue;
+
+    // LibraryImport would make this project one with unsafe code.
+#pragma warning disable SYSLIB1054
+    [DllImport("libc", EntryPoint = "chown", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int ChangeOwner(byte[] path, uint user, uint group);
+#pragma warning restore SYSLIB1054
 }

@@ -61,6 +61,7 @@ internal static class OmapGeneratorHost
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
+            ServeLimits.Apply(kestrel.Limits);
             if (options.HttpEndpoint is { } http)
                 ServeHost.ListenHttp(kestrel, http);
         });
@@ -89,6 +90,7 @@ internal static class OmapGeneratorHost
             });
 
         var app = builder.Build();
+        app.Use(ServeHost.OneRequestAConnection);
         app.MapPrometheusScrapingEndpoint("/metrics");
         app.Map("/healthz", static (HttpContext http) => http.Response.WriteAsync("ok\n"));
         app.Map("/readyz", static (HttpContext http) =>

@@ -54,7 +54,8 @@ public static class ManifestReader
         {
             throw new ManifestException($"{file}, line {e.Start.Line}: {e.Message}", e);
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or InvalidDataException)
+        // InvalidOperationException: half a surrogate pair in a text of JSON, or YAML that the parser is at a loss with.
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or InvalidDataException or InvalidOperationException)
         {
             throw new ManifestException($"{file}: {e.Message}", e);
         }

@@ -17,6 +17,7 @@ internal static class Listed
     public static ServeOptions Options(int maximum) => new()
     {
         SocketPath = "",
+        SocketGroup = null,
         DriverName = "",
         InstanceId = "",
         ClusterConfigPath = "",
