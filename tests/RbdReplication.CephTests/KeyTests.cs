@@ -8,6 +8,9 @@ namespace RbdReplication.CephTests;
 [Collection("Faults")]
 public sealed class KeyTests(TwoSites sites)
 {
+    // What the runtime has not used again yet. Keeping one copy a call would be 900.
+    private const int Garbage = 300;
+
     private string Key => sites.A.Secrets["userKey"];
 
     // Type, time and length come before the secret, and are no secret.
@@ -54,9 +57,9 @@ public sealed class KeyTests(TwoSites sites)
         TestContext.Current.TestOutputHelper?.WriteLine($"copies after 100 calls {few}, after 1,000 {fresh}, and when others have used the memory {many}");
         // The search finds what it must: librados holds the key as text and as bytes.
         Assert.True(few.Utf8 > 0 && few.Raw > 0, $"{few}");
-        Assert.InRange(many.Utf8 - few.Utf8, int.MinValue, 50);
-        Assert.InRange(many.Utf16 - few.Utf16, int.MinValue, 50);
-        Assert.InRange(many.Raw - few.Raw, int.MinValue, 50);
+        Assert.InRange(many.Utf8 - few.Utf8, int.MinValue, Garbage);
+        Assert.InRange(many.Utf16 - few.Utf16, int.MinValue, Garbage);
+        Assert.InRange(many.Raw - few.Raw, int.MinValue, Garbage);
 
         var secret = Encoding.Latin1.GetString(Secret);
         void Nowhere(string where, string text)
