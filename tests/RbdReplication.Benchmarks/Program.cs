@@ -1,11 +1,40 @@
+using System.Globalization;
 using RbdReplication.Benchmarks;
 
-// The published binary, the directory of one Ceph site of a sandbox, and numbers of volumes.
-if (args is not ["omap-generator", var binary, var site, .. var sizes])
+const string Usage = """
+    usage: RbdReplication.Benchmarks MODE ...
+      micro SANDBOX                                parsers, the handle codec and the bridge to librados, with BenchmarkDotNet
+      rpc SANDBOX [CALLS]                          calls that find nothing to do, against librbd alone and the rbd tool
+      fleet SANDBOX [VOLUMES]                      all volumes enabled, promoted, demoted and promoted by force at once
+      listing SANDBOX [IMAGES...]                  the status of all images of a pool
+      growth SANDBOX PLOT.svg [VOLUMES...]         resolving and asking for info while the pool fills
+      omap-generator BINARY SITE [VOLUMES...]      mapping new and known volumes
+    SANDBOX is the folder of two-sites.sh; RBD_REPLICATION_BINARY names the published binary.
+    """;
+
+switch (args)
 {
-    await Console.Error.WriteLineAsync("usage: RbdReplication.Benchmarks omap-generator BINARY SITE [VOLUMES...]");
-    return 2;
+    case ["micro", var sandbox]:
+        return MicroBenchmarks.Run(sandbox);
+    case ["rpc", var sandbox, .. var calls]:
+        await RpcBenchmark.RunAsync(sandbox, calls.Length == 0 ? 320 : Number(calls[0]));
+        return 0;
+    case ["fleet", var sandbox, .. var volumes]:
+        await FleetBenchmark.RunAsync(sandbox, volumes.Length == 0 ? 200 : Number(volumes[0]));
+        return 0;
+    case ["listing", var sandbox, .. var images]:
+        await ListingBenchmark.RunAsync(sandbox, images.Length == 0 ? [500, 2_000] : [.. images.Select(Number)]);
+        return 0;
+    case ["growth", var sandbox, var plot, .. var volumes]:
+        await GrowthBenchmark.RunAsync(sandbox, plot, volumes.Length == 0 ? [100, 1_000] : [.. volumes.Select(Number)]);
+        return 0;
+    case ["omap-generator", var binary, var site, .. var volumes]:
+        await OmapGeneratorBenchmark.RunAsync(
+            Path.GetFullPath(binary), Path.GetFullPath(site), volumes.Length == 0 ? [2_000, 10_000, 20_000] : [.. volumes.Select(Number)]);
+        return 0;
+    default:
+        await Console.Error.WriteLineAsync(Usage);
+        return 2;
 }
-await OmapGeneratorBenchmark.RunAsync(
-    Path.GetFullPath(binary), Path.GetFullPath(site), sizes.Length == 0 ? [2_000, 10_000, 20_000] : [.. sizes.Select(int.Parse)]);
-return 0;
+
+static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);

@@ -1,0 +1,101 @@
+using Grpc.Core;
+using RbdReplication.Ceph;
+using RbdReplication.CephTests.Sandbox;
+using RbdReplication.Core;
+using RbdReplication.Csi.Protocol;
+
+namespace RbdReplication.Benchmarks;
+
+/// <summary>A CSI volume with an image of its own, and the calls that a controller makes for it.</summary>
+internal sealed record BenchVolume(VolumeHandle Handle)
+{
+    private const ulong SizeBytes = 4 * 1024 * 1024;
+    private const int Workers = 16;
+
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+
+    public string ImageName => JournalKeys.DefaultImagePrefix + Handle.Uuid;
+
+    public ReplicationSource Source => new() { Volume = new() { VolumeId = Handle.ToString() } };
+
+    public VolumeRequest RequestAt(BenchSite site) => new(At(site).Handle, site.Credentials);
+
+    /// <summary>The volume as the other site knows it.</summary>
+    public BenchVolume At(BenchSite site) => new(Handle.WithLocation(BenchSite.ClusterId, site.Pool.Id));
+
+    /// <summary>Makes images with journal entries.</summary>
+    public static async Task<IReadOnlyList<BenchVolume>> CreateAsync(BenchSite site, int count)
+    {
+        var volumes = Enumerable.Range(0, count)
+            .Select(_ => new BenchVolume(new VolumeHandle(BenchSite.ClusterId, site.Pool.Id, Guid.NewGuid().ToString()))).ToList();
+        var journal = new VolumeJournal(site.Pool, "default");
+        await Parallel.ForEachAsync(volumes, new ParallelOptions { MaxDegreeOfParallelism = Workers }, async (volume, token) =>
+        {
+            await RbdImage.CreateAsync(site.Pool, volume.ImageName, SizeBytes, ImageFeatures.Layering, token);
+            await using var image = await RbdImage.OpenAsync(site.Pool, volume.ImageName, readOnly: true, token);
+            await journal.EnterAsync(new VolumeEntry("pvc-" + volume.Handle.Uuid, volume.Handle.Uuid, volume.ImageName, image.GetId(), "default"), token);
+        });
+        return volumes;
+    }
+
+    public async Task EnableAsync(ServerProcess server, BenchSite site) =>
+        await server.Replication.EnableVolumeReplicationAsync(new() { ReplicationSource = Source, Secrets = { site.Secrets } });
+
+    public async Task DisableAsync(ServerProcess server, BenchSite site) =>
+        await server.Replication.DisableVolumeReplicationAsync(new() { ReplicationSource = Source, Secrets = { site.Secrets } });
+
+    public async Task PromoteAsync(ServerProcess server, BenchSite site, bool force = false, string? interval = null)
+    {
+        var request = new PromoteVolumeRequest { ReplicationSource = Source, Secrets = { site.Secrets }, Force = force };
+        if (interval is not null)
+            request.Parameters["schedulingInterval"] = interval;
+        await server.Replication.PromoteVolumeAsync(request);
+    }
+
+    public async Task DemoteAsync(ServerProcess server, BenchSite site) =>
+        await server.Replication.DemoteVolumeAsync(new() { ReplicationSource = Source, Secrets = { site.Secrets } });
+
+    public async Task<GetVolumeReplicationInfoResponse> GetInfoAsync(ServerProcess server, BenchSite site) =>
+        await server.Replication.GetVolumeReplicationInfoAsync(new() { ReplicationSource = Source, Secrets = { site.Secrets } });
+
+    /// <summary>Repeats a call like a controller while the answer asks for that; returns how often it was made.</summary>
+    public static async Task<int> RetryAsync(Func<Task> call)
+    {
+        for (var calls = 1; ; calls++)
+        {
+            try
+            {
+                await call();
+                return calls;
+            }
+            catch (RpcException e) when (e.StatusCode is StatusCode.Aborted or StatusCode.Unavailable or StatusCode.NotFound)
+            {
+                await Task.Delay(RetryPause);
+            }
+        }
+    }
+
+    /// <summary>Waits until the other site has a complete copy of each image, taken from here.</summary>
+    public static async Task AwaitCopiesAsync(IEnumerable<BenchVolume> volumes, BenchSite peer)
+    {
+        foreach (var volume in volumes)
+        {
+            while (!await IsCopiedAsync(volume, peer))
+                await Task.Delay(RetryPause);
+        }
+    }
+
+    private static async Task<bool> IsCopiedAsync(BenchVolume volume, BenchSite peer)
+    {
+        try
+        {
+            await using var image = await RbdImage.OpenAsync(peer.Pool, volume.ImageName, readOnly: true, CancellationToken.None);
+            var snapshots = await image.Mirroring.ListSnapshotsAsync(CancellationToken.None);
+            return snapshots.Count > 0 && snapshots[^1] is { State: MirrorSnapshotState.NonPrimary, IsComplete: true };
+        }
+        catch (CephException e) when (e.Errno == Errno.ENOENT)
+        {
+            return false;
+        }
+    }
+}

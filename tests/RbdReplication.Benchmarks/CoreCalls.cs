@@ -1,0 +1,30 @@
+using RbdReplication.Core;
+
+namespace RbdReplication.Benchmarks;
+
+/// <summary>What the server has below gRPC, in this process.</summary>
+internal sealed class CoreCalls : IAsyncDisposable
+{
+    private readonly ClusterConnections _connections = new(TimeProvider.System);
+
+    public CoreCalls(BenchSite site)
+    {
+        var files = new ClusterFiles(site.ConfigPath, site.ConfigPath + ".none", (_, _) => { });
+        Resolver = new VolumeResolver(files, _connections, new PoolsInUse(TimeProvider.System, areWatched: false));
+        Replication = new VolumeReplication(Resolver, files, new VolumeGate(TimeProvider.System), TimeProvider.System, (_, _, _) => { });
+        Inventory = new MirrorInventory(_connections, TimeProvider.System);
+        Cluster = files.Read().Config.Find(BenchSite.ClusterId)!;
+    }
+
+    public static ReplicationParameters Defaults { get; } = ReplicationParameters.Parse(new Dictionary<string, string>());
+
+    public VolumeResolver Resolver { get; }
+
+    public VolumeReplication Replication { get; }
+
+    public MirrorInventory Inventory { get; }
+
+    public ClusterEntry Cluster { get; }
+
+    public ValueTask DisposeAsync() => _connections.DisposeAsync();
+}
