@@ -1,6 +1,6 @@
 using System.Globalization;
-using RbdReplication.Core;
 using RbdReplication.Ceph;
+using RbdReplication.Core;
 
 namespace RbdReplication.Benchmarks;
 
