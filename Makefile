@@ -8,7 +8,7 @@ BINARY := $(PUBLISH)/rbd-replication
 IMAGE ?= rbd-replication:dev
 SOURCES := $(shell find src proto -type f -not -path '*/obj/*' -not -path '*/bin/*') Directory.Build.props Directory.Packages.props global.json
 
-.PHONY: help deps build publish test check-relocation test-matrix demo figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
+.PHONY: help deps build publish test check-relocation test-matrix bench demo figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ check-relocation: publish ## Move volumes at random with faults, as a controller
 
 test-matrix: publish ## The tests on real Ceph with Ceph 18.2 and 20.2, clusters and libraries, in roots that it makes (SUITES="trixie sid")
 	@tests/matrix.sh
+
+bench: publish ## Measure calls, fleets, listings and growth on two real Ceph sites with Ceph's own timers; prints tables
+	@tests/bench.sh
 
 demo: publish ## Protect a volume on one real Ceph site, lose the site, fail over to the other
 	@tests/demo.sh

@@ -15,7 +15,8 @@ internal sealed record Load(TimeSpan Elapsed, IReadOnlyList<TimeSpan> Latencies)
     public TimeSpan Percentile(double percent) => Latencies[Math.Min(Calls - 1, (int)(Calls * percent / 100))];
 
     /// <summary>
-    /// Makes calls for all items in turn, always the same items in the same worker: two calls for one volume never meet.
+    /// Makes calls for all items in turn. Where the number of items is a multiple of the concurrency, or none is called
+    /// twice, each item has one worker: two calls for one volume never meet.
     /// </summary>
     public static async Task<Load> RunAsync<T>(IReadOnlyList<T> items, int calls, int concurrency, Func<T, Task> call)
     {
@@ -24,11 +25,10 @@ internal sealed record Load(TimeSpan Elapsed, IReadOnlyList<TimeSpan> Latencies)
         await Task.WhenAll(Enumerable.Range(0, concurrency).Select(async worker =>
         {
             await Task.Yield();
-            var mine = items.Where((_, i) => i % concurrency == worker).ToList();
-            for (var i = 0; i < calls / concurrency; i++)
+            for (var i = worker; i < calls; i += concurrency)
             {
                 var before = Stopwatch.GetTimestamp();
-                await call(mine[i % mine.Count]);
+                await call(items[i % items.Count]);
                 latencies.Add(Stopwatch.GetElapsedTime(before));
             }
         }));

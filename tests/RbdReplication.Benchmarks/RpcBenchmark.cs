@@ -59,10 +59,11 @@ internal sealed class RpcBenchmark(BenchSite a, BenchSite b, ServerProcess serve
         Console.WriteLine($"{await Table.MachineAsync(a)}; medians of {Rounds} rounds of {calls} calls");
         for (var round = 0; round <= Rounds; round++)
         {
+            var background = new Dictionary<BenchSite, double> { [a] = await a.BackgroundRateAsync(Idle), [b] = await b.BackgroundRateAsync(Idle) };
             foreach (var concurrency in (int[])[1, Concurrency])
             {
                 foreach (var one in _cases)
-                    one.Runs.Add(await MeasureAsync(one, calls, concurrency, isWarmUp: round == 0));
+                    one.Runs.Add(await MeasureAsync(one, calls, concurrency, background[one.Site], isWarmUp: round == 0));
             }
         }
         PrintCosts();
@@ -83,10 +84,9 @@ internal sealed class RpcBenchmark(BenchSite a, BenchSite b, ServerProcess serve
         await call(image);
     }
 
-    private static async Task<Run> MeasureAsync(Case one, int calls, int concurrency, bool isWarmUp)
+    private static async Task<Run> MeasureAsync(Case one, int calls, int concurrency, double background, bool isWarmUp)
     {
         var process = one.Server?.ProcessId ?? Environment.ProcessId;
-        var background = await one.Site.BackgroundRateAsync(Idle);
         var cephBefore = await CephCallsAsync(one.Server);
         var cpuBefore = ProcessCpu.Of(process);
         var operationsBefore = await one.Site.OsdOperationsAsync();

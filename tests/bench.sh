@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Runs the benchmarks on a sandbox of its own and prints their tables; the plot goes to artifacts/. PARTS chooses some of
+# micro, rpc, fleet, listing and growth; LISTING, GROWTH and FLEET are sizes. Each part adds volumes to the pool.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+sandbox=artifacts/bench-sandbox
+export RBD_REPLICATION_BINARY=$PWD/artifacts/publish/rbd-replication
+benchmarks=tests/RbdReplication.Benchmarks/bin/Release/net10.0/RbdReplication.Benchmarks
+trap 'tests/sandbox/two-sites.sh down "$sandbox" --purge >/dev/null' EXIT
+
+dotnet build tests/RbdReplication.Benchmarks -nologo -v quiet -clp:ErrorsOnly -c Release
+tests/sandbox/two-sites.sh up "$sandbox" --port "${PORT:-24200}" --realistic --store bluestore >"$sandbox.log"
+read -ra listing <<<"${LISTING:-500}"
+read -ra growth <<<"${GROWTH:-100 1000}"
+for part in ${PARTS:-micro rpc growth fleet listing}; do
+  printf '\n== %s\n' "$part"
+  case $part in
+    micro) "$benchmarks" micro "$sandbox" ;;
+    rpc) "$benchmarks" rpc "$sandbox" "${CALLS:-320}" ;;
+    fleet) "$benchmarks" fleet "$sandbox" "${FLEET:-200}" ;;
+    listing) "$benchmarks" listing "$sandbox" "${listing[@]}" ;;
+    growth) "$benchmarks" growth "$sandbox" artifacts/growth.svg "${growth[@]}" ;;
+    *) echo "bench: there is no part $part" >&2; exit 2 ;;
+  esac
+done
