@@ -8,11 +8,14 @@ namespace RbdReplication.Csi.Hosting;
 /// </summary>
 internal static class ServeLimits
 {
-    /// <summary>Largest request message. CSI allows 4 KiB for a map and 128 bytes for most texts, so real ones have some KiB.</summary>
-    public const int MessageBytes = 256 * 1024;
+    /// <summary>
+    /// Largest request message. CSI allows 4 KiB for a map and 128 bytes for most texts, so real ones have some KiB; up to a handle
+    /// of 1 MiB the answer says what is wrong with it.
+    /// </summary>
+    public const int MessageBytes = (1024 + 64) * 1024;
 
-    /// <summary>Calls at once, over all connections. The controller has at most some hundreds under way.</summary>
-    public const int Calls = 1000;
+    /// <summary>Calls at once, over all connections. The controller has at most some dozens under way.</summary>
+    public const int Calls = 400;
 
     /// <summary>Connections at once, for each endpoint.</summary>
     public const int Connections = 64;
@@ -32,6 +35,10 @@ internal static class ServeLimits
     /// <summary>Longest life of a connection to the HTTP endpoint; each carries one request.</summary>
     public static readonly TimeSpan HttpConnectionTime = TimeSpan.FromMinutes(1);
 
+    // What is buffered of a call before it is read, and of a connection.
+    private const int CallBytes = 128 * 1024;
+    private const int ConnectionBytes = 512 * 1024;
+
     // "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     private const int PrefaceBytes = 24;
 
@@ -42,7 +49,7 @@ internal static class ServeLimits
         limits.MaxRequestHeaderCount = HeaderCount;
         limits.MaxRequestHeadersTotalSize = HeaderBytes;
         limits.MaxRequestLineSize = HeaderBytes;
-        limits.MaxRequestBufferSize = MessageBytes;
+        limits.MaxRequestBufferSize = ConnectionBytes;
         limits.RequestHeadersTimeout = HeaderTime;
         // gRPC answers a message that is too large before it is read; this is for bodies that are no messages.
         limits.MaxRequestBodySize = 2 * MessageBytes;
@@ -53,8 +60,8 @@ internal static class ServeLimits
         limits.KeepAliveTimeout = TimeSpan.FromDays(3650);
         limits.Http2.MaxStreamsPerConnection = StreamsPerConnection;
         limits.Http2.MaxRequestHeaderFieldSize = HeaderBytes;
-        limits.Http2.InitialStreamWindowSize = MessageBytes / 2;
-        limits.Http2.InitialConnectionWindowSize = 2 * MessageBytes;
+        limits.Http2.InitialStreamWindowSize = CallBytes;
+        limits.Http2.InitialConnectionWindowSize = ConnectionBytes;
     }
 
     /// <summary>Closes connections that do not begin with all of HTTP/2's preface in time, of which nothing else keeps the time.</summary>
