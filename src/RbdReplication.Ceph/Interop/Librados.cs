@@ -37,9 +37,6 @@ internal static unsafe partial class Librados
     [LibraryImport(Library, EntryPoint = "rados_blocklist_add", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int BlocklistAdd(ClusterHandle cluster, string clientAddress, uint expireSeconds);
 
-    [LibraryImport(Library, EntryPoint = "rados_wait_for_latest_osdmap")]
-    public static partial int WaitForLatestOsdMap(ClusterHandle cluster);
-
     [LibraryImport(Library, EntryPoint = "rados_pool_list")]
     public static partial int PoolList(ClusterHandle cluster, byte* buffer, nuint length);
 

@@ -246,11 +246,6 @@ public sealed class RadosCluster : IAsyncDisposable
             "rados_blocklist_add", Subject, _handle, Blocking,
             () => Librados.BlocklistAdd(_handle, clientAddress, (uint)duration.TotalSeconds)).WaitAsync(cancellationToken);
 
-    /// <summary>Waits for the newest map of the cluster. Wraps <c>rados_wait_for_latest_osdmap</c>.</summary>
-    public Task WaitForLatestMapAsync(CancellationToken cancellationToken) =>
-        NativeCall.BlockingAsync(
-            "rados_wait_for_latest_osdmap", Subject, _handle, Blocking, () => Librados.WaitForLatestOsdMap(_handle)).WaitAsync(cancellationToken);
-
     /// <summary>Closes the connection once the last pool and image opened through it is closed.</summary>
     public ValueTask DisposeAsync()
     {

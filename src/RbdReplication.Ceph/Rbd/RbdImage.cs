@@ -11,6 +11,8 @@ namespace RbdReplication.Ceph;
 /// </summary>
 public sealed class RbdImage : IAsyncDisposable
 {
+    private const nint NoSnapshot = 0;
+
     private RbdImage(RadosPool pool, ImageHandle handle, string spec)
     {
         Pool = pool;
@@ -36,28 +38,22 @@ public sealed class RbdImage : IAsyncDisposable
     /// <param name="readOnly">Open without a watcher and without the right to change the image or its mirroring.</param>
     /// <param name="cancellationToken">Ends the wait; an image that opens later is closed again.</param>
     /// <exception cref="CephException">ENOENT: no such image.</exception>
-    public static Task<RbdImage> OpenAsync(RadosPool pool, string name, bool readOnly, CancellationToken cancellationToken) =>
-        Abandonable.WaitAsync(
-            OpenAsync(pool, name, readOnly ? "rbd_aio_open_read_only" : "rbd_aio_open", (image, completion) => readOnly
-                ? Librbd.AioOpenReadOnly(pool.Handle, name, image, 0, completion)
-                : Librbd.AioOpen(pool.Handle, name, image, 0, completion)),
-            cancellationToken);
+    public static Task<RbdImage> OpenAsync(RadosPool pool, string name, bool readOnly, CancellationToken cancellationToken) => Abandonable.WaitAsync(
+        readOnly ? OpenAsync(pool, name, "rbd_aio_open_read_only", Librbd.AioOpenReadOnly) : OpenAsync(pool, name, "rbd_aio_open", Librbd.AioOpen),
+        cancellationToken);
 
     /// <summary>Opens an image by its id. Wraps <c>rbd_aio_open_by_id</c> and <c>rbd_aio_open_by_id_read_only</c>.</summary>
     /// <exception cref="CephException">ENOENT: no such image.</exception>
-    public static Task<RbdImage> OpenByIdAsync(RadosPool pool, string id, bool readOnly, CancellationToken cancellationToken) =>
-        Abandonable.WaitAsync(
-            OpenAsync(pool, id, readOnly ? "rbd_aio_open_by_id_read_only" : "rbd_aio_open_by_id", (image, completion) => readOnly
-                ? Librbd.AioOpenByIdReadOnly(pool.Handle, id, image, 0, completion)
-                : Librbd.AioOpenById(pool.Handle, id, image, 0, completion)),
-            cancellationToken);
+    public static Task<RbdImage> OpenByIdAsync(RadosPool pool, string id, bool readOnly, CancellationToken cancellationToken) => Abandonable.WaitAsync(
+        readOnly ? OpenAsync(pool, id, "rbd_aio_open_by_id_read_only", Librbd.AioOpenByIdReadOnly) : OpenAsync(pool, id, "rbd_aio_open_by_id", Librbd.AioOpenById),
+        cancellationToken);
 
-    private static async Task<RbdImage> OpenAsync(RadosPool pool, string name, string function, Func<nint, nint, int> submit)
+    private static async Task<RbdImage> OpenAsync(RadosPool pool, string name, string function, Func<PoolHandle, string, nint, nint, nint, int> submit)
     {
         // librbd writes the handle when the call completes, whoever still waits then.
         using var image = new OutBuffer<nint>();
         var spec = pool.SpecOf(name);
-        await NativeCall.RbdAsync(function, spec, pool.Handle, completion => submit(image.Address, completion)).ConfigureAwait(false);
+        await NativeCall.RbdAsync(function, spec, pool.Handle, completion => submit(pool.Handle, name, image.Address, NoSnapshot, completion)).ConfigureAwait(false);
         return new RbdImage(pool, new ImageHandle(image.Value, pool.Handle), spec);
     }
 

@@ -96,7 +96,7 @@ internal sealed class Demotion(OpenVolume open, TimeProvider time)
         var deadline = time.GetUtcNow() + PeerWait;
         while (true)
         {
-            var (own, peer, sites) = await SiteReports.ReadAsync(open, cancellationToken).ConfigureAwait(false);
+            var reports = await SiteReports.ReadAsync(open, cancellationToken).ConfigureAwait(false);
             RelocationDecision decision;
             if (snapshotMode)
             {
@@ -104,11 +104,11 @@ internal sealed class Demotion(OpenVolume open, TimeProvider time)
                 // The snapshots that this client knows may be a moment behind its own demotion.
                 decision = justDemoted && !chain.EndsInOwnDemotion
                     ? RelocationDecision.Refuse(ReplicationError.Busy, "demoted; the demotion snapshot is not seen yet")
-                    : RelocationRules.AfterDemotion(chain, sites.HaveFollowers, own, peer, time.GetUtcNow());
+                    : RelocationRules.AfterDemotion(chain, reports.Sites.HaveFollowers, reports.Own, reports.Peer, time.GetUtcNow());
             }
             else
             {
-                decision = RelocationRules.AfterJournalDemotion(sites.HaveFollowers, own, peer, firstAsked, time.GetUtcNow());
+                decision = RelocationRules.AfterJournalDemotion(reports.Sites.HaveFollowers, reports.Own, reports.Peer, firstAsked, time.GetUtcNow());
             }
             if (decision.Refusal is not { } refusal)
                 return;

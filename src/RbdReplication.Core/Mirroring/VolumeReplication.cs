@@ -94,8 +94,8 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
             return;
         }
-        var (own, peer, _) = await SiteReports.ReadAsync(open, cancellationToken).ConfigureAwait(false);
-        var decision = RelocationRules.Promotion(chain, own, peer, PromotionFirstAsked(open, chain), Now, parameters.StrictFailover);
+        var reports = await SiteReports.ReadAsync(open, cancellationToken).ConfigureAwait(false);
+        var decision = RelocationRules.Promotion(chain, reports.Own, reports.Peer, PromotionFirstAsked(open, chain), Now, parameters.StrictFailover);
         if (decision.Refusal is { } refusal)
             throw open.Refused("promote", refusal, decision.Reason);
         await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
@@ -190,9 +190,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     public Task<ReplicationInfo> GetInfoAsync(VolumeRequest request, CancellationToken cancellationToken) =>
         ReadAsync(request, "get the replication info of", async (open, token) =>
         {
-            var status = open.Image.Mirroring.GetGlobalStatusAsync(token);
-            var sites = await open.Volume.Connection.GetSitesAsync(open.Volume.Pool, token).ConfigureAwait(false);
-            var global = await status.ConfigureAwait(false);
+            var (global, _, sites) = await SiteReports.ReadAsync(open, token).ConfigureAwait(false);
             if (global.Info.State != MirrorImageState.Enabled)
                 throw NotEnabled(open);
             if (!global.Info.IsPrimary)

@@ -283,12 +283,7 @@ public sealed class SocketTests(RunningServer running) : IClassFixture<RunningSe
         {
             connections.ForEach(connection => connection.Dispose());
         }
-        await Eventually.TrueAsync(
-            async () =>
-            {
-                using var late = RawConnection.Begin(server.SocketPath);
-                return await late.CallAsync(Probe, RawConnection.Message([])) == "0";
-            }, "there is room again");
+        await RoomAgainAsync(server);
     }
 
     [Fact]
@@ -319,11 +314,13 @@ public sealed class SocketTests(RunningServer running) : IClassFixture<RunningSe
         {
             connections.ForEach(connection => connection.Dispose());
         }
-        await Eventually.TrueAsync(
-            async () =>
-            {
-                using var late = RawConnection.Begin(server.SocketPath);
-                return await late.CallAsync(Probe, RawConnection.Message([])) == "0";
-            }, "there is room again");
+        await RoomAgainAsync(server);
     }
+
+    private static Task RoomAgainAsync(ServerProcess server) => Eventually.TrueAsync(
+        async () =>
+        {
+            using var late = RawConnection.Begin(server.SocketPath);
+            return await late.CallAsync(Probe, RawConnection.Message([])) == "0";
+        }, "there is room again");
 }
