@@ -31,7 +31,7 @@ internal static class GrowthBenchmark
                 var background = await a.BackgroundRateAsync(TimeSpan.FromSeconds(2));
                 var resolve = await MeasureAsync(a, volumes, background, async v =>
                 {
-                    await using var open = await core.Resolver.OpenAsync(v.Handle, a.Credentials, readOnly: true, CancellationToken.None);
+                    await using var open = await core.Resolver.OpenAsync(v.Handle, a.Credentials, CancellationToken.None);
                 });
                 var info = await MeasureAsync(a, volumes, background, v => core.Replication.GetInfoAsync(v.RequestAt(a), CancellationToken.None));
                 var bare = await MeasureAsync(a, volumes, background, async v =>

@@ -29,7 +29,7 @@ internal static class ListingBenchmark
             for (var i = 0; i < Rounds; i++)
             {
                 await using var fresh = new CoreCalls(a);
-                await using (await fresh.Resolver.OpenAsync(await AnyAsync(a), a.Credentials, readOnly: true, CancellationToken.None))
+                await using (await fresh.Resolver.OpenAsync(await AnyAsync(a), a.Credentials, CancellationToken.None))
                     first.Add(await MeasureAsync(fresh, a));
                 again.Add(await MeasureAsync(core, a));
             }

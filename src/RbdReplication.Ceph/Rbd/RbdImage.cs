@@ -45,14 +45,26 @@ public sealed class RbdImage : IAsyncDisposable
     /// <summary>Opens an image by its id. Wraps <c>rbd_aio_open_by_id</c> and <c>rbd_aio_open_by_id_read_only</c>.</summary>
     /// <exception cref="CephException">ENOENT: no such image.</exception>
     public static Task<RbdImage> OpenByIdAsync(RadosPool pool, string id, bool readOnly, CancellationToken cancellationToken) => Abandonable.WaitAsync(
-        readOnly ? OpenAsync(pool, id, "rbd_aio_open_by_id_read_only", Librbd.AioOpenByIdReadOnly) : OpenAsync(pool, id, "rbd_aio_open_by_id", Librbd.AioOpenById),
+        readOnly ? OpenAsync(pool, id, "rbd_aio_open_by_id_read_only", Librbd.AioOpenByIdReadOnly) : OpenByIdAsync(pool, id, pool.SpecOf(id)),
         cancellationToken);
 
-    private static async Task<RbdImage> OpenAsync(RadosPool pool, string name, string function, Func<PoolHandle, string, nint, nint, nint, int> submit)
+    /// <summary>
+    /// Opens once more the image that this object has open, for writing. One that was created anew under the same name meanwhile
+    /// is another image. Wraps <c>rbd_aio_open_by_id</c>.
+    /// </summary>
+    /// <exception cref="CephException">ENOENT: it is gone.</exception>
+    public Task<RbdImage> OpenForWritingAsync(CancellationToken cancellationToken) =>
+        Abandonable.WaitAsync(OpenByIdAsync(Pool, GetId(), Spec), cancellationToken);
+
+    private static Task<RbdImage> OpenByIdAsync(RadosPool pool, string id, string spec) =>
+        OpenAsync(pool, id, "rbd_aio_open_by_id", Librbd.AioOpenById, spec);
+
+    private static async Task<RbdImage> OpenAsync(
+        RadosPool pool, string name, string function, Func<PoolHandle, string, nint, nint, nint, int> submit, string? spec = null)
     {
         // librbd writes the handle when the call completes, whoever still waits then.
         using var image = new OutBuffer<nint>();
-        var spec = pool.SpecOf(name);
+        spec ??= pool.SpecOf(name);
         await NativeCall.RbdAsync(function, spec, pool.Handle, completion => submit(pool.Handle, name, image.Address, NoSnapshot, completion)).ConfigureAwait(false);
         return new RbdImage(pool, new ImageHandle(image.Value, pool.Handle), spec);
     }

@@ -27,12 +27,16 @@ internal sealed class Demotion(OpenVolume open, TimeProvider time)
         var primary = isPrimary;
         if (!primary && (chain.EndsInUnfinishedDemotion || (!force && await IsMissedAsync(chain, cancellationToken).ConfigureAwait(false))))
         {
+            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
             await Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
             primary = true;
         }
         if (!primary && (force || (chain.Newest is not null && chain.LeavesNothingToCopy)))
             return;
-        var snapshotMode = await Mirroring.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot;
+        var snapshotMode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot;
+        // The second also where only the copy is awaited: the snapshots of an image that is open read-only never change.
+        if (primary || snapshotMode)
+            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         if (primary)
         {
             // librbd makes the image read-only first and takes the demotion snapshot second. Cut off in between it can only be

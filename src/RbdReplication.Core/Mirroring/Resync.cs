@@ -8,8 +8,7 @@ internal static class Resync
     /// <summary>Returns whether the image holds all that its peer had; with force starts a resync of an image that has parted.</summary>
     public static async Task<bool> RunAsync(OpenVolume open, bool force, SiteReports reports, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var mirroring = open.Image.Mirroring;
-        var chain = await MirrorChain.ReadAsync(mirroring, cancellationToken).ConfigureAwait(false);
+        var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
         var decision = ResyncRules.Decide(chain, reports.Own, reports.Peer, open.Image.GetCreateTimestamp().ToDateTimeOffset(), force, now);
         switch (decision.Step)
         {
@@ -17,7 +16,8 @@ internal static class Resync
                 await RepairImageIdAsync(open, cancellationToken).ConfigureAwait(false);
                 return decision.Step == ResyncStep.Ready;
             case ResyncStep.CopyAnew:
-                await mirroring.ResyncAsync(cancellationToken).ConfigureAwait(false);
+                await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+                await open.Image.Mirroring.ResyncAsync(cancellationToken).ConfigureAwait(false);
                 throw open.Refused("report ready", ReplicationError.Unreachable, decision.Reason);
             default:
                 throw open.Refused("resync", decision.Refusal, decision.Reason);

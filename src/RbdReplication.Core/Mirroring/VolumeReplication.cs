@@ -9,8 +9,8 @@ namespace RbdReplication.Core;
 public sealed record VolumeRequest(VolumeHandle Handle, CephCredentials Credentials);
 
 /// <summary>
-/// The replication calls. Each resolves its volume, opens the image once, decides, and makes the change; changing calls
-/// hold the volume's gate until librbd has truly finished. All are idempotent: repeating a call leads to the same end.
+/// The replication calls. Each resolves its volume, opens the image read-only, decides, and only where there is something to
+/// change opens it for writing; changing calls hold the volume's gate until librbd has truly finished. All are idempotent: repeating a call leads to the same end.
 /// </summary>
 /// <param name="resolver">Finds images.</param>
 /// <param name="files">Cluster configuration.</param>
@@ -32,6 +32,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                     await RequireModeAsync(open, parameters.Mode, token).ConfigureAwait(false);
                     return;
                 case MirrorImageState.Disabled:
+                    await open.ForWritingAsync(token).ConfigureAwait(false);
                     await CloneParent.PrepareAsync(open, parameters.Flatten, flattenReport, token).ConfigureAwait(false);
                     await EnableMirroringAsync(open, parameters.Mode, token).ConfigureAwait(false);
                     return;
@@ -69,7 +70,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             _asked.Forget(Promotion(open));
             _asked.Forget(TakingBack(open));
             if (parameters.Schedule is { } schedule
-                && await open.Image.Mirroring.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
+                && await open.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
             {
                 await SnapshotSchedules.SetAsync(open.Volume.Connection, open.Image, schedule, token).ConfigureAwait(false);
             }
@@ -80,6 +81,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     // demotion and a promotion lose nothing and take both steps again.
     private static async Task FinishPromotionAsync(OpenVolume open, CancellationToken cancellationToken)
     {
+        await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
     }
@@ -91,6 +93,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             throw open.Refused("promote", ReplicationError.Damaged, RelocationRules.HalfRolledBack);
         if (force)
         {
+            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
             await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
             return;
         }
@@ -98,6 +101,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         var decision = RelocationRules.Promotion(chain, reports.Own, reports.Peer, PromotionFirstAsked(open, chain), Now, parameters.StrictFailover);
         if (decision.Refusal is { } refusal)
             throw open.Refused("promote", refusal, decision.Reason);
+        await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
     }
 
@@ -162,7 +166,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                 throw open.Refused("disable", ReplicationError.FailedPrecondition,
                     "it is secondary at this site and does not follow a primary; disable it at the primary site, or with parameter force keep this copy as an ordinary image");
             }
-            if (await open.Image.Mirroring.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
+            if (await open.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
                 await SnapshotSchedules.RemoveAsync(open.Volume.Connection, open.Image, token).ConfigureAwait(false);
             await EndMirroringAsync(open, force, token).ConfigureAwait(false);
         }, cancellationToken);
@@ -174,12 +178,14 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
         if (chain.Newest is not { State: MirrorSnapshotState.Primary })
             return false;
+        await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.EnableAsync(MirrorImageMode.Snapshot, cancellationToken).ConfigureAwait(false);
         return true;
     }
 
     private static async Task EndMirroringAsync(OpenVolume open, bool force, CancellationToken cancellationToken)
     {
+        await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.DisableAsync(force, cancellationToken).ConfigureAwait(false);
         var left = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
         if (left.State != MirrorImageState.Disabled)
@@ -237,7 +243,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         VolumeRequest request, string operation, Func<OpenVolume, CancellationToken, Task> body, CancellationToken cancellationToken) =>
         gate.RunAsync(
             request.Handle, operation,
-            token => RunAsync(request, operation, readOnly: false, async (open, inner) =>
+            token => RunAsync(request, operation, async (open, inner) =>
             {
                 await body(open, inner).ConfigureAwait(false);
                 return true;
@@ -249,7 +255,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     {
         try
         {
-            return await RunAsync(request, operation, readOnly: true, body, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+            return await RunAsync(request, operation, body, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
         {
@@ -258,10 +264,10 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     }
 
     private async Task<T> RunAsync<T>(
-        VolumeRequest request, string operation, bool readOnly, Func<OpenVolume, CancellationToken, Task<T>> body, CancellationToken cancellationToken)
+        VolumeRequest request, string operation, Func<OpenVolume, CancellationToken, Task<T>> body, CancellationToken cancellationToken)
     {
         // Closing waits for whatever librbd is still doing with the image, so leaving this method means that it is done.
-        await using var open = await resolver.OpenAsync(request.Handle, request.Credentials, readOnly, cancellationToken).ConfigureAwait(false);
+        await using var open = await resolver.OpenAsync(request.Handle, request.Credentials, cancellationToken).ConfigureAwait(false);
         try
         {
             return await body(open, cancellationToken).ConfigureAwait(false);
@@ -286,7 +292,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
 
     private static async Task RequireModeAsync(OpenVolume open, MirrorImageMode wanted, CancellationToken cancellationToken)
     {
-        var mode = await open.Image.Mirroring.GetModeAsync(cancellationToken).ConfigureAwait(false);
+        var mode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false);
         if (mode != wanted)
             throw open.Refused("enable", ReplicationError.FailedPrecondition, $"it is mirrored in {Name(mode)} mode, and {Name(wanted)} mode is asked for; disable it first, or correct mirroringMode in the class");
     }

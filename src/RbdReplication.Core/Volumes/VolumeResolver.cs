@@ -12,13 +12,12 @@ namespace RbdReplication.Core;
 /// <param name="pools">Gets the pools that images were found in.</param>
 public sealed class VolumeResolver(ClusterFiles files, ClusterConnections connections, PoolsInUse pools)
 {
-    /// <summary>Opens the image of a volume.</summary>
+    /// <summary>Opens the image of a volume, for looking at it.</summary>
     /// <param name="handle">The volume.</param>
     /// <param name="credentials">Ceph user and key.</param>
-    /// <param name="readOnly">Whether the image is only to be looked at.</param>
     /// <param name="cancellationToken">Ends the wait; whatever opens later is closed again.</param>
     /// <exception cref="ReplicationException">NotFound names every place that was tried.</exception>
-    public async Task<OpenVolume> OpenAsync(VolumeHandle handle, CephCredentials credentials, bool readOnly, CancellationToken cancellationToken)
+    public async Task<OpenVolume> OpenAsync(VolumeHandle handle, CephCredentials credentials, CancellationToken cancellationToken)
     {
         var settings = files.Read();
         ReplicationException? first = null;
@@ -27,7 +26,7 @@ public sealed class VolumeResolver(ClusterFiles files, ClusterConnections connec
         {
             try
             {
-                return await OpenAtAsync(settings, handle, clusterId, poolId, credentials, readOnly, cancellationToken).ConfigureAwait(false);
+                return await OpenAtAsync(settings, handle, clusterId, poolId, credentials, cancellationToken).ConfigureAwait(false);
             }
             // Like ceph-csi, go on after a user that this cluster denies: with equal cluster ids, a foreign pool number may
             // name a local pool that the user must not read.
@@ -47,7 +46,7 @@ public sealed class VolumeResolver(ClusterFiles files, ClusterConnections connec
         settings.Mapping.LocationsFor(handle.ClusterId, handle.PoolId).Prepend((handle.ClusterId, handle.PoolId)).Distinct();
 
     private async Task<OpenVolume> OpenAtAsync(
-        ClusterSettings settings, VolumeHandle handle, string clusterId, long poolId, CephCredentials credentials, bool readOnly,
+        ClusterSettings settings, VolumeHandle handle, string clusterId, long poolId, CephCredentials credentials,
         CancellationToken cancellationToken)
     {
         var cluster = settings.Config.Find(clusterId)
@@ -61,7 +60,7 @@ public sealed class VolumeResolver(ClusterFiles files, ClusterConnections connec
             var record = await VolumeRecord.ReadAsync(pool, handle.Uuid, cancellationToken).ConfigureAwait(false);
             var volume = new Volume(handle, cluster, connection, pool, record);
             place = volume.ToString();
-            var image = await RbdImage.OpenAsync(pool, volume.ImageName, readOnly, cancellationToken).ConfigureAwait(false);
+            var image = await RbdImage.OpenAsync(pool, volume.ImageName, readOnly: true, cancellationToken).ConfigureAwait(false);
             pools.Note(clusterId, pool, credentials);
             return new OpenVolume(volume, image);
         }
@@ -93,17 +92,4 @@ public sealed class VolumeResolver(ClusterFiles files, ClusterConnections connec
 
     /// <summary>Makes the next call connect anew if <paramref name="failure"/> says that this connection is of no more use.</summary>
     public void DropIfCutOff(ClusterConnection connection, CephException failure) => connections.DropIfCutOff(connection, failure);
-}
-
-/// <summary>A volume with its image open.</summary>
-/// <param name="Volume">The volume.</param>
-/// <param name="Image">Its image; closed with this object.</param>
-public sealed record OpenVolume(Volume Volume, RbdImage Image) : IAsyncDisposable
-{
-    /// <summary>What to throw where an operation cannot be done; names the volume.</summary>
-    public ReplicationException Refused(string operation, ReplicationError error, string reason) =>
-        new(error, $"cannot {operation} {Volume}: {reason}");
-
-    /// <summary>Closes the image.</summary>
-    public ValueTask DisposeAsync() => Image.DisposeAsync();
 }

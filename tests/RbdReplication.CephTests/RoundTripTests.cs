@@ -1,0 +1,80 @@
+using RbdReplication.CephTests.Sandbox;
+
+namespace RbdReplication.CephTests;
+
+/// <summary>
+/// What calls cost that a controller repeats for ever and that find nothing to do: one read of the journal, one open without a
+/// watch, one question. Counted by a server of its own; asking librbd for what came with the open image is no round trip.
+/// </summary>
+public sealed class RoundTripTests(TwoSites sites)
+{
+    private const int Calls = 5;
+    private const string Record = "rados_aio_read_op_operate";
+    private const string Open = "rbd_aio_open_read_only";
+    private const string Info = "rbd_aio_mirror_image_get_info";
+    private const string Status = "rbd_aio_mirror_image_get_global_status";
+
+    private static readonly string[] InMemory = ["rbd_get_features", "rbd_snap_list"];
+
+    [Theory]
+    [InlineData(Rpc.Enable, Record, Open, Info)]
+    [InlineData(Rpc.Promote, Record, Open, Info)]
+    [InlineData(Rpc.GetInfo, Record, Open, Status)]
+    [InlineData(Rpc.GetDestination, Record, Open, Info)]
+    public async Task A_primary_costs_one_read_one_open_and_one_question(string rpc, params string[] expected)
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        Assert.Equal(expected, await CostOfAsync(sites.A, volume, rpc));
+    }
+
+    [Theory]
+    [InlineData(Rpc.Demote, Record, Open, Info)]
+    [InlineData(Rpc.Resync, Record, Open, Info, Status)]
+    public async Task A_secondary_costs_no_more(string rpc, params string[] expected)
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        Assert.Equal(expected, await CostOfAsync(sites.B, volume, rpc));
+    }
+
+    [Fact]
+    public async Task A_volume_that_is_not_mirrored_costs_no_more()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        Assert.Equal([Record, Open, Info], await CostOfAsync(sites.A, volume, Rpc.Disable));
+    }
+
+    private static async Task<IReadOnlyList<string>> CostOfAsync(Site site, TestVolume volume, string rpc)
+    {
+        await using var server = await site.StartServerAsync($"cost-{Guid.NewGuid():N}"[..20], "--volume-metrics-interval", "0");
+        var arguments = new RpcArguments { Source = volume.Source, Secrets = site.Secrets };
+        // The first one connects; some have to wait for the mirror daemons' first reports.
+        var first = 0;
+        await TestVolume.RetryAsync(() =>
+        {
+            first++;
+            return Rpc.CallAsync(server.Replication, rpc, arguments);
+        }, "the call succeeds");
+        var before = await CountsAsync(server, first);
+        for (var i = 0; i < Calls; i++)
+            await Rpc.CallAsync(server.Replication, rpc, arguments);
+        var after = await CountsAsync(server, first + Calls);
+        return
+        [
+            .. after.Select(pair => (pair.Key, Count: pair.Value - before.GetValueOrDefault(pair.Key)))
+                .Where(call => call.Count > 0 && !InMemory.Contains(call.Key))
+                .OrderBy(call => Array.IndexOf([Record, Open, Info, Status], call.Key))
+                .Select(call => call.Count == Calls ? call.Key : $"{call.Count} {call.Key} in {Calls} calls"),
+        ];
+    }
+
+    // The exporter answers from a cache for a moment.
+    private static Task<Dictionary<string, double>> CountsAsync(ServerProcess server, int calls) => Eventually.GetAsync(async () =>
+    {
+        var scrape = await Scrape.OfAsync(server);
+        var counts = scrape.Of("rbd_replication_ceph_call_duration_seconds_count")
+            .GroupBy(series => series.Labels["rbd_call"]).ToDictionary(group => group.Key, group => group.Sum(series => series.Value));
+        return counts.GetValueOrDefault(Open) >= calls ? counts : null;
+    }, "the calls are counted");
+}
