@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Grpc.Core;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
 using RbdReplication.Core;
@@ -70,6 +71,23 @@ public sealed class InteroperabilityTests(TwoSites sites)
         await volume.EnableAsync(sites.A);
         await using var image = await RbdImage.OpenAsync(Pool, name, readOnly: true, CancellationToken.None);
         Assert.Equal(MirrorImageState.Enabled, (await image.Mirroring.GetInfoAsync(CancellationToken.None)).State);
+    }
+
+    [Theory]
+    [InlineData(".rbd.csi.ceph.com/clientAddress/node-1")]
+    [InlineData(".rbd.csi.ceph.com/userID/node-1")]
+    public async Task A_volume_that_the_driver_has_published_to_a_node_is_not_demoted_until_it_is_unpublished(string key)
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        var spec = $"{TwoSites.Pool}/{volume.ImageName}";
+        await sites.A.RbdAsync("image-meta", "set", spec, key, "192.0.2.7");
+        var refusal = await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.A));
+        Assert.Equal(StatusCode.FailedPrecondition, refusal.StatusCode);
+        Assert.Contains(key, refusal.Detail, StringComparison.Ordinal);
+        Assert.True((await volume.InfoAsync(sites.A)).IsPrimary);
+        await sites.A.RbdAsync("image-meta", "remove", spec, key);
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
     }
 
     [Fact]

@@ -14,9 +14,12 @@ public static class CreationMark
     public const string Key = ".rbd.image.creation_time";
 
     /// <summary>Sets the mark on a primary image if it is absent.</summary>
-    public static async Task SetAsync(RbdImage image, CancellationToken cancellationToken)
+    /// <param name="image">The image.</param>
+    /// <param name="metadata">The image's metadata.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public static async Task SetAsync(RbdImage image, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellationToken)
     {
-        if (await image.GetMetadataAsync(Key, cancellationToken).ConfigureAwait(false) is null)
+        if (!metadata.ContainsKey(Key))
             await image.SetMetadataAsync(Key, Format(image.GetCreateTimestamp()), cancellationToken).ConfigureAwait(false);
     }
 

@@ -42,14 +42,32 @@ internal sealed class Demotion(OpenVolume open, TimeProvider time)
             // librbd makes the image read-only first and takes the demotion snapshot second. Cut off in between it can only be
             // demoted to the end: nothing can be written to it, no snapshot can be taken for a proof.
             var isReadOnly = (await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary);
-            if (!force && !isReadOnly)
-                await AwaitFollowerAsync(snapshotMode, firstAsked, cancellationToken).ConfigureAwait(false);
             if (!isReadOnly)
-                await CreationMark.SetAsync(open.Image, cancellationToken).ConfigureAwait(false);
+            {
+                var metadata = await open.Image.ListMetadataAsync(".rbd", cancellationToken).ConfigureAwait(false);
+                if (!force)
+                {
+                    // Journal mode copies the marks to the peer, where they may be those of a node of a site that is gone.
+                    if (snapshotMode)
+                        RequireUnpublished(metadata);
+                    await AwaitFollowerAsync(snapshotMode, firstAsked, cancellationToken).ConfigureAwait(false);
+                }
+                await CreationMark.SetAsync(open.Image, metadata, cancellationToken).ConfigureAwait(false);
+            }
             await Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
         }
         if (!force)
             await AwaitCopyAsync(snapshotMode, justDemoted: primary, firstAsked, cancellationToken).ConfigureAwait(false);
+    }
+
+    private void RequireUnpublished(IReadOnlyDictionary<string, string> metadata)
+    {
+        if (NodeMarks.Find(metadata) is { } mark)
+        {
+            throw open.Refused(
+                "demote", ReplicationError.FailedPrecondition,
+                $"a node still has the volume (image metadata {mark}); stop what uses it and let the driver unpublish it, which it cannot after the demotion, or demote with force");
+        }
     }
 
     private async Task<bool> IsMissedAsync(MirrorChain chain, CancellationToken cancellationToken)

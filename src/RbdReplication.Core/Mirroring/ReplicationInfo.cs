@@ -30,17 +30,28 @@ public sealed record ReplicationInfo(
     // Reports are stored every 30 s whether or not anything changed; three missed in a row are no accident.
     private static readonly TimeSpan StaleReport = TimeSpan.FromSeconds(100);
 
+    private static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(30);
+
+    // A snapshot is due once in an interval and then has to be copied and reported: twice the interval is no accident.
+    private const int LateAfterIntervals = 2;
+
+    // Schedules of the cluster as a whole cannot be seen, so without any the interval may still be short. This is the one that
+    // the controller asks in where its class names none.
+    private static readonly TimeSpan AssumedInterval = TimeSpan.FromHours(1);
+
     /// <summary>Judges a primary image by the reports of its sites.</summary>
     /// <param name="status">The reports.</param>
     /// <param name="sites">Names of the sites.</param>
+    /// <param name="schedules">Snapshot schedules in force.</param>
     /// <param name="primarySince">When this site was promoted at the latest; null where that is not known.</param>
     /// <param name="now">The time, by the clock of this cluster.</param>
-    public static ReplicationInfo Of(MirrorGlobalStatus status, MirrorSites sites, DateTimeOffset? primarySince, DateTimeOffset now)
+    public static ReplicationInfo Of(
+        MirrorGlobalStatus status, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset? primarySince, DateTimeOffset now)
     {
         var own = status.Local;
         var peer = PeerView.From(status, sites);
         var sync = peer.Report is { } report ? SyncReport.Parse(report.Description) : null;
-        var (health, message) = Judge(own, peer, sync, sites, primarySince, now);
+        var (health, message) = Judge(own, peer, sync, sites, schedules, primarySince, now);
         return new ReplicationInfo(health, message, LastSync(peer, sync), sync?.LastSnapshotDuration, sync?.LastSnapshotBytes ?? 0);
     }
 
@@ -49,7 +60,8 @@ public sealed record ReplicationInfo(
         sync?.LocalSnapshotTime ?? (sync is { EntriesBehindPrimary: 0 } ? peer.Report!.LastUpdate : null);
 
     private static (ReplicationHealth, string) Judge(
-        MirrorSiteStatus? own, PeerView peer, SyncReport? sync, MirrorSites sites, DateTimeOffset? primarySince, DateTimeOffset now)
+        MirrorSiteStatus? own, PeerView peer, SyncReport? sync, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules,
+        DateTimeOffset? primarySince, DateTimeOffset now)
     {
         var seen = peer.Describe(now);
         return peer.Role switch
@@ -63,13 +75,14 @@ public sealed record ReplicationInfo(
             PeerRole.Silent => (ReplicationHealth.Degraded, $"{seen}: its mirror daemon has not found the image yet, which takes some seconds after enabling; otherwise check that it runs and that the pools are peered"),
             PeerRole.Down => (ReplicationHealth.Degraded, $"{seen}; check the mirror daemon there and the network between the sites"),
             _ when now - peer.Report!.LastUpdate > StaleReport => (ReplicationHealth.Degraded, $"reports are late: {seen}"),
-            PeerRole.Following => Following(peer, sync, now),
+            PeerRole.Following => Following(peer, sync, schedules, now),
             // Where a site has just become primary its peer needs up to half a minute to notice.
             _ => (ReplicationHealth.Degraded, $"the peer does not follow yet: {seen}"),
         };
     }
 
-    private static (ReplicationHealth, string) Following(PeerView peer, SyncReport? sync, DateTimeOffset now)
+    private static (ReplicationHealth, string) Following(
+        PeerView peer, SyncReport? sync, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset now)
     {
         var progress = sync switch
         {
@@ -79,6 +92,18 @@ public sealed record ReplicationInfo(
             null => "no figures reported yet",
             _ => "in step",
         };
-        return (ReplicationHealth.Healthy, $"{peer.Describe(now)}: {progress}");
+        var seen = $"{peer.Describe(now)}: {progress}";
+        if (sync is not { RemoteSnapshotTime: { } newest })
+            return (ReplicationHealth.Healthy, seen);
+        var interval = ReplicationSchedule.ShortestInterval(schedules);
+        var isLate = now - (sync.LocalSnapshotTime ?? newest) > ((interval ?? AssumedInterval) * LateAfterIntervals) + ReportInterval;
+        var message = interval switch
+        {
+            null => $"no snapshot schedule, so what is written after {newest:HH:mm:ss} UTC does not reach the peer; set schedulingInterval in the VolumeReplicationClass; {seen}",
+            _ when !isLate => seen,
+            { } length when sync.IsSyncing => $"behind: {seen}; a copy takes longer than the interval of {length.TotalMinutes} min: lengthen it, or look at the network between the sites",
+            { } length => $"behind: no snapshot in {LateAfterIntervals} intervals of {length.TotalMinutes} min; check the manager's rbd_support module (rbd mirror snapshot schedule status) and the mirror daemon at {peer.SiteName}",
+        };
+        return (isLate ? ReplicationHealth.Degraded : ReplicationHealth.Healthy, message);
     }
 }

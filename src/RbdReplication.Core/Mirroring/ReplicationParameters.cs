@@ -41,6 +41,11 @@ public sealed partial record ReplicationSchedule(string Interval, string? StartT
         return number < 1 || number > maximum ? null : TimeSpan.FromMinutes(number * minutes);
     }
 
+    /// <summary>The shortest interval of some schedules; null if there is none.</summary>
+    public static TimeSpan? ShortestInterval(IReadOnlyList<ReplicationSchedule> schedules) => schedules.Count == 0
+        ? null
+        : schedules.Min(schedule => ParseInterval(schedule.Interval) ?? MaximumInterval);
+
     /// <summary>Hour, minute and offset of a start time: all that the manager keeps of it; null if it is no time.</summary>
     public static (TimeSpan TimeOfDay, TimeSpan Offset)? ParseStartTime(string text) =>
         DateTimeOffset.TryParseExact(text, TimeFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)

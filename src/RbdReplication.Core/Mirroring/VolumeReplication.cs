@@ -196,13 +196,16 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     public Task<ReplicationInfo> GetInfoAsync(VolumeRequest request, CancellationToken cancellationToken) =>
         ReadAsync(request, "get the replication info of", async (open, token) =>
         {
+            var imageId = open.Image.GetId();
+            var reading = SnapshotSchedules.ListInForceAsync(open.Volume.Connection, open.Volume.Pool, [imageId], token);
             var (global, _, sites) = await SiteReports.ReadAsync(open, token).ConfigureAwait(false);
             if (global.Info.State != MirrorImageState.Enabled)
                 throw NotEnabled(open);
             if (!global.Info.IsPrimary)
                 throw open.Refused("get the replication info of", ReplicationError.FailedPrecondition, "it is secondary at this site; ask the primary site");
             var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, token).ConfigureAwait(false);
-            return ReplicationInfo.Of(global, sites, chain.SincePromotion.FirstOrDefault()?.TakenAt, Now);
+            var schedules = (await reading.ConfigureAwait(false)).GetValueOrDefault(imageId, []);
+            return ReplicationInfo.Of(global, sites, schedules, chain.SincePromotion.FirstOrDefault()?.TakenAt, Now);
         }, cancellationToken);
 
     /// <summary>The handle by which the peer cluster knows the volume.</summary>

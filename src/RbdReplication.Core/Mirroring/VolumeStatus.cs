@@ -31,12 +31,6 @@ public sealed record VolumeStatus(
     string ImageName, string ImageId, ImageRole Role, ReplicationHealth Health, string Peer, DateTimeOffset? LastSyncTime, TimeSpan? Lag,
     long? LastSyncBytes, TimeSpan? LastSyncDuration, IReadOnlyList<ReplicationSchedule> Schedules, string Message)
 {
-    // A snapshot is due once in an interval and then has to be copied and reported: twice the interval is no accident.
-    private const int LateAfterIntervals = 2;
-
-    // Reports are stored every 30 s.
-    private static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(30);
-
     /// <summary>How much this volume wants to be looked at; the worst has the highest number.</summary>
     public int Severity => Health switch
     {
@@ -51,7 +45,7 @@ public sealed record VolumeStatus(
         ImageName.Length > VolumeHandle.UuidLength && ImageName[^VolumeHandle.UuidLength..] is var uuid && VolumeHandle.IsUuid(uuid) ? uuid : null;
 
     /// <summary>Interval of the shortest schedule in force; null without a schedule.</summary>
-    public TimeSpan? ScheduleInterval => Shortest(Schedules);
+    public TimeSpan? ScheduleInterval => ReplicationSchedule.ShortestInterval(Schedules);
 
     /// <summary>Judges an image by the reports of its sites.</summary>
     /// <param name="imageId">Image id.</param>
@@ -70,7 +64,7 @@ public sealed record VolumeStatus(
             ? (ReplicationHealth.Unknown, $"mirroring is in state \"{status.Info.State}\", which ends by itself", null)
             : role switch
             {
-                ImageRole.Primary => OfPrimary(status, peer, sites, schedules, now),
+                ImageRole.Primary => OfPrimary(status, sites, schedules, now),
                 ImageRole.Secondary => OfSecondary(own, peer, now),
                 _ => (ReplicationHealth.Degraded, OfUnknown(own, peer, now), null),
             };
@@ -106,23 +100,10 @@ public sealed record VolumeStatus(
     private static bool IsForcedPromotion(MirrorSiteStatus own) => own.Description.Contains("force promoting", StringComparison.Ordinal);
 
     private static (ReplicationHealth, string, DateTimeOffset?) OfPrimary(
-        MirrorGlobalStatus status, PeerView peer, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset now)
+        MirrorGlobalStatus status, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset now)
     {
-        var info = ReplicationInfo.Of(status, sites, primarySince: null, now);
-        if (info.Health != ReplicationHealth.Healthy)
-            return (info.Health, info.Message, info.LastSyncTime);
-        if (SyncReport.Parse(peer.Report!.Description) is not { RemoteSnapshotTime: { } newest } sync)
-            return (info.Health, info.Message, info.LastSyncTime);
-        if (Shortest(schedules) is not { } shortest)
-            return (ReplicationHealth.Degraded, $"no snapshot schedule, so what is written after {newest:HH:mm:ss} UTC does not reach the peer; set schedulingInterval in the VolumeReplicationClass", info.LastSyncTime);
-        if (now - (info.LastSyncTime ?? newest) <= (shortest * LateAfterIntervals) + ReportInterval)
-            return (info.Health, info.Message, info.LastSyncTime);
-        return (
-            ReplicationHealth.Degraded,
-            sync.IsSyncing
-                ? $"behind: {info.Message}; a copy takes longer than the interval of {shortest.TotalMinutes} min: lengthen it, or look at the network between the sites"
-                : $"behind: no snapshot in {LateAfterIntervals} intervals of {shortest.TotalMinutes} min; check the manager's rbd_support module (rbd mirror snapshot schedule status) and the mirror daemon at {peer.SiteName}",
-            info.LastSyncTime);
+        var info = ReplicationInfo.Of(status, sites, schedules, primarySince: null, now);
+        return (info.Health, info.Message, info.LastSyncTime);
     }
 
     private static (ReplicationHealth, string, DateTimeOffset?) OfSecondary(MirrorSiteStatus? own, PeerView peer, DateTimeOffset now)
@@ -155,10 +136,6 @@ public sealed record VolumeStatus(
             : IsForcedPromotion(own)
             ? $"a forced promotion was made here, which shows until the peer is back; promoting again tells whether it has ended, and changes nothing then; {peer.Describe(now)}"
             : $"this site reports \"{SyncReport.Words(own.Description)}\"; {peer.Describe(now)}; after a move this lasts up to a minute";
-
-    private static TimeSpan? Shortest(IReadOnlyList<ReplicationSchedule> schedules) => schedules.Count == 0
-        ? null
-        : schedules.Min(schedule => ReplicationSchedule.ParseInterval(schedule.Interval) ?? ReplicationSchedule.MaximumInterval);
 
     private static string PeerWords(PeerView peer) => peer.Role switch
     {

@@ -18,16 +18,43 @@ public sealed class ReplicationInfoTests
 
     private static MirrorSiteStatus Peer(MirrorStatusState state, string description, bool up = true, int age = 5) => Report(PeerUuid, state, description, up, age);
 
-    private static ReplicationInfo Of(params MirrorSiteStatus[] reports) =>
-        ReplicationInfo.Of(new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), reports), Sites, Now.AddMinutes(-10), Now);
+    private static readonly ReplicationSchedule[] EveryFiveMinutes = [new("5m", null)];
+
+    private static ReplicationInfo Of(params MirrorSiteStatus[] reports) => Of(EveryFiveMinutes, reports);
+
+    private static ReplicationInfo Of(ReplicationSchedule[] schedules, params MirrorSiteStatus[] reports) => ReplicationInfo.Of(
+        new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), reports), Sites, schedules, Now.AddMinutes(-10), Now);
+
+    private static string Figures(DateTimeOffset held, DateTimeOffset newest, string state = "idle") =>
+        $$"""replaying, {"local_snapshot_timestamp":{{held.ToUnixTimeSeconds()}},"remote_snapshot_timestamp":{{newest.ToUnixTimeSeconds()}},"replay_state":"{{state}}","last_snapshot_bytes":81920,"last_snapshot_sync_seconds":2}""";
 
     [Fact]
     public void A_peer_that_follows_is_healthy_with_time_size_and_duration()
     {
-        var info = Of(Primary, Peer(MirrorStatusState.Replaying, """replaying, {"last_snapshot_bytes":81920,"last_snapshot_sync_seconds":2,"local_snapshot_timestamp":1684675261,"remote_snapshot_timestamp":1684675261,"replay_state":"idle"}"""));
+        var info = Of(Primary, Peer(MirrorStatusState.Replaying, Figures(Now.AddMinutes(-4), Now.AddMinutes(-4))));
         Assert.Equal(ReplicationHealth.Healthy, info.Health);
-        Assert.Equal((1684675261, 81920, TimeSpan.FromSeconds(2)), (info.LastSyncTime?.ToUnixTimeSeconds(), info.LastSyncBytes, info.LastSyncDuration));
+        Assert.Equal((Now.AddMinutes(-4), 81920, TimeSpan.FromSeconds(2)), (info.LastSyncTime, info.LastSyncBytes, info.LastSyncDuration));
         Assert.Contains("site-b", info.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("idle", "no snapshot in 2 intervals of 5 min")]
+    [InlineData("syncing", "a copy takes longer than the interval of 5 min")]
+    public void A_peer_that_lags_by_more_than_two_intervals_is_degraded_and_the_message_says_why(string state, string reason)
+    {
+        Assert.Equal(ReplicationHealth.Healthy, Of(Primary, Peer(MirrorStatusState.Replaying, Figures(Now.AddMinutes(-10), Now, state))).Health);
+        var late = Of(Primary, Peer(MirrorStatusState.Replaying, Figures(Now.AddMinutes(-11), Now.AddMinutes(-1), state)));
+        Assert.Equal((ReplicationHealth.Degraded, Now.AddMinutes(-11)), (late.Health, late.LastSyncTime));
+        Assert.Contains(reason, late.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Without_a_schedule_that_can_be_seen_a_lag_of_two_hours_is_degraded_and_a_smaller_one_is_remarked_on()
+    {
+        var recent = Of([], Primary, Peer(MirrorStatusState.Replaying, Figures(Now.AddHours(-2), Now.AddHours(-2))));
+        var old = Of([], Primary, Peer(MirrorStatusState.Replaying, Figures(Now.AddMinutes(-121), Now.AddMinutes(-121))));
+        Assert.Equal((ReplicationHealth.Healthy, ReplicationHealth.Degraded), (recent.Health, old.Health));
+        Assert.All([recent, old], info => Assert.StartsWith("no snapshot schedule", info.Message, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -42,8 +69,8 @@ public sealed class ReplicationInfoTests
     public void A_peer_that_was_demoted_a_moment_ago_is_not_taken_for_a_second_primary()
     {
         var status = new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), [Primary, Peer(MirrorStatusState.Stopped, "local image is primary")]);
-        Assert.Equal(ReplicationHealth.Degraded, ReplicationInfo.Of(status, Sites, Now.AddSeconds(-50), Now).Health);
-        Assert.Equal(ReplicationHealth.Error, ReplicationInfo.Of(status, Sites, primarySince: null, Now).Health);
+        Assert.Equal(ReplicationHealth.Degraded, ReplicationInfo.Of(status, Sites, [], Now.AddSeconds(-50), Now).Health);
+        Assert.Equal(ReplicationHealth.Error, ReplicationInfo.Of(status, Sites, [], primarySince: null, Now).Health);
     }
 
     [Theory]
@@ -60,7 +87,7 @@ public sealed class ReplicationInfoTests
     [Fact]
     public void A_following_peer_without_a_local_snapshot_time_yet_is_healthy_without_a_sync_time()
     {
-        var info = Of(Primary, Peer(MirrorStatusState.Replaying, """replaying, {"remote_snapshot_timestamp":1684675261,"replay_state":"idle"}"""));
+        var info = Of(Primary, Peer(MirrorStatusState.Replaying, $$"""replaying, {"remote_snapshot_timestamp":{{Now.ToUnixTimeSeconds()}},"replay_state":"idle"}"""));
         Assert.Equal((ReplicationHealth.Healthy, null), (info.Health, info.LastSyncTime));
     }
 
