@@ -159,6 +159,47 @@ public sealed class RelocationTests(TwoSites sites)
         Assert.Equal([8], await volume.ReadAsync(sites.B, 8 * 4096, 1));
     }
 
+    [Fact]
+    public async Task A_promotion_waits_until_the_mirror_daemon_has_let_go_of_the_peers_demotion()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await volume.WriteAsync(sites.A, 0, Last);
+        try
+        {
+            await Eventually.TrueAsync(() => FreezeWhileHeldAsync(volume), "site-b's mirror daemon is frozen with the demotion in its hands");
+            var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B));
+            Assert.Equal(StatusCode.Aborted, refusal.StatusCode);
+            Assert.Contains("has not let go of the image", refusal.Detail);
+        }
+        finally
+        {
+            await sites.StartAsync(sites.B, "mirror");
+        }
+        await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.B), "site-b is promoted");
+        Assert.Equal(Last, await volume.ReadAsync(sites.B, 0, Last.Length));
+        await volume.AwaitCopyAsync(sites.A);
+    }
+
+    // The daemon is done within a moment: where it was, the volume goes back for another try.
+    private async Task<bool> FreezeWhileHeldAsync(TestVolume volume)
+    {
+        await NaiveDemoteAsync(volume, sites.A);
+        await AwaitDemotionAsync(volume, sites.B);
+        await sites.StopAsync(sites.B, "mirror", "freeze");
+        await using (var image = await volume.OpenAsync(sites.B))
+        {
+            if (await image.Mirroring.IsHeldByDaemonAsync(CancellationToken.None))
+                return true;
+        }
+        await sites.StartAsync(sites.B, "mirror");
+        await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.B), "site-b is promoted");
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.B), "site-b is demoted");
+        await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.A), "site-a is promoted");
+        await volume.AwaitCopyAsync(sites.B);
+        return false;
+    }
+
     private static async Task NaiveDemoteAsync(TestVolume volume, Site site)
     {
         await using var image = await volume.OpenAsync(site, readOnly: false);
