@@ -104,6 +104,8 @@ public sealed class RelocationTests(TwoSites sites)
         }
         await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.B), "site-b is promoted");
         Assert.Equal(Last, await volume.ReadAsync(sites.B, 0, Last.Length));
+        // However long it was asked for, the mirror daemon was waited for: so the link is there.
+        await volume.AwaitCopyAsync(sites.A);
     }
 
     [Fact]

@@ -13,17 +13,19 @@ internal sealed class Promotion(OpenVolume open, TimeProvider time)
     /// <summary>Promotes.</summary>
     /// <param name="chain">The image's mirror snapshots.</param>
     /// <param name="firstAsked">When this promotion was first asked for, which depends on them.</param>
+    /// <param name="releaseFirstAsked">Since when the mirror daemon is waited for; asked only while it is.</param>
     /// <param name="strict">Whether to wait for a living primary peer to be demoted instead of asking for force.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ReplicationException">It would lose something, or might.</exception>
-    public async Task RunAsync(MirrorChain chain, Func<MirrorChain, DateTimeOffset> firstAsked, bool strict, CancellationToken cancellationToken)
+    public async Task RunAsync(
+        MirrorChain chain, Func<MirrorChain, DateTimeOffset> firstAsked, Func<DateTimeOffset> releaseFirstAsked, bool strict, CancellationToken cancellationToken)
     {
         var deadline = time.GetUtcNow() + ReleaseWait;
         while (true)
         {
             var isHeld = chain.EndsInPeersDemotion && await open.Image.Mirroring.IsHeldByDaemonAsync(cancellationToken).ConfigureAwait(false);
             var reports = await SiteReports.ReadAsync(open, cancellationToken).ConfigureAwait(false);
-            var decision = RelocationRules.Promotion(chain, isHeld, reports.Own, reports.Peer, firstAsked(chain), time.GetUtcNow(), strict);
+            var decision = RelocationRules.Promotion(chain, isHeld ? releaseFirstAsked() : null, reports.Own, reports.Peer, firstAsked(chain), time.GetUtcNow(), strict);
             if (decision.Refusal is not { } refusal)
                 break;
             if (!isHeld || time.GetUtcNow() >= deadline)

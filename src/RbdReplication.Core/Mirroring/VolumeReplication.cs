@@ -68,6 +68,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                 await FinishPromotionAsync(open, token).ConfigureAwait(false);
             _asked.Forget(Promoting(open));
             _asked.Forget(TakingBack(open));
+            _asked.Forget(Releasing(open));
             if (parameters.Schedule is { } schedule
                 && await open.Image.Mirroring.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
             {
@@ -94,7 +95,9 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
             return;
         }
-        await new Promotion(open, time).RunAsync(chain, seen => PromotionFirstAsked(open, seen), parameters.StrictFailover, cancellationToken).ConfigureAwait(false);
+        await new Promotion(open, time)
+            .RunAsync(chain, seen => PromotionFirstAsked(open, seen), () => _asked.First(Releasing(open)), parameters.StrictFailover, cancellationToken)
+            .ConfigureAwait(false);
     }
 
     /// <summary>Makes this site's image secondary, and reports success only when the peer holds all its data.</summary>
@@ -310,6 +313,8 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     private static string Promoting(OpenVolume open) => "promote " + open.Volume.Handle.Uuid;
 
     private static string TakingBack(OpenVolume open) => "take back " + open.Volume.Handle.Uuid;
+
+    private static string Releasing(OpenVolume open) => "release " + open.Volume.Handle.Uuid;
 
     private static string Demoting(OpenVolume open) => "demote " + open.Volume.Handle.Uuid;
 
