@@ -104,6 +104,8 @@ public sealed class RelocationTests(TwoSites sites)
         }
         await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.B), "site-b is promoted");
         Assert.Equal(Last, await volume.ReadAsync(sites.B, 0, Last.Length));
+        // However long it was asked for, the mirror daemon was waited for: so the link is there.
+        await volume.AwaitCopyAsync(sites.A);
     }
 
     [Fact]
@@ -157,6 +159,30 @@ public sealed class RelocationTests(TwoSites sites)
         await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
         await volume.PromoteAsync(sites.B);
         Assert.Equal([8], await volume.ReadAsync(sites.B, 8 * 4096, 1));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_volume_is_promoted_when_the_mirror_daemon_that_copied_it_has_let_go_of_it(bool inTenant)
+    {
+        var volume = await TestVolume.CreateAsync(sites.A, inTenant);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await Eventually.TrueAsync(() => IsHeldAsync(volume, sites.B), "site-b's mirror daemon follows");
+        // site-b's daemon has this one open too, but is not the one of this site.
+        Assert.False(await IsHeldAsync(volume, sites.A));
+        await volume.WriteAsync(sites.A, 0, Last);
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
+        await volume.PromoteAsync(sites.B);
+        Assert.False(await IsHeldAsync(volume, sites.B));
+        await volume.AwaitCopyAsync(sites.A);
+        Assert.True(await IsHeldAsync(volume, sites.A));
+    }
+
+    private static async Task<bool> IsHeldAsync(TestVolume volume, Site site)
+    {
+        await using var image = await volume.OpenAsync(site);
+        return await image.Mirroring.IsHeldByDaemonAsync(CancellationToken.None);
     }
 
     private static async Task NaiveDemoteAsync(TestVolume volume, Site site)

@@ -5,6 +5,10 @@ namespace RbdReplication.Ceph;
 /// <summary>Mirroring of one open image. Calls that change something need an image opened for writing.</summary>
 public sealed class ImageMirroring
 {
+    // Where the mirror daemons of a pool or namespace enter themselves, one key for each client id.
+    private const string DaemonsObject = "rbd_mirror_leader";
+    private const string DaemonKeyPrefix = "instance_";
+
     private readonly RbdImage _image;
 
     internal ImageMirroring(RbdImage image) => _image = image;
@@ -54,6 +58,17 @@ public sealed class ImageMirroring
             "rbd_aio_mirror_image_create_snapshot",
             c => Librbd.AioMirrorImageCreateSnapshot(_image.Handle, 0, id.Address, c)).ConfigureAwait(false);
         return id.Value;
+    }
+
+    /// <summary>
+    /// Whether this site's mirror daemon has the image open, as it has from before it begins to copy until it is done with
+    /// the peer's demotion. A daemon that died counts for some 30 s more.
+    /// </summary>
+    public async Task<bool> IsHeldByDaemonAsync(CancellationToken cancellationToken)
+    {
+        var watchers = await _image.ListWatchersAsync(cancellationToken).ConfigureAwait(false);
+        string[] keys = [.. watchers.Select(watcher => $"{DaemonKeyPrefix}{watcher.ClientId}").Distinct()];
+        return await _image.Pool.ReadOmapAsync(DaemonsObject, keys, cancellationToken).ConfigureAwait(false) is { Count: > 0 };
     }
 
     /// <summary>Whether the image is mirrored and primary. Wraps <c>rbd_aio_mirror_image_get_info</c>.</summary>

@@ -55,6 +55,9 @@ public static class RelocationRules
 
     /// <summary>Whether an unforced promotion of a secondary image is safe.</summary>
     /// <param name="chain">The image's mirror snapshots; empty in journal mode.</param>
+    /// <param name="heldSince">
+    /// Since when this site's mirror daemon is waited for to let go of the image, which holds the peer's demotion; null if it has.
+    /// </param>
     /// <param name="own">This site's own report.</param>
     /// <param name="peer">The peer.</param>
     /// <param name="firstAsked">
@@ -63,10 +66,10 @@ public static class RelocationRules
     /// <param name="now">The time, by the clock of this cluster.</param>
     /// <param name="strict">Whether to wait for a living primary peer to be demoted instead of asking for force.</param>
     public static RelocationDecision Promotion(
-        MirrorChain chain, MirrorSiteStatus? own, PeerView peer, DateTimeOffset firstAsked, DateTimeOffset now, bool strict)
+        MirrorChain chain, DateTimeOffset? heldSince, MirrorSiteStatus? own, PeerView peer, DateTimeOffset firstAsked, DateTimeOffset now, bool strict)
     {
         if (chain.EndsInPeersDemotion)
-            return OnPeersDemotion(chain.Newest!, peer, firstAsked, now);
+            return OnPeersDemotion(chain.Newest!, heldSince, peer, firstAsked, now);
         if (chain.EndsInOwnDemotion)
             return OnOwnDemotion(chain, own, peer, firstAsked, now);
         if (chain.EndsInUnfinishedDemotion)
@@ -78,8 +81,17 @@ public static class RelocationRules
     public const string HalfRolledBack =
         "an interrupted forced promotion has left a mix of two points in time; do not use this image: resync it from a good site or restore it";
 
-    private static RelocationDecision OnPeersDemotion(MirrorSnapshot demotion, PeerView peer, DateTimeOffset firstAsked, DateTimeOffset now)
+    private static RelocationDecision OnPeersDemotion(
+        MirrorSnapshot demotion, DateTimeOffset? heldSince, PeerView peer, DateTimeOffset firstAsked, DateTimeOffset now)
     {
+        // A daemon that finds the image promoted while it still tidies up removes the copy of the demotion too (20.2.4), and
+        // with it all by which the peer could follow. One that hangs, as on a peer that was cut off, is not waited for for ever.
+        if (now - heldSince < SilenceLimit)
+        {
+            return RelocationDecision.Refuse(
+                ReplicationError.Busy,
+                $"this site's mirror daemon has copied the peer's demotion but not let go of the image yet; waiting for {SilenceLimit.TotalSeconds} s");
+        }
         var age = now - demotion.TakenAt;
         if (age >= -ClockSkew && age < FreshDemotion)
             return RelocationDecision.Allow("the peer's demotion has just been copied");

@@ -67,8 +67,9 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                 await PromoteSecondaryAsync(open, parameters, force, token).ConfigureAwait(false);
             else if ((await open.Image.GetFeaturesAsync(token).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary))
                 await FinishPromotionAsync(open, token).ConfigureAwait(false);
-            _asked.Forget(Promotion(open));
+            _asked.Forget(Promoting(open));
             _asked.Forget(TakingBack(open));
+            _asked.Forget(Releasing(open));
             if (parameters.Schedule is { } schedule
                 && await open.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
             {
@@ -97,12 +98,9 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
             return;
         }
-        var reports = await SiteReports.ReadAsync(open, cancellationToken).ConfigureAwait(false);
-        var decision = RelocationRules.Promotion(chain, reports.Own, reports.Peer, PromotionFirstAsked(open, chain), Now, parameters.StrictFailover);
-        if (decision.Refusal is { } refusal)
-            throw open.Refused("promote", refusal, decision.Reason);
-        await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-        await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
+        await new Promotion(open, time)
+            .RunAsync(chain, seen => PromotionFirstAsked(open, seen), () => _asked.First(Releasing(open)), parameters.StrictFailover, cancellationToken)
+            .ConfigureAwait(false);
     }
 
     /// <summary>Makes this site's image secondary, and reports success only when the peer holds all its data.</summary>
@@ -313,16 +311,18 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     // A demotion can be taken back only some time after the peer has copied it: until then the peer is still to act on it.
     private DateTimeOffset PromotionFirstAsked(OpenVolume open, MirrorChain chain)
     {
-        var first = _asked.First(Promotion(open));
+        var first = _asked.First(Promoting(open));
         if (chain.EndsInOwnDemotion && chain.AwaitedByPeer is null)
             return _asked.First(TakingBack(open));
         _asked.Forget(TakingBack(open));
         return first;
     }
 
-    private static string Promotion(OpenVolume open) => "promote " + open.Volume.Handle.Uuid;
+    private static string Promoting(OpenVolume open) => "promote " + open.Volume.Handle.Uuid;
 
     private static string TakingBack(OpenVolume open) => "take back " + open.Volume.Handle.Uuid;
+
+    private static string Releasing(OpenVolume open) => "release " + open.Volume.Handle.Uuid;
 
     private static string Demoting(OpenVolume open) => "demote " + open.Volume.Handle.Uuid;
 

@@ -18,6 +18,9 @@ public sealed class ControllerPlay(TestVolume volume, Action<string> log)
     /// <summary>Longest time in which a call has to succeed once nothing is broken any more.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
+    /// <summary>The same for what is said to need a person: reports are a minute old at most, so it is not going to change.</summary>
+    private static readonly TimeSpan RefusalPatience = TimeSpan.FromMinutes(2);
+
     /// <summary>Makes the volume secondary at a site.</summary>
     public Task SecondaryAsync(Site site) => RetryAsync($"demote at {site}", async () => await volume.DemoteAsync(site));
 
@@ -55,7 +58,7 @@ public sealed class ControllerPlay(TestVolume volume, Action<string> log)
                 log($"{volume.Handle.Uuid[..8]} {what}: OK after {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
                 return;
             }
-            catch (RpcException e) when (Stopwatch.GetElapsedTime(started) < Patience)
+            catch (RpcException e) when (Stopwatch.GetElapsedTime(started) < (e.StatusCode == StatusCode.FailedPrecondition ? RefusalPatience : Patience))
             {
                 if (e.StatusCode.ToString() != last)
                     log($"{volume.Handle.Uuid[..8]} {what}: {e.StatusCode}: {e.Status.Detail}");

@@ -52,6 +52,21 @@ public sealed class RelocationChecker(TwoSites sites, int seed, bool withFaults,
     {
         var volume = await TestVolume.CreateAsync(sites.A, inTenant: random.Next(4) == 0);
         var content = new CheckedVolume(volume, random);
+        var history = new VolumeHistory(sites, volume, Note);
+        try
+        {
+            await MoveAsync(content, history, random, duration);
+        }
+        catch
+        {
+            await history.PrintAsync();
+            throw;
+        }
+    }
+
+    private async Task MoveAsync(CheckedVolume content, VolumeHistory history, Random random, TimeSpan duration)
+    {
+        var volume = content.Volume;
         var controller = new ControllerPlay(volume, Note);
         await TestVolume.RetryAsync(() => volume.EnableAsync(sites.A), "it is enabled");
         await controller.PrimaryAsync(sites.A);
@@ -72,6 +87,7 @@ public sealed class RelocationChecker(TwoSites sites, int seed, bool withFaults,
                 Interlocked.Increment(ref _forced);
             _durations.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
 
+            await history.AddAsync($"moved to {to}");
             await CheckAsync(content, from, to, imageId);
             from = to;
         }

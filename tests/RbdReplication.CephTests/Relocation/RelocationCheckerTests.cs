@@ -16,7 +16,7 @@ public sealed class RelocationCheckerTests(TwoSites sites)
     [InlineData(true)]
     public async Task Random_moves_lose_no_acknowledged_write(bool withFaults)
     {
-        var checker = new RelocationChecker(sites, Seed, withFaults, volumes: 3, line => TestContext.Current.TestOutputHelper!.WriteLine(line));
+        var checker = new RelocationChecker(sites, Seed, withFaults, Setting("RELOCATION_VOLUMES", 3), line => TestContext.Current.TestOutputHelper!.WriteLine(line));
         await checker.RunAsync(Duration);
         Assert.True(checker.Moves > 0);
         TestContext.Current.SendDiagnosticMessage(checker.Summary);

@@ -48,7 +48,19 @@ public sealed class RelocationRulesTests
     [InlineData("journal", PeerRole.Down, 0, 40, "FailedPrecondition")]
     public void An_unforced_promotion_is_answered(string chain, PeerRole peer, int askedSecondsAgo, int reportAge, string answer) =>
         Assert.Equal(answer, Name(RelocationRules.Promotion(
-            Chain(chain), null, Peer(peer, reportAge), Now.AddSeconds(-askedSecondsAgo), Now, strict: false)));
+            Chain(chain), heldSince: null, null, Peer(peer, reportAge), Now.AddSeconds(-askedSecondsAgo), Now, strict: false)));
+
+    [Theory]
+    // chain, peer, seconds since the daemon is waited for, answer
+    [InlineData("peer's demotion, copied 59 s ago", PeerRole.NotPrimary, 44, "Busy")]
+    [InlineData("peer's demotion, copied 59 s ago", PeerRole.NotPrimary, 45, Allowed)]
+    [InlineData("peer's demotion", PeerRole.Down, 44, "Busy")]
+    [InlineData("peer's demotion", PeerRole.Down, 45, Allowed)]
+    [InlineData("own demotion", PeerRole.NotPrimary, 0, Allowed)]
+    [InlineData("copy", PeerRole.Down, 0, "FailedPrecondition")]
+    public void A_mirror_daemon_that_is_not_done_with_the_peers_demotion_is_waited_for(string chain, PeerRole peer, int heldSecondsAgo, string answer) =>
+        Assert.Equal(answer, Name(RelocationRules.Promotion(
+            Chain(chain), Now.AddSeconds(-heldSecondsAgo), null, Peer(peer, 1), Now.AddMinutes(-5), Now, strict: false)));
 
     [Fact]
     public void An_interrupted_forced_promotion_is_recognised()
@@ -60,14 +72,14 @@ public sealed class RelocationRulesTests
     [Fact]
     public void A_living_primary_peer_is_waited_for_under_strictFailover() =>
         Assert.Equal("Busy", Name(RelocationRules.Promotion(
-            Chain("copy"), null, Peer(PeerRole.Primary, 0), Now.AddMinutes(-5), Now, strict: true)));
+            Chain("copy"), heldSince: null, null, Peer(PeerRole.Primary, 0), Now.AddMinutes(-5), Now, strict: true)));
 
     [Fact]
     public void A_dead_peer_whose_cluster_still_seems_to_be_followed_is_waited_for_less_than_a_minute()
     {
         var own = new MirrorSiteStatus("", MirrorStatusState.Replaying, "replaying", Now, true);
-        Assert.Equal("Busy", Name(RelocationRules.Promotion(Chain("copy"), own, Peer(PeerRole.Down, 40), Now.AddSeconds(-44), Now, strict: false)));
-        Assert.Equal("FailedPrecondition", Name(RelocationRules.Promotion(Chain("copy"), own, Peer(PeerRole.Down, 40), Now.AddSeconds(-45), Now, strict: false)));
+        Assert.Equal("Busy", Name(RelocationRules.Promotion(Chain("copy"), heldSince: null, own, Peer(PeerRole.Down, 40), Now.AddSeconds(-44), Now, strict: false)));
+        Assert.Equal("FailedPrecondition", Name(RelocationRules.Promotion(Chain("copy"), heldSince: null, own, Peer(PeerRole.Down, 40), Now.AddSeconds(-45), Now, strict: false)));
     }
 
     [Theory]
