@@ -12,8 +12,9 @@ internal static class SoakBenchmark
 {
     private const int Concurrency = 32;
 
-    // The memory that a server has once every path has run.
-    private const int WarmUpShare = 10;
+    // After that many calls every path has run, and memory is what it stays.
+    private const int WarmUpCalls = 10_000;
+    private const int Parts = 10;
     private const double MaximumGrowth = 1.10;
 
     // Sockets and threads come and go: librados keeps some for a while.
@@ -22,7 +23,7 @@ internal static class SoakBenchmark
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
     /// <summary>Calls of all kinds, on volumes that are mirrored, not mirrored or not there, by callers that have time or none.</summary>
-    /// <returns>Whether memory, descriptors and threads are what they were after a tenth of the calls.</returns>
+    /// <returns>Whether memory, descriptors and threads are what they were after the first 10,000 calls, or half of them if they are fewer.</returns>
     public static async Task<bool> CallsAsync(string sandbox, int calls)
     {
         await using var a = await BenchSite.ConnectAsync(sandbox, "site-a");
@@ -35,12 +36,14 @@ internal static class SoakBenchmark
         Console.WriteLine($"{await Table.MachineAsync(a)}; {calls} calls, {Concurrency} at once");
         Begin("Mixed calls:");
         Usage? early = null, last = null;
-        for (var tenth = 0; tenth < WarmUpShare; tenth++)
+        for (var i = 0; i < Parts; i++)
         {
-            var part = plan.GetRange(calls / WarmUpShare * tenth, calls / WarmUpShare);
+            var part = plan.GetRange(calls / Parts * i, calls / Parts);
             var load = await Load.RunAsync(part, part.Count, Concurrency, async item => answers.AddOrUpdate(await CallAsync(server, a, item.Kind, item.Volume), 1, static (_, count) => count + 1));
-            last = Row($"{part.Count * (tenth + 1)} calls", server, load);
-            early ??= last;
+            var made = part.Count * (i + 1);
+            last = Row($"{made} calls", server, load);
+            if (made >= Math.Min(WarmUpCalls, calls / 2))
+                early ??= last;
         }
         Console.WriteLine();
         Console.WriteLine("Answers: " + string.Join(", ", answers.OrderByDescending(pair => pair.Value).Select(pair => $"{pair.Key} {pair.Value.ToString(CultureInfo.InvariantCulture)}")));
