@@ -85,7 +85,7 @@ public sealed class DeadlineTests(TwoSites sites)
         await using var server = await FaultServer.StartAsync(sites, stderr: null, "--operation-timeout", "20s");
         var bystander = await TestVolume.CreateAsync(sites.A);
         await bystander.ProtectAsync(sites.A, sites.B);
-        var volumes = await Task.WhenAll(Enumerable.Range(0, 150).Select(_ => TestVolume.CreateAsync(sites.A)));
+        var volumes = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => TestVolume.CreateAsync(sites.A)));
         await AskAsync(server, bystander, sites.A);
         await BreakAsync("monitor frozen");
         try
