@@ -8,7 +8,7 @@ BINARY := $(PUBLISH)/rbd-replication
 IMAGE ?= rbd-replication:dev
 SOURCES := $(shell find src proto -type f -not -path '*/obj/*' -not -path '*/bin/*') Directory.Build.props Directory.Packages.props global.json
 
-.PHONY: help deps build publish test check-relocation test-matrix bench demo figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
+.PHONY: help deps build publish test check-relocation test-matrix bench soak demo figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ test-matrix: publish ## The tests on real Ceph with Ceph 18.2 and 20.2, clusters
 
 bench: publish ## Measure calls, fleets, listings and growth on two real Ceph sites with Ceph's own timers; prints tables
 	@tests/bench.sh
+
+soak: publish ## The long forms of kills, faults, calls and polling: PARTS="kills faults calls poll" KILL_ROUNDS=50 FAULT_ROUNDS=5 CALLS=100000 VOLUMES=2000 MINUTES=10
+	@tests/soak.sh
 
 demo: publish ## Protect a volume on one real Ceph site, lose the site, fail over to the other
 	@tests/demo.sh

@@ -23,6 +23,10 @@ internal sealed record BenchVolume(VolumeHandle Handle)
     /// <summary>The volume as the other site knows it.</summary>
     public BenchVolume At(BenchSite site) => new(Handle.WithLocation(BenchSite.ClusterId, site.Pool.Id));
 
+    /// <summary>The volume of an image that one of these was made for.</summary>
+    public static BenchVolume Of(BenchSite site, string imageName) =>
+        new(new VolumeHandle(BenchSite.ClusterId, site.Pool.Id, imageName[JournalKeys.DefaultImagePrefix.Length..]));
+
     /// <summary>Makes images with journal entries.</summary>
     public static async Task<IReadOnlyList<BenchVolume>> CreateAsync(BenchSite site, int count)
     {

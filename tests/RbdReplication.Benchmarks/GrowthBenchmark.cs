@@ -61,7 +61,7 @@ internal static class GrowthBenchmark
     {
         var page = await new PoolMirroring(site.Pool).ListStatusAsync("", CancellationToken.None);
         return [.. page.Where((_, i) => i % Math.Max(1, page.Count / Calls) == 0).Take(Calls).Select(entry =>
-            new BenchVolume(new VolumeHandle(BenchSite.ClusterId, site.Pool.Id, entry.Value.ImageName[JournalKeys.DefaultImagePrefix.Length..])))];
+            BenchVolume.Of(site, entry.Value.ImageName))];
     }
 
     private static async Task<(double Milliseconds, double Operations)> MeasureAsync(

@@ -52,26 +52,25 @@ internal static class ListingBenchmark
         }
     }
 
-    public static async Task<int> CountAsync(BenchSite site)
+    public static async Task<int> CountAsync(BenchSite site) => (await VolumesAsync(site)).Count;
+
+    /// <summary>All mirrored volumes of the pool.</summary>
+    public static async Task<IReadOnlyList<BenchVolume>> VolumesAsync(BenchSite site)
     {
-        var count = 0;
+        List<BenchVolume> volumes = [];
         IReadOnlyList<KeyValuePair<string, MirrorGlobalStatus>> page;
         var last = "";
         do
         {
             page = await new PoolMirroring(site.Pool).ListStatusAsync(last, CancellationToken.None);
-            count += page.Count;
+            volumes.AddRange(page.Select(entry => BenchVolume.Of(site, entry.Value.ImageName)));
             last = page.Count == 0 ? last : page[^1].Key;
         }
         while (page.Count == PoolMirroring.PageSize);
-        return count;
+        return volumes;
     }
 
-    private static async Task<VolumeHandle> AnyAsync(BenchSite site)
-    {
-        var page = await new PoolMirroring(site.Pool).ListStatusAsync("", CancellationToken.None);
-        return new VolumeHandle(BenchSite.ClusterId, site.Pool.Id, page[0].Value.ImageName[JournalKeys.DefaultImagePrefix.Length..]);
-    }
+    private static async Task<VolumeHandle> AnyAsync(BenchSite site) => (await VolumesAsync(site))[0].Handle;
 
     private static Task<PoolListing> ListAsync(CoreCalls core, BenchSite site) =>
         core.Inventory.ListPoolAsync(core.Cluster, site.Credentials, site.Pool.Id, MaximumSeries, CancellationToken.None);

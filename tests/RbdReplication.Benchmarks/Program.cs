@@ -8,6 +8,8 @@ const string Usage = """
       fleet SANDBOX [VOLUMES]                      all volumes enabled, promoted, demoted and promoted by force at once
       listing SANDBOX [IMAGES...]                  the status of all images of a pool
       growth SANDBOX PLOT.svg [VOLUMES...]         resolving and asking for info while the pool fills
+      soak-calls SANDBOX [CALLS]                   calls of all kinds for a long time: fails if the server grows
+      soak-poll SANDBOX [VOLUMES [MINUTES]]        all volumes asked for their info once a minute: fails if the server grows
       omap-generator BINARY SITE [VOLUMES...]      mapping new and known volumes
     SANDBOX is the folder of two-sites.sh; RBD_REPLICATION_BINARY names the published binary.
     """;
@@ -28,6 +30,10 @@ switch (args)
     case ["growth", var sandbox, var plot, .. var volumes]:
         await GrowthBenchmark.RunAsync(sandbox, plot, volumes.Length == 0 ? [100, 1_000] : [.. volumes.Select(Number)]);
         return 0;
+    case ["soak-calls", var sandbox, .. var calls]:
+        return await SoakBenchmark.CallsAsync(sandbox, calls.Length == 0 ? 100_000 : Number(calls[0])) ? 0 : 1;
+    case ["soak-poll", var sandbox, .. var sizes]:
+        return await SoakBenchmark.PollAsync(sandbox, sizes.Length == 0 ? 2_000 : Number(sizes[0]), sizes.Length < 2 ? 10 : Number(sizes[1])) ? 0 : 1;
     case ["omap-generator", var binary, var site, .. var volumes]:
         await OmapGeneratorBenchmark.RunAsync(
             Path.GetFullPath(binary), Path.GetFullPath(site), volumes.Length == 0 ? [2_000, 10_000, 20_000] : [.. volumes.Select(Number)]);

@@ -116,7 +116,8 @@ public sealed class ManagerFailoverTests(TwoSites sites)
         {
             var promote = volume.PromoteAsync(sites.A, interval: "1h");
             await Eventually.TrueAsync(
-                async () => (await TestVolume.FailureOfAsync(() => volume.DisableAsync(sites.A))).StatusCode == StatusCode.Aborted, "the promotion is under way");
+                async () => (await Scrape.GetAsync(sites.A.Server, "/operations")).Contains(volume.Handle.Uuid, StringComparison.Ordinal), "the promotion is under way");
+            Assert.Equal(StatusCode.Aborted, (await TestVolume.FailureOfAsync(() => volume.DisableAsync(sites.A))).StatusCode);
             await sites.StartAsync(sites.A, "mgr");
             await promote;
         }

@@ -170,7 +170,9 @@ public sealed class VolumeMetricsTests(TwoSites sites)
         var created = await TestVolume.CreateAsync(sites.A);
         await created.ProtectAsync(sites.A, sites.B);
         var volume = TestVolume.At(sites.B, created.Handle.Uuid);
-        // A forced promotion waits, without limit, until this site's mirror daemon lets go of the image.
+        // A forced promotion waits, without limit, until this site's mirror daemon lets go of the image. It is cut off where nobody
+        // else has the image open.
+        await using var open = await volume.OpenAsync(sites.B, readOnly: false);
         await sites.StopAsync(sites.B, "mirror", "freeze");
         try
         {

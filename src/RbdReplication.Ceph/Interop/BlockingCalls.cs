@@ -3,7 +3,8 @@ namespace RbdReplication.Ceph.Interop;
 /// <summary>
 /// A bounded set of threads for calls that librados and librbd have only in a blocking form (connect, mirror enable,
 /// disable and resync, manager commands, image metadata). Threads are started when needed and end when idle. Each cluster
-/// connection has a set of its own, so a cluster that hangs starves nobody else.
+/// connection has sets of its own, one for what changes something and one for what reads, so a cluster that hangs starves
+/// nobody else, and changes that hang starve no reader.
 /// </summary>
 internal sealed class BlockingCalls(string name, int maximumThreads)
 {

@@ -13,13 +13,17 @@ public sealed class RadosCluster : IAsyncDisposable
     // 64 volumes enabled at once wait for one monitor round together; with fewer threads they would queue for several.
     private const int MaximumBlockingCalls = 64;
 
+    // Short calls; while every thread above waits for a monitor, those who only look are still answered.
+    private const int MaximumReadingCalls = 16;
+
     private readonly ClusterHandle _handle;
 
-    private RadosCluster(ClusterHandle handle, string subject, BlockingCalls blocking)
+    private RadosCluster(ClusterHandle handle, string subject, BlockingCalls blocking, BlockingCalls reading)
     {
         _handle = handle;
         Subject = subject;
         Blocking = blocking;
+        Reading = reading;
     }
 
     /// <summary>User and monitors, for messages.</summary>
@@ -30,7 +34,11 @@ public sealed class RadosCluster : IAsyncDisposable
 
     internal ClusterHandle Handle => _handle;
 
+    /// <summary>For calls that change something.</summary>
     internal BlockingCalls Blocking { get; }
+
+    /// <summary>For calls that only read.</summary>
+    internal BlockingCalls Reading { get; }
 
     /// <summary>Connects. Wraps <c>rados_create</c>, <c>rados_conf_set</c> and <c>rados_connect</c>.</summary>
     /// <exception cref="CephException">
@@ -52,7 +60,7 @@ public sealed class RadosCluster : IAsyncDisposable
                 NativeCall.Check(Librados.ConfSet(cluster, name, value), "rados_conf_set", $"{name} for {subject}");
             var blocking = new BlockingCalls("ceph-" + options.User, MaximumBlockingCalls);
             await NativeCall.BlockingAsync("rados_connect", subject, handle, blocking, () => Librados.Connect(cluster)).ConfigureAwait(false);
-            return new RadosCluster(handle, subject, blocking);
+            return new RadosCluster(handle, subject, blocking, new BlockingCalls("ceph-read-" + options.User, MaximumReadingCalls));
         }
         // 16.2 has the same EINVAL for addresses and for a key of a newer kind.
         catch (CephException e) when (e.Errno == Errno.EINVAL && e.Function == "rados_connect" && !options.Key.IsAes)
@@ -115,7 +123,7 @@ public sealed class RadosCluster : IAsyncDisposable
     private async Task<RadosPool> OpenPoolAsync(string name, string radosNamespace)
     {
         var id = await NativeCall.BlockingAsync(
-            "rados_pool_lookup", name, _handle, Blocking, () => Librados.PoolLookup(_handle, name)).ConfigureAwait(false);
+            "rados_pool_lookup", name, _handle, Reading, () => Librados.PoolLookup(_handle, name)).ConfigureAwait(false);
         return await OpenPoolAsync(id, radosNamespace).ConfigureAwait(false);
     }
 
@@ -124,8 +132,8 @@ public sealed class RadosCluster : IAsyncDisposable
         var subject = $"pool {id.ToString(CultureInfo.InvariantCulture)}";
         var name = "";
         nint ioctx = 0;
-        await NativeCall.BlockingAsync("rados_pool_reverse_lookup", subject, _handle, Blocking, () => PoolName(id, out name)).ConfigureAwait(false);
-        await NativeCall.BlockingAsync("rados_ioctx_create2", subject, _handle, Blocking, () => Librados.IoctxCreate2(_handle, id, out ioctx)).ConfigureAwait(false);
+        await NativeCall.BlockingAsync("rados_pool_reverse_lookup", subject, _handle, Reading, () => PoolName(id, out name)).ConfigureAwait(false);
+        await NativeCall.BlockingAsync("rados_ioctx_create2", subject, _handle, Reading, () => Librados.IoctxCreate2(_handle, id, out ioctx)).ConfigureAwait(false);
         var pool = new PoolHandle(ioctx, _handle);
         Librados.IoctxSetNamespace(pool, radosNamespace);
         return new RadosPool(this, pool, id, name, radosNamespace);
@@ -138,7 +146,7 @@ public sealed class RadosCluster : IAsyncDisposable
     public async Task<IReadOnlyList<string>> ListPoolsAsync(CancellationToken cancellationToken)
     {
         IReadOnlyList<string> names = [];
-        await NativeCall.BlockingAsync("rados_pool_list", Subject, _handle, Blocking, () => PoolNames(out names))
+        await NativeCall.BlockingAsync("rados_pool_list", Subject, _handle, Reading, () => PoolNames(out names))
             .WaitAsync(cancellationToken).ConfigureAwait(false);
         return names;
     }
@@ -227,7 +235,7 @@ public sealed class RadosCluster : IAsyncDisposable
     private async Task<string> GetMirrorSiteNameAsync()
     {
         var name = "";
-        await NativeCall.BlockingAsync("rbd_mirror_site_name_get", Subject, _handle, Blocking, () => SiteName(out name)).ConfigureAwait(false);
+        await NativeCall.BlockingAsync("rbd_mirror_site_name_get", Subject, _handle, Reading, () => SiteName(out name)).ConfigureAwait(false);
         return name;
     }
 

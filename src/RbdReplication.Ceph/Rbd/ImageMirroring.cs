@@ -120,7 +120,7 @@ public sealed class ImageMirroring
     public async Task<IReadOnlyList<MirrorSnapshot>> ListSnapshotsAsync(CancellationToken cancellationToken)
     {
         List<MirrorSnapshot> snapshots = [];
-        await _image.BlockingAsync(
+        await _image.ReadingAsync(
             "rbd_snap_list", () => MirrorReading.Snapshots(_image.Handle, snapshots), cancellationToken).ConfigureAwait(false);
         return snapshots;
     }

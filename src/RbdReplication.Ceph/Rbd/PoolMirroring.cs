@@ -12,7 +12,7 @@ public sealed class PoolMirroring(RadosPool pool)
     public async Task<MirrorPoolMode> GetModeAsync(CancellationToken cancellationToken)
     {
         var mode = 0;
-        await BlockingAsync("rbd_mirror_mode_get", () => Librbd.MirrorModeGet(pool.Handle, out mode), cancellationToken).ConfigureAwait(false);
+        await ReadingAsync("rbd_mirror_mode_get", () => Librbd.MirrorModeGet(pool.Handle, out mode), cancellationToken).ConfigureAwait(false);
         return (MirrorPoolMode)mode;
     }
 
@@ -25,7 +25,7 @@ public sealed class PoolMirroring(RadosPool pool)
     public async Task<string> GetUuidAsync(CancellationToken cancellationToken)
     {
         var uuid = "";
-        await BlockingAsync("rbd_mirror_uuid_get", () => Uuid(out uuid), cancellationToken).ConfigureAwait(false);
+        await ReadingAsync("rbd_mirror_uuid_get", () => Uuid(out uuid), cancellationToken).ConfigureAwait(false);
         return uuid;
     }
 
@@ -36,7 +36,7 @@ public sealed class PoolMirroring(RadosPool pool)
     public async Task<IReadOnlyList<MirrorPeerSite>> ListPeersAsync(CancellationToken cancellationToken)
     {
         List<MirrorPeerSite> peers = [];
-        await BlockingAsync("rbd_mirror_peer_site_list", () => Peers(peers), cancellationToken).ConfigureAwait(false);
+        await ReadingAsync("rbd_mirror_peer_site_list", () => Peers(peers), cancellationToken).ConfigureAwait(false);
         return peers;
     }
 
@@ -91,7 +91,7 @@ public sealed class PoolMirroring(RadosPool pool)
     public async Task<IReadOnlyList<KeyValuePair<string, MirrorGlobalStatus>>> ListStatusAsync(string startAfter, CancellationToken cancellationToken)
     {
         List<KeyValuePair<string, MirrorGlobalStatus>> page = [];
-        await BlockingAsync("rbd_mirror_image_global_status_list", () => StatusPage(startAfter, page), cancellationToken).ConfigureAwait(false);
+        await ReadingAsync("rbd_mirror_image_global_status_list", () => StatusPage(startAfter, page), cancellationToken).ConfigureAwait(false);
         return page;
     }
 
@@ -120,7 +120,7 @@ public sealed class PoolMirroring(RadosPool pool)
     public async Task<IReadOnlyList<MirrorImageEntry>> ListInfoAsync(string startAfter, CancellationToken cancellationToken)
     {
         List<MirrorImageEntry> page = [];
-        await BlockingAsync("rbd_mirror_image_info_list", () => InfoPage(startAfter, page), cancellationToken).ConfigureAwait(false);
+        await ReadingAsync("rbd_mirror_image_info_list", () => InfoPage(startAfter, page), cancellationToken).ConfigureAwait(false);
         return page;
     }
 
@@ -146,4 +146,7 @@ public sealed class PoolMirroring(RadosPool pool)
 
     private Task<long> BlockingAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
         NativeCall.BlockingAsync(function, pool.SpecOf(""), pool.Handle, pool.Cluster.Blocking, call).WaitAsync(cancellationToken);
+
+    private Task<long> ReadingAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
+        NativeCall.BlockingAsync(function, pool.SpecOf(""), pool.Handle, pool.Cluster.Reading, call).WaitAsync(cancellationToken);
 }

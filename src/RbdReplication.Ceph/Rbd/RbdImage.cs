@@ -110,7 +110,7 @@ public sealed class RbdImage : IAsyncDisposable
     public async Task<ulong> GetSizeBytesAsync(CancellationToken cancellationToken)
     {
         ulong size = 0;
-        await BlockingAsync("rbd_get_size", () => Librbd.GetSize(Handle, out size), cancellationToken).ConfigureAwait(false);
+        await ReadingAsync("rbd_get_size", () => Librbd.GetSize(Handle, out size), cancellationToken).ConfigureAwait(false);
         return size;
     }
 
@@ -118,7 +118,7 @@ public sealed class RbdImage : IAsyncDisposable
     public async Task<ImageFeatures> GetFeaturesAsync(CancellationToken cancellationToken)
     {
         ulong features = 0;
-        await BlockingAsync("rbd_get_features", () => Librbd.GetFeatures(Handle, out features), cancellationToken).ConfigureAwait(false);
+        await ReadingAsync("rbd_get_features", () => Librbd.GetFeatures(Handle, out features), cancellationToken).ConfigureAwait(false);
         return (ImageFeatures)features;
     }
 
@@ -128,7 +128,7 @@ public sealed class RbdImage : IAsyncDisposable
         ImageParent? parent = null;
         try
         {
-            await BlockingAsync("rbd_get_parent", () => ReadParent(out parent), cancellationToken).ConfigureAwait(false);
+            await ReadingAsync("rbd_get_parent", () => ReadParent(out parent), cancellationToken).ConfigureAwait(false);
         }
         catch (CephException e) when (e.Errno == Errno.ENOENT)
         {
@@ -234,7 +234,7 @@ public sealed class RbdImage : IAsyncDisposable
         var value = "";
         try
         {
-            await BlockingAsync("rbd_metadata_get", () => Metadata(key, out value), cancellationToken).ConfigureAwait(false);
+            await ReadingAsync("rbd_metadata_get", () => Metadata(key, out value), cancellationToken).ConfigureAwait(false);
         }
         catch (CephException e) when (e.Errno == Errno.ENOENT)
         {
@@ -250,7 +250,7 @@ public sealed class RbdImage : IAsyncDisposable
     public async Task<IReadOnlyDictionary<string, string>> ListMetadataAsync(string prefix, CancellationToken cancellationToken)
     {
         Dictionary<string, string> all = new(StringComparer.Ordinal);
-        await BlockingAsync("rbd_metadata_list", () => ListMetadata(prefix, all), cancellationToken).ConfigureAwait(false);
+        await ReadingAsync("rbd_metadata_list", () => ListMetadata(prefix, all), cancellationToken).ConfigureAwait(false);
         return all;
     }
 
@@ -307,7 +307,7 @@ public sealed class RbdImage : IAsyncDisposable
     public async Task<IReadOnlyList<ImageWatcher>> ListWatchersAsync(CancellationToken cancellationToken)
     {
         List<ImageWatcher> watchers = [];
-        await BlockingAsync("rbd_watchers_list", () => ListWatchers(watchers), cancellationToken).ConfigureAwait(false);
+        await ReadingAsync("rbd_watchers_list", () => ListWatchers(watchers), cancellationToken).ConfigureAwait(false);
         return watchers;
     }
 
@@ -334,6 +334,9 @@ public sealed class RbdImage : IAsyncDisposable
 
     internal Task<long> BlockingAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
         NativeCall.BlockingAsync(function, Spec, Handle, Pool.Cluster.Blocking, call).WaitAsync(cancellationToken);
+
+    internal Task<long> ReadingAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
+        NativeCall.BlockingAsync(function, Spec, Handle, Pool.Cluster.Reading, call).WaitAsync(cancellationToken);
 
     /// <summary>Closes the image after the calls that are still running on it. Wraps <c>rbd_aio_close</c>.</summary>
     public ValueTask DisposeAsync()

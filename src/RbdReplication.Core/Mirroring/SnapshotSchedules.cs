@@ -115,7 +115,8 @@ public static class SnapshotSchedules
         {
             try
             {
-                await connection.Cluster.MgrCommandAsync(command, cancellationToken).ConfigureAwait(false);
+                // Waited for to its end: a command whose volume is free again could undo what the next call does.
+                await connection.Cluster.MgrCommandAsync(command, CancellationToken.None).ConfigureAwait(false);
                 return;
             }
             // No manager was active in all that time, or it went away before it answered: the commands can be repeated.

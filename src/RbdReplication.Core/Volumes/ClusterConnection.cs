@@ -9,6 +9,9 @@ public sealed class ClusterConnection
     // Site names change when an admin renames a site: rarely, and a stale name in a message for a minute does no harm.
     private static readonly TimeSpan SitesLifetime = TimeSpan.FromMinutes(1);
 
+    // The monitors have this site's name, which is for messages only: what needs nothing else of them does not wait for it.
+    private static readonly TimeSpan NamePatience = TimeSpan.FromSeconds(1);
+
     private readonly ConcurrentDictionary<(long Id, string Namespace), Lazy<Task<RadosPool>>> _pools = new();
     private readonly ConcurrentDictionary<(string Name, string Namespace), long> _poolIds = new();
     private readonly ConcurrentDictionary<long, CachedSites> _sites = new();
@@ -65,10 +68,11 @@ public sealed class ClusterConnection
             return cached.Sites;
         // Peers are kept in the pool's default namespace.
         var root = await GetPoolAsync(pool.Id, "", cancellationToken).ConfigureAwait(false);
-        var name = Cluster.GetMirrorSiteNameAsync(cancellationToken);
+        var asked = Cluster.GetMirrorSiteNameAsync(cancellationToken);
         var peers = await new PoolMirroring(root).ListPeersAsync(cancellationToken).ConfigureAwait(false);
-        var local = await name.ConfigureAwait(false);
-        var sites = new MirrorSites(local == Cluster.GetFsid() ? "this site" : local, peers);
+        var isAnswered = await Task.WhenAny(asked, Task.Delay(NamePatience, cancellationToken)).ConfigureAwait(false) == asked;
+        var local = isAnswered ? await asked.ConfigureAwait(false) : cached?.Sites.Local;
+        var sites = new MirrorSites(local is null || local == Cluster.GetFsid() ? "this site" : local, peers);
         _sites[pool.Id] = new CachedSites(sites, TimeProvider.System.GetTimestamp());
         return sites;
     }

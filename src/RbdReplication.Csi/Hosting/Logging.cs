@@ -31,6 +31,11 @@ internal static class Logging
                 format.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
                 format.ColorBehavior = LoggerColorBehavior.Disabled;
             });
-        logging.Services.Configure<ConsoleLoggerOptions>(static console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        logging.Services.Configure<ConsoleLoggerOptions>(static console =>
+        {
+            console.LogToStandardErrorThreshold = LogLevel.Trace;
+            // A log that nobody takes must not hold up calls. What was dropped is counted in the log once it is taken again.
+            console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
+        });
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
@@ -9,6 +10,9 @@ namespace RbdReplication.CephTests.PersistentVolumes;
 public sealed class OmapGeneratorTests(TwoSites sites) : IAsyncLifetime
 {
     private GeneratorRig _rig = null!;
+
+    /// <summary>How often a writer is killed; <c>KILL_ROUNDS</c> changes it.</summary>
+    private static readonly int Kills = int.Parse(Environment.GetEnvironmentVariable("KILL_ROUNDS") ?? "5", CultureInfo.InvariantCulture);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -276,20 +280,24 @@ public sealed class OmapGeneratorTests(TwoSites sites) : IAsyncLifetime
     [Fact]
     public async Task A_writer_killed_at_any_time_leaves_nothing_that_the_next_one_cannot_complete()
     {
+        const int KillsOfASet = 5;
         List<MappedImage> images = [];
-        for (var i = 0; i < 60; i++)
-            images.Add(_rig.NewImage(_rig.Private));
-        await ImageEntries.PutAsync(_rig.Private, images);
-        foreach (var image in images)
-            _rig.Api.Volumes.Put(_rig.Pv(image, GeneratorRig.PrivateCluster));
-
-        for (var round = 0; round < 5; round++)
+        List<MappedImage> set = [];
+        for (var kill = 0; kill < Kills; kill++)
         {
-            var limit = 1 + (round * 12);
+            if (kill % KillsOfASet == 0)
+            {
+                set = [.. Enumerable.Range(0, 60).Select(_ => _rig.NewImage(_rig.Private))];
+                await ImageEntries.PutAsync(_rig.Private, set);
+                foreach (var image in set)
+                    _rig.Api.Volumes.Put(_rig.Pv(image, GeneratorRig.PrivateCluster));
+                images.AddRange(set);
+            }
+            var limit = 1 + (kill % KillsOfASet * 12);
             var process = ServerProcess.Start(_rig.Arguments("--workers", "1"));
             var log = process.StandardError.ReadToEndAsync(Token);
             // As soon as some are there, in the middle of the others.
-            await Eventually.TrueAsync(async () => await CountObjectsAsync(images) >= Math.Min(limit, images.Count), "some mappings are written");
+            await Eventually.TrueAsync(async () => await CountObjectsAsync(set) >= limit, "some mappings are written");
             process.Kill();
             await process.WaitForExitAsync(Token);
             _ = await log;

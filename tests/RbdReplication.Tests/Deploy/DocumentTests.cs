@@ -5,7 +5,7 @@ namespace RbdReplication.Tests.Deploy;
 
 public sealed partial class DocumentTests
 {
-    private static readonly string[] Pages = ["docs/disaster-recovery.md", "docs/debugging.md", "docs/configuration.md", "docs/security.md", "docs/metrics.md", "CONTRIBUTING.md"];
+    private static readonly string[] Pages = ["docs/disaster-recovery.md", "docs/debugging.md", "docs/configuration.md", "docs/security.md", "docs/metrics.md", "docs/reliability.md", "CONTRIBUTING.md"];
 
     [Fact]
     public void Links_between_the_pages_lead_somewhere()
