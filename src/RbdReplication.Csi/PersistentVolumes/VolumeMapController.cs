@@ -127,16 +127,21 @@ internal sealed class VolumeMapController : IDisposable
         }
         else
         {
-            Forget(id);
+            Unqueue(id);
             _reports.Report(volume, new(MappingResult.InvalidVolume, problem));
         }
     }
 
     private void Forget(Guid id)
     {
+        Unqueue(id);
+        _reports.Forget(id);
+    }
+
+    private void Unqueue(Guid id)
+    {
         if (_queued.TryRemove(id, out var key))
             _queue.Remove(key);
-        _reports.Forget(id);
     }
 
     private async Task<IReadOnlyList<bool>> CheckAsync(IReadOnlyList<MappingRequest> requests, Leadership leadership, CancellationToken cancellationToken)
