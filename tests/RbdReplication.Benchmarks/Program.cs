@@ -8,7 +8,7 @@ const string Usage = """
       fleet SANDBOX [VOLUMES]                      all volumes enabled, promoted, demoted and promoted by force at once
       listing SANDBOX [IMAGES...]                  the status of all images of a pool
       growth SANDBOX PLOT.svg [VOLUMES...]         resolving and asking for info while the pool fills
-      omap-generator BINARY SITE [VOLUMES...]      mapping new and known volumes
+      omap SANDBOX [ROUNDS [VOLUMES...]]           the omap generator: mapping new and known volumes
     SANDBOX is the folder of two-sites.sh; RBD_REPLICATION_BINARY names the published binary.
     """;
 
@@ -28,9 +28,9 @@ switch (args)
     case ["growth", var sandbox, var plot, .. var volumes]:
         await GrowthBenchmark.RunAsync(sandbox, plot, volumes.Length == 0 ? [100, 1_000] : [.. volumes.Select(Number)]);
         return 0;
-    case ["omap-generator", var binary, var site, .. var volumes]:
+    case ["omap", var sandbox, .. var numbers]:
         await OmapGeneratorBenchmark.RunAsync(
-            Path.GetFullPath(binary), Path.GetFullPath(site), volumes.Length == 0 ? [2_000, 10_000, 20_000] : [.. volumes.Select(Number)]);
+            sandbox, numbers.Length == 0 ? 3 : Number(numbers[0]), numbers.Length < 2 ? [2_000, 10_000, 20_000] : [.. numbers[1..].Select(Number)]);
         return 0;
     default:
         await Console.Error.WriteLineAsync(Usage);
