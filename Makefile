@@ -39,7 +39,7 @@ check-relocation: publish ## Move volumes at random with faults, as a controller
 test-matrix: publish ## The tests on real Ceph with Ceph 18.2 and 20.2, clusters and libraries, in roots that it makes (SUITES="trixie sid")
 	@tests/matrix.sh
 
-bench: publish ## Measure calls, fleets, listings and growth on two real Ceph sites with Ceph's own timers; prints tables
+bench: publish ## Measure calls, fleets, listings, growth and the omap generator on two real Ceph sites with Ceph's own timers; prints tables
 	@tests/bench.sh
 
 soak: publish ## The long forms of kills, faults, calls and polling: PARTS="kills faults calls poll" KILL_ROUNDS=50 FAULT_ROUNDS=5 CALLS=100000 VOLUMES=2000 MINUTES=10

@@ -1,10 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using RbdReplication.Ceph;
+using RbdReplication.CephTests.Sandbox;
 using RbdReplication.Core;
 using RbdReplication.Tests.Kubernetes;
 
@@ -16,126 +16,155 @@ namespace RbdReplication.Benchmarks;
 /// </summary>
 internal static partial class OmapGeneratorBenchmark
 {
-    public static async Task RunAsync(string binary, string site, IEnumerable<int> sizes)
+    public static async Task RunAsync(string sandbox, int rounds, IEnumerable<int> sizes)
     {
-        var monitors = MonHost().Match(await File.ReadAllTextAsync(Path.Combine(site, "ceph.conf"))).Groups[1].Value;
-        var key = (await OutputOfAsync("ceph", "-c", Path.Combine(site, "ceph.conf"), "auth", "get-key", "client.csi")).Trim();
-        await using var cluster = await RadosCluster.ConnectAsync(
-            new RadosConnectionOptions { Monitors = [monitors], User = "csi", Key = CephKey.TryParse(key)! }, CancellationToken.None);
-        Console.WriteLine("| volumes | run | time | PV/s | RADOS operations per PV | CPU | peak memory |");
-        Console.WriteLine("| ---: | --- | ---: | ---: | ---: | ---: | ---: |");
+        await using var site = await BenchSite.ConnectAsync(sandbox, "site-a");
+        Console.WriteLine(await Table.MachineAsync(site));
+        Table.Begin(
+            $"Medians of {rounds} rounds:", "volumes, run", "time s", "PV/s", "RADOS operations per PV", "CPU s", "peak memory MiB", "private at the end MiB", "load average");
         foreach (var size in sizes)
         {
-            await using var api = new ApiServerStandIn();
-            await api.StartAsync();
-            var folder = Directory.CreateTempSubdirectory("rbd-replication-bench-").FullName;
+            List<Figures> asNew = [], asKnown = [];
+            for (var round = 0; round < rounds; round++)
+            {
+                await using var run = await Fleet.CreateAsync(site, size);
+                asNew.Add(await run.MeasureAsync());
+                asKnown.Add(await run.MeasureAsync());
+            }
+            Print(size, "new", asNew);
+            Print(size, "known", asKnown);
+        }
+    }
+
+    private static void Print(int size, string run, List<Figures> figures)
+    {
+        var time = Table.Median(figures.Select(r => r.Elapsed.TotalSeconds));
+        Table.Row(
+            string.Create(CultureInfo.InvariantCulture, $"{size:N0} {run}"), Table.Number(time, "0.00"), Table.Number(size / time, "0"),
+            Table.Number(Table.Median(figures.Select(r => (double)r.Operations)) / size, "0.000"), Table.Number(Table.Median(figures.Select(r => r.Cpu.TotalSeconds)), "0.00"),
+            Table.Number(figures.Max(r => r.PeakKiB) / 1024.0, "0"), Table.Number(figures.Max(r => r.PrivateKiB) / 1024.0, "0"),
+            Table.Number(Table.Median(figures.Select(r => r.LoadAverage))));
+    }
+
+    private sealed record Figures(TimeSpan Elapsed, long Operations, TimeSpan Cpu, long PeakKiB, long PrivateKiB, double LoadAverage);
+
+    /// <summary>An API server with N PersistentVolumes, and a rados namespace with an image for each.</summary>
+    private sealed class Fleet : IAsyncDisposable
+    {
+        private readonly ApiServerStandIn _api = new();
+        private readonly string _folder = Directory.CreateTempSubdirectory("rbd-replication-bench-").FullName;
+
+        private string KubeConfigPath => Path.Combine(_folder, "kubeconfig");
+
+        private string ConfigPath => Path.Combine(_folder, "config.json");
+
+        public static async Task<Fleet> CreateAsync(BenchSite site, int size)
+        {
+            var fleet = new Fleet();
             var radosNamespace = "bench-" + Guid.NewGuid().ToString("N");
-            await FillAsync(cluster, api, key, radosNamespace, size);
-            await File.WriteAllTextAsync(Path.Combine(folder, "kubeconfig"), api.KubeConfig());
-            await File.WriteAllTextAsync(Path.Combine(folder, "config.json"), new JsonArray(new JsonObject
+            await fleet._api.StartAsync();
+            await FillAsync(site, radosNamespace, size);
+            fleet.PutVolumes(size, site.Secrets[CephCredentials.KeyField]);
+            await File.WriteAllTextAsync(fleet.KubeConfigPath, fleet._api.KubeConfig());
+            await File.WriteAllTextAsync(fleet.ConfigPath, new JsonArray(new JsonObject
             {
                 ["clusterID"] = "rook-ceph",
-                ["monitors"] = new JsonArray(monitors),
+                ["monitors"] = new JsonArray(site.Monitors),
                 ["rbd"] = new JsonObject { ["radosNamespace"] = radosNamespace },
             }).ToJsonString());
-            foreach (var run in (string[])["new", "known"])
-                Console.WriteLine(await MeasureAsync(binary, folder, size, run));
-            Directory.Delete(folder, recursive: true);
+            return fleet;
         }
-    }
 
-    /// <summary>
-    /// Images are entered into librbd's directory object without making them: that is all the generator reads of an image,
-    /// and to make them would take longer than everything that is measured.
-    /// </summary>
-    private static async Task FillAsync(RadosCluster cluster, ApiServerStandIn api, string key, string radosNamespace, int size)
-    {
-        await using var pool = await cluster.OpenPoolAsync("replicapool", radosNamespace, CancellationToken.None);
-        foreach (var chunk in Enumerable.Range(0, size).Chunk(1000))
+        /// <summary>Runs a generator until its first pass has ended, which it says in a line of its log.</summary>
+        public async Task<Figures> MeasureAsync()
         {
-            var entries = chunk.Select(i => KeyValuePair.Create($"name_{JournalKeys.DefaultImagePrefix}{PvObject.Uuid(i)}", $"{(char)12}\0\0\0{i:x12}"));
-            await pool.WriteAsync("rbd_directory", new ObjectWrite().SetOmap([.. entries]), CancellationToken.None);
+            var port = FreePort();
+            var load = double.Parse((await File.ReadAllTextAsync("/proc/loadavg")).Split(' ')[0], CultureInfo.InvariantCulture);
+            var started = Stopwatch.GetTimestamp();
+            using var process = ServerProcess.Start(
+            [
+                "omap-generator", "--kubeconfig", KubeConfigPath, "--cluster-config", ConfigPath, "--cluster-mapping", Path.Combine(_folder, "none.json"),
+                "--leader-election-namespace", "ceph", "--http-endpoint", $"http://127.0.0.1:{port}", "--log-format", "text",
+            ]);
+            var passed = await FirstPassAsync(process);
+            var elapsed = Stopwatch.GetElapsedTime(started);
+            var cpu = ProcessCpu.Of(process.Id).Total;
+            var memory = await File.ReadAllTextAsync($"/proc/{process.Id}/status");
+            using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
+            if (!passed.EndsWith("; 0 have no mapping yet", StringComparison.Ordinal) || await http.GetStringAsync("/readyz") != "ok\n")
+                throw new InvalidOperationException(passed);
+            var operations = Operations().Matches(await http.GetStringAsync("/metrics")).Sum(m => Number(m));
+            await ProcessOutput.OfAsync("kill", "-TERM", process.Id.ToString(CultureInfo.InvariantCulture));
+            await process.WaitForExitAsync();
+            return new Figures(elapsed, operations, cpu, Number(PeakMemory().Match(memory)), Number(PrivateMemory().Match(memory)), load);
         }
-        for (var i = 0; i < size; i++)
+
+        public async ValueTask DisposeAsync()
         {
-            var pv = PvObject.Json(i);
-            if (i % 2 == 1)
+            await _api.DisposeAsync();
+            Directory.Delete(_folder, recursive: true);
+        }
+
+        /// <summary>
+        /// Images are entered into librbd's directory object without making them: that is all the generator reads of an
+        /// image, and to make them would take longer than everything that is measured.
+        /// </summary>
+        private static async Task FillAsync(BenchSite site, string radosNamespace, int size)
+        {
+            await using var pool = await site.Cluster.OpenPoolAsync(site.Pool.Id, radosNamespace, CancellationToken.None);
+            foreach (var chunk in Enumerable.Range(0, size).Chunk(1000))
             {
-                pv["spec"]!["csi"]!["controllerExpandSecretRef"]!["name"] = $"csi-rbd-{i}";
-                api.PutSecret("ceph", $"csi-rbd-{i}", ("userID", "csi"), ("userKey", key));
+                var entries = chunk.Select(i => KeyValuePair.Create($"name_{JournalKeys.DefaultImagePrefix}{PvObject.Uuid(i)}", $"{(char)12}\0\0\0{i:x12}"));
+                await pool.WriteAsync("rbd_directory", new ObjectWrite().SetOmap([.. entries]), CancellationToken.None);
             }
-            api.Volumes.Put(pv);
         }
-        api.PutSecret("ceph", "csi-rbd", ("userID", "csi"), ("userKey", key));
+
+        private void PutVolumes(int size, string key)
+        {
+            for (var i = 0; i < size; i++)
+            {
+                var pv = PvObject.Json(i);
+                if (i % 2 == 1)
+                {
+                    pv["spec"]!["csi"]!["controllerExpandSecretRef"]!["name"] = $"csi-rbd-{i}";
+                    _api.PutSecret("ceph", $"csi-rbd-{i}", (CephCredentials.UserField, "csi"), (CephCredentials.KeyField, key));
+                }
+                _api.Volumes.Put(pv);
+            }
+            _api.PutSecret("ceph", "csi-rbd", (CephCredentials.UserField, "csi"), (CephCredentials.KeyField, key));
+        }
     }
 
-    private static async Task<string> MeasureAsync(string binary, string folder, int size, string run)
+    private static async Task<string> FirstPassAsync(Process process)
     {
-        var port = FreePort();
-        var started = Stopwatch.GetTimestamp();
-        using var process = Process.Start(new ProcessStartInfo(binary,
-        [
-            "omap-generator", "--kubeconfig", Path.Combine(folder, "kubeconfig"), "--cluster-config", Path.Combine(folder, "config.json"),
-            "--cluster-mapping", Path.Combine(folder, "none.json"), "--leader-election-namespace", "ceph",
-            "--http-endpoint", $"http://127.0.0.1:{port}", "--log-format", "text",
-        ])
-        { RedirectStandardError = true })!;
-        var log = process.StandardError.ReadToEndAsync();
-        using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
-        while (!await IsReadyAsync(http))
+        var log = new List<string>();
+        while (await process.StandardError.ReadLineAsync() is { } line)
         {
-            if (process.HasExited)
-                throw new InvalidOperationException($"the generator ended with {process.ExitCode}: {await log}");
-            await Task.Delay(5);
+            log.Add(line);
+            if (!line.Contains("First pass over", StringComparison.Ordinal))
+                continue;
+            // What follows must not fill the pipe.
+            _ = process.StandardError.ReadToEndAsync();
+            return line.TrimEnd();
         }
-        var elapsed = Stopwatch.GetElapsedTime(started);
-        var operations = Operations().Matches(await http.GetStringAsync("/metrics")).Sum(m => long.Parse(m.Groups[1].ValueSpan, CultureInfo.InvariantCulture));
-        var peak = PeakMemory().Match(await File.ReadAllTextAsync($"/proc/{process.Id}/status")).Groups[1].Value;
-        process.Refresh();
-        var cpu = process.TotalProcessorTime;
-        await OutputOfAsync("kill", "-TERM", process.Id.ToString(CultureInfo.InvariantCulture));
-        await process.WaitForExitAsync();
-        if (!(await log).Contains("; 0 have no mapping yet", StringComparison.Ordinal))
-            throw new InvalidOperationException(await log);
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"| {size} | {run} | {elapsed.TotalSeconds:0.00} s | {size / elapsed.TotalSeconds:0} | {(double)operations / size:0.00} | {cpu.TotalSeconds:0.0} s | {long.Parse(peak, CultureInfo.InvariantCulture) / 1024} MiB |");
-    }
-
-    private static async Task<bool> IsReadyAsync(HttpClient http)
-    {
-        try
-        {
-            using var answer = await http.GetAsync("/readyz");
-            return answer.StatusCode == HttpStatusCode.OK && await answer.Content.ReadAsStringAsync() == "ok\n";
-        }
-        catch (HttpRequestException)
-        {
-            return false;
-        }
+        throw new InvalidOperationException($"the generator ended: {string.Join('\n', log)}");
     }
 
     private static int FreePort()
     {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+        using var socket = new TcpListener(System.Net.IPAddress.Loopback, 0);
+        socket.Start();
+        return ((System.Net.IPEndPoint)socket.LocalEndpoint).Port;
     }
 
-    private static async Task<string> OutputOfAsync(string program, params string[] arguments)
-    {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
-        var output = await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        return output;
-    }
-
-    [GeneratedRegex(@"mon[_ ]host\s*=\s*(\S+)")]
-    private static partial Regex MonHost();
+    private static long Number(Match match) => long.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
 
     [GeneratedRegex("""^rbd_replication_ceph_call_duration_seconds_count\{[^}]*rbd_call="rados_aio_(?:read|write)_op_operate"[^}]*\} (\d+)""", RegexOptions.Multiline)]
     private static partial Regex Operations();
 
     [GeneratedRegex(@"VmHWM:\s+(\d+)")]
     private static partial Regex PeakMemory();
+
+    [GeneratedRegex(@"RssAnon:\s+(\d+)")]
+    private static partial Regex PrivateMemory();
 }

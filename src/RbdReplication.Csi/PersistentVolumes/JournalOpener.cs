@@ -22,6 +22,8 @@ internal sealed class JournalOpener(
     ClusterConnections connections, Func<ObjectName, CancellationToken, Task<Secret>> readSecret, Action<ObjectName> forgetSecret,
     string instanceId, TimeProvider time)
 {
+    private const int FailureLimit = 4096;
+
     private static readonly TimeSpan FailureLifetime = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<(JournalPlace, ObjectName), Failure> _failures = new();
@@ -42,6 +44,9 @@ internal sealed class JournalOpener(
         }
         catch (MappingException e)
         {
+            // Those of places and Secrets that nobody asks for any more would stay for ever.
+            if (_failures.Count >= FailureLimit)
+                _failures.Clear();
             _failures[key] = new Failure(e.Outcome, time.GetTimestamp());
             if (e.Outcome.Result is MappingResult.CredentialsRejected or MappingResult.SecretNotFound)
                 forgetSecret(secret);

@@ -18,8 +18,13 @@ internal sealed record ManifestRunOptions(string Path, string SecretDirectory, s
 /// <summary>Maps the volumes of manifests once, without an API server: for a restore, or to see what would be written.</summary>
 internal static class ManifestRun
 {
-    // As large as the generator's batches; on a terminal, progress is shown after each.
+    // A batch shares the reads of its directory entries; on a terminal, progress is shown after each.
     private const int BatchSize = 250;
+
+    private const int Attempts = 3;
+
+    // Goes to the start of the line and clears it.
+    private const string ClearLine = "\r\u001b[K";
 
     /// <returns>0 if every volume has its mapping, else 1.</returns>
     public static async Task<int> RunAsync(
@@ -45,17 +50,36 @@ internal static class ManifestRun
         var finished = 0;
         foreach (var batch in requests.Chunk(BatchSize))
         {
-            var outcomes = await pass.RunAsync(batch, cancellationToken.ThrowIfCancellationRequested, cancellationToken);
+            var outcomes = await RunBatchAsync(pass, batch, cancellationToken);
+            if (showProgress)
+                await errors.WriteAsync(ClearLine);
             for (var i = 0; i < batch.Length; i++)
                 tally.Add(batch[i].Volume.Name, outcomes[i]);
             finished += batch.Length;
             if (showProgress)
-                await errors.WriteAsync(string.Create(CultureInfo.InvariantCulture, $"\r{finished}/{requests.Count} volumes"));
+                await errors.WriteAsync(string.Create(CultureInfo.InvariantCulture, $"{finished}/{requests.Count} volumes"));
         }
         if (showProgress && requests.Count > 0)
             await errors.WriteLineAsync();
         await output.WriteLineAsync(tally.Summary);
         return tally.Failed == 0 ? CommandLine.Success : CommandLine.Failure;
+    }
+
+    /// <summary>
+    /// What was overtaken is tried again: a generator may be at work at the same time, and manifests may have a volume twice.
+    /// </summary>
+    private static async Task<MappingOutcome[]> RunBatchAsync(MappingPass pass, MappingRequest[] batch, CancellationToken cancellationToken)
+    {
+        var outcomes = new MappingOutcome[batch.Length];
+        List<int> left = [.. Enumerable.Range(0, batch.Length)];
+        for (var attempt = 0; attempt < Attempts && left.Count > 0; attempt++)
+        {
+            var latest = await pass.RunAsync([.. left.Select(i => batch[i])], cancellationToken.ThrowIfCancellationRequested, cancellationToken);
+            foreach (var (i, outcome) in left.Zip(latest))
+                outcomes[i] = outcome;
+            left.RemoveAll(i => outcomes[i].Result != MappingResult.Interrupted);
+        }
+        return outcomes;
     }
 
     private static List<MappingRequest> Admit(ManifestObjects manifests, string driverName, Tally tally)

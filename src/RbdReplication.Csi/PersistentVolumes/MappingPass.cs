@@ -108,7 +108,7 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
                 batch.Outcomes[i] = new(write.IsNew ? MappingResult.Mapped : MappingResult.Repaired, Describe(batch.Requests[i], write, reader.Journal));
             return;
         }
-        await OpenAllAsync(batch, place, writes, opened, failures, cancellationToken);
+        await OpenAllAsync(place, writes.Select(w => batch.Requests[w.Index].Secret), opened, failures, cancellationToken);
         // Secrets of many namespaces often hold the same user and key: what goes through one connection goes together.
         foreach (var together in writes.GroupBy(w => opened.GetValueOrDefault(batch.Requests[w.Index].Secret)?.Connection))
         {
@@ -117,8 +117,12 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
             else
                 await WriteAsync(batch, place, opened[batch.Requests[together.First().Index].Secret], [.. together]);
         }
-        if (options.SetMetadata)
-            await SetMetadataAsync(batch, reader, group, cancellationToken);
+        if (!options.SetMetadata)
+            return;
+        List<int> good = [.. group.Where(i => batch.Outcomes[i].IsGood)];
+        await OpenAllAsync(place, good.Select(i => batch.Requests[i].Secret), opened, failures, cancellationToken);
+        batch.Settle(good.Where(i => !opened.ContainsKey(batch.Requests[i].Secret)), i => failures[batch.Requests[i].Secret]);
+        await SetMetadataAsync(batch, good.Where(i => batch.Outcomes[i].IsGood), opened, cancellationToken);
     }
 
     /// <summary>A journal opened with the first Secret that works; null if none does.</summary>
@@ -139,11 +143,10 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
 
     /// <summary>Opens the journal with the Secret of everything that is to be written.</summary>
     private Task OpenAllAsync(
-        Batch batch, JournalPlace place, IReadOnlyList<(int Index, MappingPlan.Write Write)> writes,
-        ConcurrentDictionary<ObjectName, OpenJournal> opened, ConcurrentDictionary<ObjectName, MappingOutcome> failures,
-        CancellationToken cancellationToken) =>
+        JournalPlace place, IEnumerable<ObjectName> secrets, ConcurrentDictionary<ObjectName, OpenJournal> opened,
+        ConcurrentDictionary<ObjectName, MappingOutcome> failures, CancellationToken cancellationToken) =>
         Parallel.ForEachAsync(
-            writes.Select(w => batch.Requests[w.Index].Secret).Distinct().Where(secret => !opened.ContainsKey(secret) && !failures.ContainsKey(secret)),
+            secrets.Distinct().Where(secret => !opened.ContainsKey(secret) && !failures.ContainsKey(secret)),
             new ParallelOptions { MaxDegreeOfParallelism = ParallelSecrets, CancellationToken = cancellationToken },
             async (secret, token) => await TryOpenAsync(place, secret, opened, failures, token));
 
@@ -192,12 +195,11 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
         _ => throw new InvalidOperationException($"no outcome of {plan.GetType().Name}"),
     };
 
-    private async Task SetMetadataAsync(Batch batch, OpenJournal journal, IReadOnlyList<int> group, CancellationToken cancellationToken)
-    {
-        var good = group.Where(i => batch.Outcomes[i].IsGood);
-        await Parallel.ForEachAsync(good, new ParallelOptions { MaxDegreeOfParallelism = ParallelMetadata, CancellationToken = cancellationToken }, async (i, token) =>
+    private Task SetMetadataAsync(Batch batch, IEnumerable<int> mapped, ConcurrentDictionary<ObjectName, OpenJournal> opened, CancellationToken cancellationToken) =>
+        Parallel.ForEachAsync(mapped, new ParallelOptions { MaxDegreeOfParallelism = ParallelMetadata, CancellationToken = cancellationToken }, async (i, token) =>
         {
             var request = batch.Requests[i];
+            var journal = opened[request.Secret];
             try
             {
                 await ImageMetadata.SetAsync(journal.Journal.ImagePool, request, options.ClusterName, batch.BeforeWrite, token);
@@ -212,7 +214,6 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
                 // The mapping exists and its image does not, at the moment: it gets its metadata when it is checked next.
             }
         });
-    }
 
     private static string Describe(MappingRequest request, MappingPlan.Write write, MappingJournal journal)
     {

@@ -17,16 +17,16 @@ internal sealed class OmapGenerator(
     private readonly SecretReader _secrets = new(api, time);
     private readonly EventRecorder _events = new(api, Component, time, loggers.CreateLogger<EventRecorder>());
     private volatile VolumeMapController? _term;
-    private volatile bool _campaigns;
+    private volatile LeaseElection? _election;
 
     /// <summary>
-    /// Not ready until, as leader, every volume has been checked once. A standby has nothing to check and is ready.
+    /// Not ready until, as leader, every volume has been checked once. While another replica leads, there is nothing to check.
     /// </summary>
     public (bool IsReady, string State) Readiness => _term switch
     {
         { HasPassed: true } => (true, "ok"),
         { } term => (false, $"first pass: {term.QueueDepth} volumes to check"),
-        null => (_campaigns, _campaigns ? "standby" : "starting"),
+        null => _election is { IsFollower: true } ? (true, "standby") : (false, "waiting for the lease"),
     };
 
     /// <summary>Works until <paramref name="stop"/>, then gives the lease back.</summary>
@@ -38,12 +38,12 @@ internal sealed class OmapGenerator(
         var election = new LeaseElection(api, lease, time, loggers.CreateLogger<LeaseElection>());
         try
         {
-            _campaigns = true;
+            _election = election;
             await election.RunAsync(LeadAsync, stop);
         }
         finally
         {
-            _campaigns = false;
+            _election = null;
             await ending.CancelAsync();
             await writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }

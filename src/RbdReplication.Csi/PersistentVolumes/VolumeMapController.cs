@@ -11,11 +11,15 @@ namespace RbdReplication.Csi.PersistentVolumes;
 /// </summary>
 internal sealed class VolumeMapController : IDisposable
 {
-    // Enough that the reads that a batch shares weigh nothing; as large as a list page.
-    private const int BatchSize = 250;
+    // Enough that the reads that a batch shares weigh nothing.
+    private const int BatchSize = 128;
 
-    // The list waits while so many volumes do: each takes half a KiB until it has been checked.
-    private const int QueueLimit = 1000;
+    // The list waits while so many volumes do: each takes half a KiB until it has been checked, and a page comes on top.
+    private const int QueueLimit = 256;
+
+    // A volume that is queued outlives the young generations, and the oldest one is left to grow while memory is plenty:
+    // without a collection now and then, a list of 20,000 ends with 20 MiB of what is done.
+    private const int CollectInterval = 2000;
 
     private static readonly TimeSpan HastenInterval = TimeSpan.FromSeconds(1);
 
@@ -32,6 +36,7 @@ internal sealed class VolumeMapController : IDisposable
     private volatile int _volumes;
     private volatile bool _hasPassed;
     private long _hastened;
+    private int _sinceCollection;
 
     public VolumeMapController(
         PersistentVolumeWatch watch, MappingPass pass, EventRecorder events, GeneratorTelemetry telemetry, OmapGeneratorOptions options,
@@ -90,6 +95,7 @@ internal sealed class VolumeMapController : IDisposable
                 foreach (var volume in page.Volumes)
                     Apply(volume);
                 await _queue.WaitBelowAsync(QueueLimit, cancellationToken);
+                CollectAfter(page.Volumes.Count);
                 break;
             case VolumeChange.Applied applied:
                 Apply(applied.Volume);
@@ -106,6 +112,15 @@ internal sealed class VolumeMapController : IDisposable
                 Log.FirstPass(_logger, list.Count, _time.GetElapsedTime(started).TotalSeconds, _reports.Failing.Sum(f => f.Value));
                 break;
         }
+    }
+
+    private void CollectAfter(int listed)
+    {
+        _sinceCollection += listed;
+        if (_sinceCollection < CollectInterval)
+            return;
+        _sinceCollection = 0;
+        GC.Collect();
     }
 
     private void Apply(PersistentVolume volume)
@@ -127,16 +142,21 @@ internal sealed class VolumeMapController : IDisposable
         }
         else
         {
-            Forget(id);
+            Unqueue(id);
             _reports.Report(volume, new(MappingResult.InvalidVolume, problem));
         }
     }
 
     private void Forget(Guid id)
     {
+        Unqueue(id);
+        _reports.Forget(id);
+    }
+
+    private void Unqueue(Guid id)
+    {
         if (_queued.TryRemove(id, out var key))
             _queue.Remove(key);
-        _reports.Forget(id);
     }
 
     private async Task<IReadOnlyList<bool>> CheckAsync(IReadOnlyList<MappingRequest> requests, Leadership leadership, CancellationToken cancellationToken)

@@ -21,7 +21,9 @@ public sealed class EventRecorder(KubernetesApi api, string component, TimeProvi
     private const string EventsPath = $"api/v1/namespaces/{EventNamespace}/events";
 
     private const int MessageLimit = 1024;
-    private const int Capacity = 8192;
+
+    // Tens of thousands of volumes can wait for their images at once, and each is to be told once.
+    private const int Capacity = 32768;
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
     private readonly Lock _lock = new();
@@ -86,8 +88,12 @@ public sealed class EventRecorder(KubernetesApi api, string component, TimeProvi
             repetition.Message = message;
             repetition.RecordedAt = time.GetTimestamp();
         }
-        if (!_pending.Writer.TryWrite(new Pending(volume, type, reason, message, repetition)))
-            Interlocked.Increment(ref _dropped);
+        if (_pending.Writer.TryWrite(new Pending(volume, type, reason, message, repetition)))
+            return;
+        Interlocked.Increment(ref _dropped);
+        // The next time it is recorded there may be room.
+        lock (_lock)
+            repetition.Message = null;
     }
 
     private async Task WriteAsync(Pending pending, CancellationToken stop)

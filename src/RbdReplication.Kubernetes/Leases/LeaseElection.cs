@@ -15,9 +15,13 @@ public sealed class LeaseElection(
     private LeaseRecord? _observed;
     private long _observedAt;
     private volatile bool _leading;
+    private volatile bool _following;
 
     /// <summary>Whether this process leads now.</summary>
     public bool IsLeader => _leading;
+
+    /// <summary>Whether another candidate held the lease when it was last looked at.</summary>
+    public bool IsFollower => _following;
 
     /// <summary>
     /// Waits until the lease is ours, runs <paramref name="lead"/>, and starts over when the term ends, until
@@ -52,8 +56,15 @@ public sealed class LeaseElection(
         {
             stop.ThrowIfCancellationRequested();
             var sent = time.GetTimestamp();
-            if (await TryTakeAsync(stop).ConfigureAwait(false) == Attempt.Held)
-                return sent;
+            switch (await TryTakeAsync(stop).ConfigureAwait(false))
+            {
+                case Attempt.Held:
+                    _following = false;
+                    return sent;
+                case Attempt.HeldByOther:
+                    _following = true;
+                    break;
+            }
             await Task.Delay(options.RetryPeriod * (1 + (1.2 * Random.Shared.NextDouble())), time, stop).ConfigureAwait(false);
         }
     }

@@ -133,7 +133,7 @@ public sealed class GeneratorRig : IAsyncDisposable
     [
         "omap-generator", "--kubeconfig", KubeConfigPath, "--cluster-config", ConfigPath, "--cluster-mapping", _site.MappingPath,
         "--instance-id", InstanceId, "--leader-election-namespace", "ceph", "--log-format", "text",
-        .. more.Contains("--http-endpoint") ? more : ["--http-endpoint", "", .. more],
+        .. more,
     ];
 
     public async ValueTask DisposeAsync()

@@ -55,6 +55,66 @@ public sealed class ManifestRunTests(TwoSites sites) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Yaml_as_kubectl_prints_it_is_taken_with_several_documents_and_a_volume_that_is_there_twice()
+    {
+        var image = await WithImageAsync();
+        var path = Path.Combine(_rig.Folder, "dump.yaml");
+        var volume = $"""
+            - apiVersion: v1
+              kind: PersistentVolume
+              metadata:
+                annotations:
+                  pv.kubernetes.io/provisioned-by: rbd.csi.ceph.com
+                name: {image.Mapping.RequestName}
+                uid: {image.Mapping.RequestName[4..]}
+              spec:
+                claimRef:
+                  name: data
+                  namespace: apps
+                csi:
+                  controllerExpandSecretRef:
+                    name: csi-rbd
+                    namespace: ceph
+                  driver: rbd.csi.ceph.com
+                  volumeAttributes:
+                    pool: replicapool
+                  volumeHandle: {new VolumeHandle(sites.B.Name, 2, image.Mapping.Uuid)}
+            """;
+        await File.WriteAllTextAsync(path, $"""
+            apiVersion: v1
+            items:
+            {volume}
+            {volume}
+            kind: List
+            metadata:
+              resourceVersion: ""
+            ---
+            apiVersion: v1
+            kind: Secret
+            metadata:
+              name: csi-rbd
+              namespace: ceph
+            stringData:
+              userID: csi
+              userKey: {sites.B.Secrets[CephCredentials.KeyField]}
+            """, Token);
+        var run = await RunProcessAsync(Arguments(path));
+        Assert.Equal((0, "1 mapped, 0 repaired, 1 mapped before, 0 failed, 0 skipped\n", ""), (run.ExitCode, run.Output, run.Errors));
+        await image.AssertCompleteAsync();
+    }
+
+    [Fact]
+    public async Task On_a_terminal_progress_is_shown_on_one_line_and_failures_stand_on_lines_of_their_own()
+    {
+        var image = await WithImageAsync();
+        var missing = _rig.NewImage();
+        var command = string.Join(' ', Arguments(await WriteAsync([_rig.Pv(image), _rig.Pv(missing), Secret()])).Prepend(ServerProcess.Binary));
+        var shown = await ProcessOutput.OfAsync("script", "--quiet", "--command", command, "/dev/null");
+        Assert.Contains($"\r\u001b[K{missing.Mapping.RequestName}: ImageNotFound: ", shown, StringComparison.Ordinal);
+        Assert.EndsWith("\n2/2 volumes\r\n1 mapped, 0 repaired, 0 mapped before, 1 failed, 0 skipped\r\n", shown, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Secrets_can_come_from_a_directory_and_without_any_it_is_said_which_is_missing()
     {
         var image = await WithImageAsync();
@@ -99,14 +159,19 @@ public sealed class ManifestRunTests(TwoSites sites) : IAsyncLifetime
         ["stringData"] = new JsonObject { ["userID"] = "csi", ["userKey"] = sites.B.Secrets[CephCredentials.KeyField] },
     };
 
-    private async Task<Run> RunAsync(IEnumerable<JsonObject> items, params string[] options)
+    private IEnumerable<string> Arguments(string path, params string[] options) =>
+        ["omap-generator", "--from-manifests", path, "--cluster-config", sites.B.ConfigPath, "--cluster-mapping", sites.B.MappingPath, "--instance-id", _rig.InstanceId, .. options];
+
+    private async Task<string> WriteAsync(IEnumerable<JsonObject> items)
     {
         var path = Path.Combine(_rig.Folder, "manifests.json");
         var list = new JsonObject { ["kind"] = "List", ["items"] = new JsonArray([.. items]) };
         await File.WriteAllTextAsync(path, list.ToJsonString(), Token);
-        return await RunProcessAsync(
-            ["omap-generator", "--from-manifests", path, "--cluster-config", sites.B.ConfigPath, "--cluster-mapping", sites.B.MappingPath, "--instance-id", _rig.InstanceId, .. options]);
+        return path;
     }
+
+    private async Task<Run> RunAsync(IEnumerable<JsonObject> items, params string[] options) =>
+        await RunProcessAsync(Arguments(await WriteAsync(items), options));
 
     private static async Task<Run> RunProcessAsync(IEnumerable<string> arguments)
     {

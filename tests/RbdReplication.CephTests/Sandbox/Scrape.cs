@@ -21,6 +21,8 @@ public sealed partial class Scrape
 
     public IEnumerable<string> Names => _series.Select(series => series.Name).Distinct();
 
+    public static Scrape Of(string text) => new(text);
+
     public static async Task<Scrape> OfAsync(ServerProcess server) => new(await GetAsync(server, "/metrics"));
 
     public static async Task<string> GetAsync(ServerProcess server, string path)

@@ -67,6 +67,8 @@ public sealed class LeaseElectionTests : IAsyncLifetime
         var b = Start("b");
         await ReadsAsync(2);
         Assert.False(b.Leads);
+        await Until.TrueAsync(() => b.IsFollower, "the second knows that the first leads");
+        Assert.False(a.IsFollower);
 
         await a.StopAsync();
         Assert.Equal("", (string?)Spec()["holderIdentity"]);
@@ -74,6 +76,7 @@ public sealed class LeaseElectionTests : IAsyncLifetime
         await WaitingAsync();
         _time.Advance(Attempt);
         await b.LeadsAsync();
+        Assert.False(b.IsFollower);
         Assert.Equal("b", (string?)Spec()["holderIdentity"]);
         Assert.Equal(1, (int)Spec()["leaseTransitions"]!);
     }
@@ -254,16 +257,19 @@ public sealed class LeaseElectionTests : IAsyncLifetime
     {
         private readonly CancellationTokenSource _stop = new();
         private readonly KubernetesApi _api;
+        private readonly LeaseElection _election;
         private readonly Task _running;
 
         public Candidate(ApiServerStandIn server, LeaseElectionOptions options, TimeProvider time)
         {
             _api = server.Connect();
-            var election = new LeaseElection(_api, options, time, NullLogger<LeaseElection>.Instance);
-            _running = election.RunAsync(LeadAsync, _stop.Token);
+            _election = new LeaseElection(_api, options, time, NullLogger<LeaseElection>.Instance);
+            _running = _election.RunAsync(LeadAsync, _stop.Token);
         }
 
         public bool Leads => Leadership is { Token.IsCancellationRequested: false };
+
+        public bool IsFollower => _election.IsFollower;
 
         public bool Ended => Leadership is { Token.IsCancellationRequested: true };
 
