@@ -46,7 +46,7 @@ internal sealed class RpcBenchmark(BenchSite a, BenchSite b, ServerProcess serve
         foreach (var volume in mirrored)
             await BenchVolume.RetryAsync(() => volume.GetInfoAsync(serverA, a));
 
-        Add("GetVolumeReplicationInfo", a, serverA, mirrored, v => v.GetInfoAsync(serverA, a));
+        Add(Info, a, serverA, mirrored, v => v.GetInfoAsync(serverA, a));
         Add("EnableVolumeReplication, enabled", a, serverA, mirrored, v => v.EnableAsync(serverA, a));
         Add("PromoteVolume, primary", a, serverA, mirrored, v => v.PromoteAsync(serverA, a));
         Add("PromoteVolume, primary, with its schedule", a, serverA, mirrored, v => v.PromoteAsync(serverA, a, interval: Interval));
@@ -67,12 +67,14 @@ internal sealed class RpcBenchmark(BenchSite a, BenchSite b, ServerProcess serve
             }
         }
         PrintCosts();
+        PrintProfile();
         PrintTimes(1);
         PrintTimes(Concurrency);
         await PrintCliAsync(mirrored[0]);
         await PrintAllocationsAsync(mirrored, plain);
     }
 
+    private const string Info = "GetVolumeReplicationInfo";
     private const string Floor = "librbd alone: open, get_global_status, close";
 
     private void Add(string name, BenchSite site, ServerProcess? server, IReadOnlyList<BenchVolume> volumes, Func<BenchVolume, Task> call) =>
@@ -94,18 +96,33 @@ internal sealed class RpcBenchmark(BenchSite a, BenchSite b, ServerProcess serve
         var operations = await one.Site.OsdOperationsAsync() - operationsBefore - background * load.Elapsed.TotalSeconds;
         var cpu = ProcessCpu.Of(process) - cpuBefore;
         var ceph = (await CephCallsAsync(one.Server)).ToDictionary(
-            pair => pair.Key, pair => (pair.Value - cephBefore.GetValueOrDefault(pair.Key)) / load.Calls);
+            pair => pair.Key, pair => (pair.Value - cephBefore.GetValueOrDefault(pair.Key, new CephCalls(0, 0))) / load.Calls);
         return new Run(concurrency, isWarmUp, load, cpu / load.Calls, operations / load.Calls, ceph);
     }
 
-    private static async Task<Dictionary<string, double>> CephCallsAsync(ServerProcess? server)
+    private static async Task<Dictionary<string, CephCalls>> CephCallsAsync(ServerProcess? server)
     {
         if (server is null)
             return [];
         // The exporter answers from a cache for 300 ms.
         await Task.Delay(TimeSpan.FromMilliseconds(400));
-        return (await Scrape.OfAsync(server)).Of("rbd_replication_ceph_call_duration_seconds_count")
+        var scrape = await Scrape.OfAsync(server);
+        Dictionary<string, double> Of(string part) => scrape.Of($"rbd_replication_ceph_call_duration_seconds_{part}")
             .GroupBy(series => series.Labels["rbd_call"]).ToDictionary(group => group.Key, group => group.Sum(series => series.Value));
+        var seconds = Of("sum");
+        return Of("count").ToDictionary(pair => pair.Key, pair => new CephCalls(pair.Value, seconds[pair.Key]));
+    }
+
+    // What is not a call into Ceph's libraries is closing the image, gRPC, and our own code.
+    private void PrintProfile()
+    {
+        var run = _cases.Single(one => one.Name == Info).Measured(1)[^1];
+        var mean = run.Load.Latencies.Average(latency => latency.TotalSeconds);
+        Table.Begin($"Where {Info} spends its time, means of the last round at concurrency 1:", "step", "ms");
+        foreach (var (function, calls) in run.CephCalls.Where(pair => pair.Value.Count > 0.01).OrderByDescending(pair => pair.Value.Seconds))
+            Table.Row(function, Table.Milliseconds(TimeSpan.FromSeconds(calls.Seconds)));
+        Table.Row("all else", Table.Milliseconds(TimeSpan.FromSeconds(mean - run.CephCalls.Values.Sum(calls => calls.Seconds))));
+        Table.Row("in all", Table.Milliseconds(TimeSpan.FromSeconds(mean)));
     }
 
     private void PrintCosts()
@@ -114,7 +131,7 @@ internal sealed class RpcBenchmark(BenchSite a, BenchSite b, ServerProcess serve
         foreach (var one in _cases)
         {
             var runs = one.Measured(1);
-            var calls = runs[^1].CephCalls.Where(pair => pair.Value > 0.01).OrderBy(pair => pair.Key, StringComparer.Ordinal).ToList();
+            var calls = runs[^1].CephCalls.Select(pair => KeyValuePair.Create(pair.Key, pair.Value.Count)).Where(pair => pair.Value > 0.01).OrderBy(pair => pair.Key, StringComparer.Ordinal).ToList();
             var isBare = one.Server is null;
             Table.Row(
                 one.Name, isBare ? "1" : Table.Number(calls.Where(call => call.Key.Contains("_open", StringComparison.Ordinal)).Sum(call => call.Value), "0.##"),
@@ -194,5 +211,12 @@ internal sealed class RpcBenchmark(BenchSite a, BenchSite b, ServerProcess serve
     }
 
     private sealed record Run(
-        int Concurrency, bool IsWarmUp, Load Load, ProcessCpu Cpu, double Operations, IReadOnlyDictionary<string, double> CephCalls);
+        int Concurrency, bool IsWarmUp, Load Load, ProcessCpu Cpu, double Operations, IReadOnlyDictionary<string, CephCalls> CephCalls);
+
+    private readonly record struct CephCalls(double Count, double Seconds)
+    {
+        public static CephCalls operator -(CephCalls a, CephCalls b) => new(a.Count - b.Count, a.Seconds - b.Seconds);
+
+        public static CephCalls operator /(CephCalls a, int calls) => new(a.Count / calls, a.Seconds / calls);
+    }
 }
