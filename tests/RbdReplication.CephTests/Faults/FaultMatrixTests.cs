@@ -69,7 +69,7 @@ public sealed class FaultMatrixTests(TwoSites sites)
             await volume.AssertGoalAsync();
             volume.AssertPatientAnswers();
         }));
-        await Task.WhenAll(volumes.Select(volume => volume.QuietAsync()));
+        await Task.WhenAll(volumes.Select(volume => volume.AssertFreeAsync()));
         Assert.Equal("{\"operations\":[]}", await Scrape.GetAsync(server.Process, "/operations"));
         Assert.DoesNotContain("failed unexpectedly", server.Log, StringComparison.Ordinal);
     }

@@ -3,7 +3,7 @@ using RbdReplication.CephTests.Sandbox;
 
 namespace RbdReplication.CephTests.Faults;
 
-/// <summary>Who holds an image, and whether that is a mirror daemon.</summary>
+/// <summary>Who of the clients of a site is a mirror daemon.</summary>
 public static class MirrorClients
 {
     private const string DaemonPrefix = "client.rbd-mirror";
@@ -17,12 +17,5 @@ public static class MirrorClients
             .SelectMany(session => session.GetProperty("addrs").GetProperty("addrvec").EnumerateArray())
             .Select(address => $"{address.GetProperty("addr").GetString()}/{address.GetProperty("nonce").GetInt64()}")
             .ToHashSet();
-    }
-
-    /// <summary>Addresses of the clients that hold a lock on an image.</summary>
-    public static async Task<IEnumerable<string>> LockersAsync(Site site, string image)
-    {
-        using var locks = JsonDocument.Parse(await site.RbdAsync("lock", "ls", image, "--format", "json"));
-        return [.. locks.RootElement.EnumerateArray().Select(locked => locked.GetProperty("address").GetString()!)];
     }
 }
