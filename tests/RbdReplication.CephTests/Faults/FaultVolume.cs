@@ -167,7 +167,18 @@ public sealed class FaultVolume
         if (Call == Rpc.Resync)
             return;
         if (Call == Rpc.Demote)
-            await TestVolume.RetryAsync(() => Volume.PromoteAsync(Here), $"{Here} is promoted again");
-        await _content.WriteAsync(Here, 1);
+            await AssertCopiedAgainAsync();
+        else
+            await _content.WriteAsync(Here, 1);
+    }
+
+    private async Task AssertCopiedAgainAsync()
+    {
+        await TestVolume.AdoptAsync(_sites.B, Volume.Handle.Uuid);
+        await TestVolume.RetryAsync(() => Volume.PromoteAsync(_sites.B), $"{_sites.B} is promoted");
+        await _content.WriteAsync(_sites.B, 1);
+        await using (var image = await Volume.OpenAsync(_sites.B, readOnly: false))
+            await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+        await Eventually.TrueAsync(async () => await _content.HeldAsync(Here) == _content.Acknowledged, "the daemon copies into what was demoted");
     }
 }
