@@ -14,7 +14,7 @@ public sealed class FaultMatrixTests(TwoSites sites)
     /// <summary>How often each fault comes, each time at another moment; <c>FAULT_ROUNDS</c> changes it.</summary>
     private static readonly int Rounds = int.Parse(Environment.GetEnvironmentVariable("FAULT_ROUNDS") ?? "1", CultureInfo.InvariantCulture);
 
-    // On an idle machine most calls take less than that and Demote about a second; on a busy one it is early in each.
+    // An idle machine has all but Demote done after twice that; on a busy one it is early in each.
     private const int LatestBreakMilliseconds = 150;
 
     // Longer than a daemon needs to start, and shorter than what is frozen stays frozen.
