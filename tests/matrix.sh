@@ -21,6 +21,8 @@ for suite in ${SUITES:-trixie sid}; do
   code=0
   unshare --mount --propagation private bash -ec '
     root=$1 dotnet=$2; shift 2
+    # A mount point, as a root directory is elsewhere: tests change how mounts below it propagate.
+    mount --bind "$root" "$root"
     for folder in /proc /sys /dev /run /tmp "$dotnet" "$PWD"; do
       mkdir -p "$root$folder"
       mount --rbind "$folder" "$root$folder"
