@@ -19,8 +19,7 @@ public sealed class ForcedPromotionTests(TwoSites sites)
         var volume = await TestVolume.CreateAsync(sites.A);
         await volume.ProtectAsync(sites.A, sites.B);
         await volume.WriteAsync(sites.A, 0, [1, 2, 3]);
-        await using (var image = await volume.OpenAsync(sites.A, readOnly: false))
-            await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+        await volume.TakeSnapshotAsync(sites.A);
         await Eventually.TrueAsync(async () => (await volume.ReadAsync(sites.B, 0, 3)).SequenceEqual(new byte[] { 1, 2, 3 }), "the write is copied");
         await sites.StopAsync(sites.A, "all", "freeze");
         try

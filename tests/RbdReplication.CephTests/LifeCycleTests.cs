@@ -48,8 +48,7 @@ public sealed class LifeCycleTests(TwoSites sites)
         {
             // Ceph reports figures only after a further snapshot has been copied.
             await volume.WriteAsync(sites.A, 0, new byte[8192]);
-            await using (var image = await volume.OpenAsync(sites.A, readOnly: false))
-                await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+            await volume.TakeSnapshotAsync(sites.A);
             var info = await volume.GetInfoAsync(sites.A);
             return info.LastSyncTime is null ? null : info;
         }, "a sync is reported");

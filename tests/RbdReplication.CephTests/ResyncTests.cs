@@ -15,9 +15,7 @@ public sealed class ResyncTests(TwoSites sites)
         await volume.PromoteAsync(sites.B, force: true);
         await volume.WriteAsync(sites.A, 0, [1]);
         await volume.WriteAsync(sites.B, 0, [2]);
-        // Only what a mirror snapshot holds is copied.
-        await using (var primary = await volume.OpenAsync(sites.B, readOnly: false))
-            await primary.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+        await volume.TakeSnapshotAsync(sites.B);
         await Eventually.TrueAsync(
             async () => (await volume.GetInfoAsync(sites.A)).Status == Csi.Protocol.GetVolumeReplicationInfoResponse.Types.Status.Error, "two primaries are reported");
         // Demoted by another tool: there is no creation mark.

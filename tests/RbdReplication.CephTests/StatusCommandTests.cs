@@ -14,8 +14,7 @@ public sealed class StatusCommandTests(TwoSites sites)
         await volume.ProtectAsync(sites.A, sites.B);
         await volume.PromoteAsync(sites.A, interval: "5m");
         await volume.WriteAsync(sites.A, 0, new byte[4096]);
-        await using (var image = await volume.OpenAsync(sites.A, readOnly: false))
-            await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+        await volume.TakeSnapshotAsync(sites.A);
 
         var primary = await Eventually.GetAsync(
             async () => await FindAsync(sites.A, volume) is { } line && line.GetProperty("lagSeconds").ValueKind == JsonValueKind.Number ? line.GetRawText() : null,

@@ -44,8 +44,7 @@ public sealed class VolumeMetricsTests(TwoSites sites)
         await volume.ProtectAsync(sites.A, sites.B);
         await volume.PromoteAsync(sites.A, interval: "5m");
         await volume.WriteAsync(sites.A, 0, new byte[4096]);
-        await using (var image = await volume.OpenAsync(sites.A, readOnly: false))
-            await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+        await volume.TakeSnapshotAsync(sites.A);
         await AskAsync(server, sites.A, volume);
 
         (string, string)[] here =

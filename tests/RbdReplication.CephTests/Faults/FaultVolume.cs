@@ -58,10 +58,7 @@ public sealed class FaultVolume
         if (call == Rpc.Disable)
             await created.PromoteAsync(source, interval: "1h");
         if (force)
-        {
-            await using var image = await created.OpenAsync(source, readOnly: false);
-            await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
-        }
+            await created.TakeSnapshotAsync(source);
         if (!isSecondary)
             return volume;
         await TestVolume.AdoptAsync(sites.A, created.Handle.Uuid);
@@ -177,8 +174,7 @@ public sealed class FaultVolume
         await TestVolume.AdoptAsync(_sites.B, Volume.Handle.Uuid);
         await TestVolume.RetryAsync(() => Volume.PromoteAsync(_sites.B), $"{_sites.B} is promoted");
         await _content.WriteAsync(_sites.B, 1);
-        await using (var image = await Volume.OpenAsync(_sites.B, readOnly: false))
-            await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+        await Volume.TakeSnapshotAsync(_sites.B);
         await Eventually.TrueAsync(async () => await _content.HeldAsync(Here) == _content.Acknowledged, "the daemon copies into what was demoted");
     }
 }

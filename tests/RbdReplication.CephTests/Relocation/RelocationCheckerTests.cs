@@ -9,7 +9,7 @@ public sealed class RelocationCheckerTests(TwoSites sites)
 {
     private static int Seed => Setting("RELOCATION_SEED", Random.Shared.Next(1, 1_000_000));
 
-    private static TimeSpan Duration => TimeSpan.FromSeconds(Setting("RELOCATION_SECONDS", 45));
+    private static TimeSpan Duration => TimeSpan.FromSeconds(Setting("RELOCATION_SECONDS", 30));
 
     [Theory]
     [InlineData(false)]
@@ -35,8 +35,7 @@ public sealed class RelocationCheckerTests(TwoSites sites)
             var to = sites.Other(from);
             await volume.AwaitCopyAsync(to);
             // As the snapshot schedule of a volume that has been at a site for a while.
-            await using (var image = await volume.OpenAsync(from, readOnly: false))
-                await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+            await volume.TakeSnapshotAsync(from);
             await Eventually.TrueAsync(async () => (await volume.ChainAsync(from)).AwaitedByPeer is null, $"{to} has copied that");
             await content.WriteAsync(from, 5);
             var started = Stopwatch.GetTimestamp();

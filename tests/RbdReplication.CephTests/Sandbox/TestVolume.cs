@@ -68,6 +68,13 @@ public sealed class TestVolume
         return data;
     }
 
+    /// <summary>Takes a mirror snapshot, as a schedule does: only what one holds is copied.</summary>
+    public async Task TakeSnapshotAsync(Site site)
+    {
+        await using var image = await OpenAsync(site, readOnly: false);
+        await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+    }
+
     public async Task<MirrorImageInfo> InfoAsync(Site site)
     {
         await using var image = await OpenAsync(site);

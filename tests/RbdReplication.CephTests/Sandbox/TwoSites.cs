@@ -2,8 +2,8 @@ using System.Globalization;
 using RbdReplication.CephTests.Sandbox;
 
 [assembly: AssemblyFixture(typeof(TwoSites))]
-// Two cores serve eight daemons and the tests: more at once would only make timing odd.
-[assembly: Xunit.v3.Parallelization(MaxThreads = 3)]
+// They wait for daemons most of the time, but two cores serve these and the tests.
+[assembly: Xunit.v3.Parallelization(MaxThreads = 4)]
 
 namespace RbdReplication.CephTests.Sandbox;
 
