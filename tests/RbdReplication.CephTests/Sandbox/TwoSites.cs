@@ -2,7 +2,7 @@ using System.Globalization;
 using RbdReplication.CephTests.Sandbox;
 
 [assembly: AssemblyFixture(typeof(TwoSites))]
-// They wait for daemons most of the time, but two cores serve these and the tests.
+// Most tests wait for daemons most of the time, but two cores serve both.
 [assembly: Xunit.v3.Parallelization(MaxThreads = 4)]
 
 namespace RbdReplication.CephTests.Sandbox;
