@@ -100,6 +100,9 @@ internal static unsafe partial class Librados
     [LibraryImport(Library, EntryPoint = "rados_release_write_op")]
     public static partial void ReleaseWriteOp(nint operation);
 
+    [LibraryImport(Library, EntryPoint = "rados_write_op_exec", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial void WriteOpExec(nint operation, string objectClass, string method, byte* input, nuint inputLength, int* result);
+
     [LibraryImport(Library, EntryPoint = "rados_write_op_create")]
     public static partial void WriteOpCreate(nint operation, int exclusive, nint category);
 

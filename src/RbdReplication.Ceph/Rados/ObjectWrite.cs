@@ -52,6 +52,18 @@ public sealed class ObjectWrite
     /// <summary>Removes the object; ENOENT if there is none. Wraps <c>rados_write_op_remove</c>.</summary>
     public ObjectWrite Remove() => Add(Librados.WriteOpRemove);
 
+    /// <summary>Calls a method of an object class that the OSDs have. Wraps <c>rados_write_op_exec</c>.</summary>
+    /// <param name="objectClass">Name of the class, for example <c>rbd</c>.</param>
+    /// <param name="method">Name of the method.</param>
+    /// <param name="input">Its input, encoded as Ceph does.</param>
+    public unsafe ObjectWrite Execute(string objectClass, string method, byte[] input) =>
+        Add(operation =>
+        {
+            // librados copies the input before it returns.
+            fixed (byte* bytes = input)
+                Librados.WriteOpExec(operation, objectClass, method, bytes, (nuint)input.Length, null);
+        });
+
     internal async Task ApplyAsync(RadosPool pool, string objectName)
     {
         var operation = Librados.CreateWriteOp();

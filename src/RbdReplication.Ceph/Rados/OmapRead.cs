@@ -8,11 +8,22 @@ internal static class OmapRead
 {
     public static Task<IReadOnlyDictionary<string, string>?> ByKeysAsync(
         RadosPool pool, string objectName, IReadOnlyCollection<string> keys) =>
-        RunAsync(pool, objectName, (operation, iterator, result) => AddKeys(operation, keys, iterator, result));
+        RunAsync(pool, objectName, Text, (operation, iterator, result) => AddKeys(operation, keys, iterator, result));
 
     public static Task<IReadOnlyDictionary<string, string>?> ListAsync(RadosPool pool, string objectName, string startAfter, int maximum) =>
-        RunAsync(pool, objectName, (operation, iterator, result) =>
+        RunAsync(pool, objectName, Text, (operation, iterator, result) =>
             Librados.ReadOpOmapGetVals2(operation, startAfter, "", (ulong)maximum, iterator, 0, result));
+
+    public static async Task<byte[]?> ValueAsync(RadosPool pool, string objectName, string key)
+    {
+        var entries = await RunAsync(
+            pool, objectName, static value => value.ToArray(), (operation, iterator, result) => AddKeys(operation, [key], iterator, result)).ConfigureAwait(false);
+        return entries?.GetValueOrDefault(key);
+    }
+
+    private delegate T Value<out T>(ReadOnlySpan<byte> bytes);
+
+    private static string Text(ReadOnlySpan<byte> value) => Encoding.UTF8.GetString(value);
 
     private static unsafe void AddKeys(nint operation, IReadOnlyCollection<string> keys, nint iterator, nint result)
     {
@@ -21,8 +32,8 @@ internal static class OmapRead
         Librados.ReadOpOmapGetValsByKeys2(operation, list.Texts, list.Count, list.Lengths, iterator, result);
     }
 
-    private static async Task<IReadOnlyDictionary<string, string>?> RunAsync(
-        RadosPool pool, string objectName, Action<nint, nint, nint> addStep)
+    private static async Task<IReadOnlyDictionary<string, T>?> RunAsync<T>(
+        RadosPool pool, string objectName, Value<T> read, Action<nint, nint, nint> addStep)
     {
         using var iterator = new OutBuffer<nint>();
         using var result = new OutBuffer<int>();
@@ -34,7 +45,7 @@ internal static class OmapRead
                 "rados_aio_read_op_operate", pool.SpecOf(objectName), pool.Handle,
                 completion => Librados.AioReadOpOperate(operation, pool.Handle, completion, objectName, 0)).ConfigureAwait(false);
             NativeCall.Check(result.Value, "rados_read_op_omap_get_vals", pool.SpecOf(objectName));
-            return TakeEntries(iterator.Value);
+            return TakeEntries(iterator.Value, read);
         }
         catch (CephException e) when (e.Errno == Errno.ENOENT)
         {
@@ -48,9 +59,9 @@ internal static class OmapRead
         }
     }
 
-    private static unsafe Dictionary<string, string> TakeEntries(nint iterator)
+    private static unsafe Dictionary<string, T> TakeEntries<T>(nint iterator, Value<T> read)
     {
-        var entries = new Dictionary<string, string>(StringComparer.Ordinal);
+        var entries = new Dictionary<string, T>(StringComparer.Ordinal);
         while (true)
         {
             byte* key = null, value = null;
@@ -58,7 +69,7 @@ internal static class OmapRead
             if (Librados.OmapGetNext2(iterator, &key, &value, &keyLength, &valueLength) < 0 || key == null)
                 return entries;
             // An empty value may come as a null pointer.
-            entries[Encoding.UTF8.GetString(key, (int)keyLength)] = Encoding.UTF8.GetString(new ReadOnlySpan<byte>(value, (int)valueLength));
+            entries[Encoding.UTF8.GetString(key, (int)keyLength)] = read(new ReadOnlySpan<byte>(value, (int)valueLength));
         }
     }
 }

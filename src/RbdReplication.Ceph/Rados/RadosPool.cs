@@ -42,6 +42,10 @@ public sealed class RadosPool : IAsyncDisposable
         string objectName, IReadOnlyCollection<string> keys, CancellationToken cancellationToken) =>
         OmapRead.ByKeysAsync(this, objectName, keys).WaitAsync(cancellationToken);
 
+    /// <summary>Reads one omap value that is no text. Null: no such object or key. Wraps <c>rados_read_op_omap_get_vals_by_keys2</c>.</summary>
+    public Task<byte[]?> ReadOmapValueAsync(string objectName, string key, CancellationToken cancellationToken) =>
+        OmapRead.ValueAsync(this, objectName, key).WaitAsync(cancellationToken);
+
     /// <summary>
     /// Reads up to <paramref name="maximum"/> omap entries that follow <paramref name="startAfter"/>. Null: no such object.
     /// Wraps <c>rados_read_op_omap_get_vals2</c>.

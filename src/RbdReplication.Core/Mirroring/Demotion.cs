@@ -4,8 +4,9 @@ namespace RbdReplication.Core;
 
 /// <summary>Making this site's image secondary, and waiting until the peer holds all that was written to it.</summary>
 /// <param name="open">The volume.</param>
+/// <param name="questions">Since when volumes are wanted as secondary.</param>
 /// <param name="time">Clock.</param>
-internal sealed class Demotion(OpenVolume open, TimeProvider time)
+internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimeProvider time)
 {
     // How long one call waits for the peer; then the caller is told to come again.
     private static readonly TimeSpan PeerWait = TimeSpan.FromSeconds(10);
@@ -18,46 +19,67 @@ internal sealed class Demotion(OpenVolume open, TimeProvider time)
     /// <summary>Demotes what is primary, and returns when the peer holds the demotion; with force at once.</summary>
     /// <param name="isPrimary">Whether the image is primary.</param>
     /// <param name="force">Demote even though no peer can take the data over now.</param>
-    /// <param name="firstAsked">Since when this demotion is asked for.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ReplicationException">The peer does not follow, or has not copied the demotion yet.</exception>
-    public async Task RunAsync(bool isPrimary, bool force, DateTimeOffset firstAsked, CancellationToken cancellationToken)
+    public async Task RunAsync(bool isPrimary, bool force, CancellationToken cancellationToken)
     {
-        var chain = await MirrorChain.ReadAsync(Mirroring, cancellationToken).ConfigureAwait(false);
+        questions.Withdraw(open.Volume.Handle, WantedRole.Primary);
+        var snapshotMode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot;
         var primary = isPrimary;
-        if (!primary && (chain.EndsInUnfinishedDemotion || (!force && await IsMissedAsync(chain, cancellationToken).ConfigureAwait(false))))
+        if (!primary && await IsToBeMadeAnewAsync(force, cancellationToken).ConfigureAwait(false))
         {
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-            await Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
-            primary = true;
+            primary = await IsToBeMadeAnewAsync(force, cancellationToken).ConfigureAwait(false);
         }
-        if (!primary && (force || (chain.Newest is not null && chain.LeavesNothingToCopy)))
+        // A copy of the peer's was not demoted here.
+        if (!primary && (force || (snapshotMode && !await EndsInDemotionAsync(cancellationToken).ConfigureAwait(false))))
             return;
-        var snapshotMode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot;
-        // The second also where only the copy is awaited: the snapshots of an image that is open read-only never change.
-        if (primary || snapshotMode)
-            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         if (primary)
         {
-            // librbd makes the image read-only first and takes the demotion snapshot second. Cut off in between it can only be
-            // demoted to the end: nothing can be written to it, no snapshot can be taken for a proof.
-            var isReadOnly = (await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary);
-            if (!isReadOnly)
-            {
-                var metadata = await open.Image.ListMetadataAsync(".rbd", cancellationToken).ConfigureAwait(false);
-                if (!force)
-                {
-                    // Journal mode copies the marks to the peer, where they may be those of a node of a site that is gone.
-                    if (snapshotMode)
-                        RequireUnpublished(metadata);
-                    await AwaitFollowerAsync(snapshotMode, firstAsked, cancellationToken).ConfigureAwait(false);
-                }
-                await CreationMark.SetAsync(open.Image, metadata, cancellationToken).ConfigureAwait(false);
-            }
-            await Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
+            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+            await DemoteAsync(snapshotMode, isPrimary, force, cancellationToken).ConfigureAwait(false);
         }
         if (!force)
-            await AwaitCopyAsync(snapshotMode, justDemoted: primary, firstAsked, cancellationToken).ConfigureAwait(false);
+            await AwaitCopyAsync(snapshotMode, justDemoted: primary, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<bool> EndsInDemotionAsync(CancellationToken cancellationToken) =>
+        (await MirrorChain.ReadAsync(Mirroring, cancellationToken).ConfigureAwait(false)).Newest is { State: MirrorSnapshotState.PrimaryDemoted };
+
+    private async Task<bool> IsToBeMadeAnewAsync(bool force, CancellationToken cancellationToken)
+    {
+        if (!await EndsInDemotionAsync(cancellationToken).ConfigureAwait(false))
+            return false;
+        var seen = await Sighting.ReadAsync(open, time, cancellationToken).ConfigureAwait(false);
+        return seen.Chain.EndsInUnfinishedDemotion || (!force && RelocationRules.IsDemotionMissed(seen));
+    }
+
+    private async Task DemoteAsync(bool snapshotMode, bool isPrimary, bool force, CancellationToken cancellationToken)
+    {
+        if (!isPrimary)
+            await Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
+        // librbd makes the image read-only first and takes the demotion snapshot second. Cut off in between it can only be
+        // demoted to the end: nothing can be written to it, no snapshot can be taken for a proof.
+        var isReadOnly = (await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary);
+        var metadata = await open.Image.ListMetadataAsync(".rbd", cancellationToken).ConfigureAwait(false);
+        // Journal mode copies the marks to the peer, where they may be those of a node of a site that is gone.
+        if (!isReadOnly && !force && snapshotMode)
+            RequireUnpublished(metadata);
+        while (!isReadOnly)
+        {
+            var seenAt = force ? DateTimeOffset.MaxValue : await AwaitFollowerAsync(snapshotMode, cancellationToken).ConfigureAwait(false);
+            await CreationMark.SetAsync(open.Image, metadata, cancellationToken).ConfigureAwait(false);
+            // On a slow cluster all that can take long: what allowed the demotion has to be true right before it.
+            if (time.GetUtcNow() - seenAt < Sighting.Lifetime)
+                break;
+        }
+        // A request to copy the image anew, left from before it was promoted, would be carried out on the demoted image.
+        var resync = snapshotMode
+            ? ResyncRequest.Of(open.Image, metadata)
+            : await ResyncRequest.FindAsync(open.Image, MirrorImageMode.Journal, cancellationToken).ConfigureAwait(false);
+        if (resync is not null)
+            await resync.WithdrawAsync(cancellationToken).ConfigureAwait(false);
+        await Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
     }
 
     private void RequireUnpublished(IReadOnlyDictionary<string, string> metadata)
@@ -70,73 +92,57 @@ internal sealed class Demotion(OpenVolume open, TimeProvider time)
         }
     }
 
-    private async Task<bool> IsMissedAsync(MirrorChain chain, CancellationToken cancellationToken)
-    {
-        if (chain.LeavesNothingToCopy)
-            return false;
-        var (_, peer, _) = await SiteReports.ReadAsync(open, cancellationToken).ConfigureAwait(false);
-        return RelocationRules.IsDemotionMissed(chain, peer);
-    }
-
-    // Demoting a site before its peer follows it would leave both waiting for each other for ever. The proof takes two
-    // snapshots taken here since the promotion: the peer is taken off the older one when it holds the newer.
-    private async Task AwaitFollowerAsync(bool snapshotMode, DateTimeOffset firstAsked, CancellationToken cancellationToken)
+    // Demoting a site before its peer follows it would leave both waiting for each other for ever.
+    private async Task<DateTimeOffset> AwaitFollowerAsync(bool snapshotMode, CancellationToken cancellationToken)
     {
         var started = time.GetUtcNow();
-        ulong? own = null;
+        var hasTaken = false;
         while (true)
         {
-            var (_, peer, sites) = await SiteReports.ReadAsync(open, cancellationToken).ConfigureAwait(false);
-            // The journal is no proof that can be read: only a report of what the peer did after the question is one.
-            var follows = !snapshotMode && RelocationRules.FollowsJournal(peer, firstAsked);
-            MirrorSnapshot? awaited = null;
-            if (snapshotMode && sites.HaveFollowers)
-            {
-                var chain = await MirrorChain.ReadAsync(Mirroring, cancellationToken).ConfigureAwait(false);
-                var since = chain.SincePromotion.ToList();
-                awaited = chain.AwaitedByPeer ?? chain.Newest;
-                // A snapshot that was taken before the pool had a peer names none, and one whose taking was cut off is never
-                // copied: neither proves anything.
-                var counts = since.Count > 0 && since[^1] is { IsComplete: true, MirrorPeerUuids.Count: > 0 };
-                var proves = counts && (since.Count >= 2 || since[^1].Id >= own);
-                follows = proves && chain.AwaitedByPeer is null;
-                // Whoever took the newest may have been killed before the peer was told of it: taking one more tells it.
-                if (!follows && own is null && peer.Role != PeerRole.Down && (!proves || time.GetUtcNow() >= started + Nudge))
-                    own = await Mirroring.CreateSnapshotAsync(cancellationToken).ConfigureAwait(false);
-            }
-            var decision = RelocationRules.BeforeDemotion(sites.HaveFollowers, peer, awaited, follows, time.GetUtcNow());
+            var (seen, question) = await LookAsync(cancellationToken).ConfigureAwait(false);
+            var decision = RelocationRules.BeforeDemotion(seen, question.First, question.FirstAsked);
             if (decision.Refusal is not { } refusal)
-                return;
-            if (time.GetUtcNow() >= started + PeerWait || peer.Role == PeerRole.Down)
+                return seen.At;
+            if (time.GetUtcNow() >= started + PeerWait || seen.Peer.Role == PeerRole.Down)
                 throw open.Refused("demote", refusal, decision.Reason);
+            // Whoever took the newest may have been killed before the peer was told of it: taking one more tells it, once.
+            var isNudge = !RelocationRules.NeedsProof(seen);
+            if (snapshotMode && seen.HasFollowers && !hasTaken && (!isNudge || (!question.HasNudged && time.GetUtcNow() >= started + Nudge)))
+            {
+                question.HasNudged |= isNudge;
+                hasTaken = true;
+                await Mirroring.CreateSnapshotAsync(cancellationToken).ConfigureAwait(false);
+            }
             await Task.Delay(PeerPoll, time, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private async Task AwaitCopyAsync(bool snapshotMode, bool justDemoted, DateTimeOffset firstAsked, CancellationToken cancellationToken)
+    private async Task AwaitCopyAsync(bool snapshotMode, bool justDemoted, CancellationToken cancellationToken)
     {
         var deadline = time.GetUtcNow() + PeerWait;
         while (true)
         {
-            var reports = await SiteReports.ReadAsync(open, cancellationToken).ConfigureAwait(false);
-            RelocationDecision decision;
-            if (snapshotMode)
-            {
-                var chain = await MirrorChain.ReadAsync(Mirroring, cancellationToken).ConfigureAwait(false);
-                // The snapshots that this client knows may be a moment behind its own demotion.
-                decision = justDemoted && !chain.EndsInOwnDemotion
-                    ? RelocationDecision.Refuse(ReplicationError.Busy, "demoted; the demotion snapshot is not seen yet")
-                    : RelocationRules.AfterDemotion(chain, reports.Sites.HaveFollowers, reports.Own, reports.Peer, time.GetUtcNow());
-            }
-            else
-            {
-                decision = RelocationRules.AfterJournalDemotion(reports.Sites.HaveFollowers, reports.Own, reports.Peer, firstAsked, time.GetUtcNow());
-            }
+            var (seen, question) = await LookAsync(cancellationToken).ConfigureAwait(false);
+            // The snapshots that this client knows may be a moment behind its own demotion.
+            var decision = snapshotMode && justDemoted && !seen.Chain.EndsInOwnDemotion
+                ? RelocationDecision.Refuse(ReplicationError.Busy, "demoted; the demotion snapshot is not seen yet")
+                : snapshotMode
+                ? RelocationRules.AfterDemotion(seen)
+                : RelocationRules.AfterJournalDemotion(seen, question.FirstAsked);
             if (decision.Refusal is not { } refusal)
                 return;
             if (time.GetUtcNow() >= deadline)
                 throw open.Refused("demote", refusal, decision.Reason);
+            // The snapshots of an image that is open read-only never change.
+            if (snapshotMode)
+                await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
             await Task.Delay(PeerPoll, time, cancellationToken).ConfigureAwait(false);
         }
+    }
+
+    private async Task<(Sighting Seen, OpenQuestion Question)> LookAsync(CancellationToken cancellationToken)
+    {
+        var seen = await Sighting.ReadAsync(open, time, cancellationToken).ConfigureAwait(false);
+        return (seen, questions.Ask(open.Volume.Handle, WantedRole.Secondary, Evidence.Of(open.Image.GetId(), seen), seen.Chain));
     }
 }

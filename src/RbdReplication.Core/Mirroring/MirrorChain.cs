@@ -28,8 +28,13 @@ public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
     /// </summary>
     public bool EndsInUnfinishedDemotion => Newest is { State: MirrorSnapshotState.PrimaryDemoted, IsComplete: false };
 
-    /// <summary>Nothing written here is still to be copied by the peer: it holds the demotion, or this site was not the one demoted.</summary>
-    public bool LeavesNothingToCopy => Newest is not { State: MirrorSnapshotState.PrimaryDemoted } || (EndsInOwnDemotion && AwaitedByPeer is null);
+    /// <summary>
+    /// Nothing written here is still to be copied: this site was not the one demoted, or none of the <paramref name="followers"/> lacks the
+    /// demotion. That shows by a snapshot before it which they need no more; where there is none, who demoted found nobody following.
+    /// </summary>
+    public bool LeavesNothingToCopy(IReadOnlyCollection<string> followers) =>
+        Newest is not { State: MirrorSnapshotState.PrimaryDemoted }
+        || (EndsInOwnDemotion && (followers.Count == 0 || (TermBeforeNewest.Any() && AwaitedBy(followers) is null)));
 
     /// <summary>
     /// The mark of a forced promotion that was cut off while it rolled back: an incomplete copy followed by a complete one
@@ -52,14 +57,30 @@ public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
     }
 
     /// <summary>
-    /// The oldest snapshot taken here, other than the newest, that a peer still needs. A peer is taken off a snapshot at once
-    /// when it has completed a newer one; so while this is not null the peer lacks the newest.
+    /// The oldest snapshot taken here, other than the newest, that one of the <paramref name="followers"/> still needs. A peer is taken off
+    /// a snapshot at once when it has completed a newer one; so while this is not null a peer lacks the newest.
     /// </summary>
-    public MirrorSnapshot? AwaitedByPeer =>
-        // Of this term as primary only: on a snapshot of an earlier one a peer may stand for ever.
-        Snapshots.SkipLast(1).Reverse().TakeWhile(snapshot => snapshot.State == MirrorSnapshotState.Primary)
-            .LastOrDefault(snapshot => snapshot.MirrorPeerUuids.Count > 0);
+    public MirrorSnapshot? AwaitedBy(IReadOnlyCollection<string> followers) =>
+        TermBeforeNewest.FirstOrDefault(snapshot => IsNeeded(snapshot, followers));
+
+    /// <summary>
+    /// Whether one of the <paramref name="followers"/> has been seen to complete a snapshot newer than one that it needed: it stood on it in
+    /// <paramref name="before"/>, and there is a newer one now on which it stands, and none older.
+    /// </summary>
+    public bool ShowsFollowerSince(MirrorChain before, IReadOnlyCollection<string> followers) =>
+        NamesFollower(followers) && AwaitedBy(followers) is null
+        && before.SincePromotion.Any(snapshot => IsNeeded(snapshot, followers) && snapshot.Id < Newest!.Id);
+
+    /// <summary>Whether the newest snapshot was taken here to its end and for one of the <paramref name="followers"/>: only such a one proves anything.</summary>
+    public bool NamesFollower(IReadOnlyCollection<string> followers) =>
+        Newest is { State: MirrorSnapshotState.Primary, IsComplete: true } && IsNeeded(Newest, followers);
 
     /// <summary>Snapshots taken here since the image last became primary.</summary>
     public IEnumerable<MirrorSnapshot> SincePromotion => Snapshots.Reverse().TakeWhile(snapshot => snapshot.State == MirrorSnapshotState.Primary).Reverse();
+
+    // Of this term as primary only: on a snapshot of an earlier one a peer may stand for ever.
+    private IEnumerable<MirrorSnapshot> TermBeforeNewest =>
+        Snapshots.SkipLast(1).Reverse().TakeWhile(snapshot => snapshot.State == MirrorSnapshotState.Primary).Reverse();
+
+    private static bool IsNeeded(MirrorSnapshot snapshot, IReadOnlyCollection<string> followers) => snapshot.MirrorPeerUuids.Any(followers.Contains);
 }

@@ -34,10 +34,13 @@ public sealed record PeerView(PeerRole Role, string SiteName, MirrorSiteStatus? 
     private const string PrimaryWords = "local image is primary";
     private const string NobodyWords = "remote image";
     private const string CopiedWords = "remote image demoted";
+    private const string SplitBrainWords = "split-brain";
 
     /// <summary>Whether it says that neither it nor the site that it follows is primary.</summary>
-    public bool SaysNobodyIsPrimary =>
-        Report is { IsUp: true, State: MirrorStatusState.Unknown } && Report.Description.StartsWith(NobodyWords, StringComparison.Ordinal);
+    public bool SaysNobodyIsPrimary => Report is not null && IsNobodyReport(Report);
+
+    /// <summary>Whether it says that its history has parted from that of the primary.</summary>
+    public bool SaysSplitBrain => Report is not null && IsSplitBrainReport(Report);
 
     /// <summary>
     /// Whether it says that it has copied all snapshots of a site that was demoted. A daemon that starts on a demoted image
@@ -62,6 +65,14 @@ public sealed record PeerView(PeerRole Role, string SiteName, MirrorSiteStatus? 
     /// <summary>Whether a report says that the image is primary at the reporting site.</summary>
     public static bool IsPrimaryReport(MirrorSiteStatus report) =>
         report.State == MirrorStatusState.Stopped && report.Description.StartsWith(PrimaryWords, StringComparison.Ordinal);
+
+    /// <summary>Whether a report says that the image is primary at no site that the reporting one knows.</summary>
+    public static bool IsNobodyReport(MirrorSiteStatus report) =>
+        report is { IsUp: true, State: MirrorStatusState.Unknown } && report.Description.StartsWith(NobodyWords, StringComparison.Ordinal);
+
+    /// <summary>Whether a report says that the reporting site's history has parted from that of the primary; 16.2 says more in journal mode.</summary>
+    public static bool IsSplitBrainReport(MirrorSiteStatus report) =>
+        report.State == MirrorStatusState.Error && report.Description.StartsWith(SplitBrainWords, StringComparison.Ordinal);
 
     /// <summary>Role, age of the report and its words, for messages.</summary>
     public string Describe(DateTimeOffset now) => Report is null

@@ -54,45 +54,48 @@ public static class RelocationRules
     public static readonly TimeSpan SilenceLimit = TimeSpan.FromSeconds(45);
 
     /// <summary>Whether an unforced promotion of a secondary image is safe.</summary>
-    /// <param name="chain">The image's mirror snapshots; empty in journal mode.</param>
+    /// <param name="seen">The image and its peers.</param>
     /// <param name="heldSince">
-    /// Since when this site's mirror daemon is waited for to let go of the image, which holds the peer's demotion; null if it has.
+    /// Since when this site's mirror daemon is waited for to release the image, which holds the peer's demotion; null if it has.
     /// </param>
-    /// <param name="own">This site's own report.</param>
-    /// <param name="peer">The peer.</param>
-    /// <param name="firstAsked">
-    /// When this promotion was first asked for; of an own demotion, when it was first asked for with the peer holding it.
-    /// </param>
-    /// <param name="now">The time, by the clock of this cluster.</param>
+    /// <param name="firstAsked">Since when this promotion is asked for on what the image shows now.</param>
     /// <param name="strict">Whether to wait for a living primary peer to be demoted instead of asking for force.</param>
-    public static RelocationDecision Promotion(
-        MirrorChain chain, DateTimeOffset? heldSince, MirrorSiteStatus? own, PeerView peer, DateTimeOffset firstAsked, DateTimeOffset now, bool strict)
+    public static RelocationDecision Promotion(Sighting seen, DateTimeOffset? heldSince, DateTimeOffset firstAsked, bool strict)
     {
-        if (chain.EndsInPeersDemotion)
-            return OnPeersDemotion(chain.Newest!, heldSince, peer, firstAsked, now);
-        if (chain.EndsInOwnDemotion)
-            return OnOwnDemotion(chain, own, peer, firstAsked, now);
-        if (chain.EndsInUnfinishedDemotion)
-            return OnUnfinishedDemotion(peer, now);
-        return OnOpenCopy(chain, own, peer, firstAsked, now, strict);
+        if (!seen.HasPeers)
+            return WithoutPeers(seen.Chain);
+        if (seen.Chain.EndsInPeersDemotion)
+            return OnPeersDemotion(seen, heldSince, firstAsked);
+        if (seen.Chain.EndsInOwnDemotion)
+            return OnOwnDemotion(seen, firstAsked);
+        if (seen.Chain.EndsInUnfinishedDemotion)
+            return OnUnfinishedDemotion(seen);
+        return OnOpenCopy(seen, firstAsked, strict);
     }
+
+    // Nobody else can be primary. librbd itself refuses an image that was copied from a peer that has been removed since.
+    private static RelocationDecision WithoutPeers(MirrorChain chain) =>
+        chain.Newest is { State: MirrorSnapshotState.NonPrimary } or { IsComplete: false, State: MirrorSnapshotState.NonPrimaryDemoted }
+            ? RelocationDecision.Refuse(
+                ReplicationError.FailedPrecondition, "the pool has no peer any more, and this is a copy of one that was not demoted: force promotes what was copied")
+            : RelocationDecision.Allow("the pool has no peer");
 
     /// <summary>What to say of an image that an interrupted forced promotion has left behind.</summary>
     public const string HalfRolledBack =
         "an interrupted forced promotion has left a mix of two points in time; do not use this image: resync it from a good site or restore it";
 
-    private static RelocationDecision OnPeersDemotion(
-        MirrorSnapshot demotion, DateTimeOffset? heldSince, PeerView peer, DateTimeOffset firstAsked, DateTimeOffset now)
+    private static RelocationDecision OnPeersDemotion(Sighting seen, DateTimeOffset? heldSince, DateTimeOffset firstAsked)
     {
+        var (peer, now) = (seen.Peer, seen.At);
         // A daemon that finds the image promoted while it still tidies up removes the copy of the demotion too (20.2.4), and
         // with it all by which the peer could follow. One that hangs, as on a peer that was cut off, is not waited for for ever.
         if (now - heldSince < SilenceLimit)
         {
             return RelocationDecision.Refuse(
                 ReplicationError.Busy,
-                $"this site's mirror daemon has copied the peer's demotion but not let go of the image yet; waiting for {SilenceLimit.TotalSeconds} s");
+                $"this site's mirror daemon has copied the peer's demotion but not released the image yet; waiting for {SilenceLimit.TotalSeconds} s");
         }
-        var age = now - demotion.TakenAt;
+        var age = now - seen.Chain.Newest!.TakenAt;
         if (age >= -ClockSkew && age < FreshDemotion)
             return RelocationDecision.Allow("the peer's demotion has just been copied");
         return peer.Role switch
@@ -112,37 +115,40 @@ public static class RelocationRules
         };
     }
 
-    private static RelocationDecision OnOwnDemotion(
-        MirrorChain chain, MirrorSiteStatus? own, PeerView peer, DateTimeOffset firstAsked, DateTimeOffset now) => peer.Role switch
+    private static RelocationDecision OnOwnDemotion(Sighting seen, DateTimeOffset firstAsked)
+    {
+        var (peer, now) = (seen.Peer, seen.At);
+        return peer.Role switch
         {
             PeerRole.Primary => RelocationDecision.Refuse(ReplicationError.Busy, $"{peer.Describe(now)}: demote it first"),
             PeerRole.Silent when now - firstAsked < SilenceLimit => AwaitWord(peer, now),
             PeerRole.Down or PeerRole.Silent => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition,
                 $"this site was demoted and {peer.Describe(now)}: whether the peer was promoted since cannot be seen; force goes on from the data before the move"),
-            _ when HasOwnError(chain, own) || peer.Role == PeerRole.Failed => RelocationDecision.Refuse(
+            _ when HasOwnError(seen) || peer.Role == PeerRole.Failed => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition,
                 $"the histories of the sites have parted ({peer.Describe(now)}): resync the one whose data is to be discarded, or force to go on from this site's data"),
-            _ when chain.AwaitedByPeer is not null => RelocationDecision.Refuse(
+            _ when !seen.PeerHoldsDemotion => RelocationDecision.Refuse(
                 ReplicationError.Busy, $"this site was demoted and the peer is still copying its last snapshot, wait for that: {peer.Describe(now)}"),
             _ when peer.Report!.LastUpdate >= firstAsked + OwnDemotionWait => RelocationDecision.Allow("the peer was not promoted since"),
             _ => RelocationDecision.Refuse(
                 ReplicationError.Busy,
                 $"this site was demoted, and the peer may have been promoted since: waiting for a report later than {firstAsked + OwnDemotionWait:HH:mm:ss} UTC; {peer.Describe(now)}"),
         };
+    }
 
     // No peer can have copied it, so only by force can one have been promoted since.
-    private static RelocationDecision OnUnfinishedDemotion(PeerView peer, DateTimeOffset now) => peer.Role switch
+    private static RelocationDecision OnUnfinishedDemotion(Sighting seen) => seen.Peer.Role switch
     {
-        PeerRole.Primary => RelocationDecision.Refuse(ReplicationError.Busy, $"{peer.Describe(now)}: demote it first"),
-        PeerRole.Down when peer.LastWordIsPrimary => RelocationDecision.Refuse(
-            ReplicationError.FailedPrecondition, $"{peer.Describe(now)}: it may hold newer data; force goes on from this site's"),
+        PeerRole.Primary => RelocationDecision.Refuse(ReplicationError.Busy, $"{seen.Peer.Describe(seen.At)}: demote it first"),
+        PeerRole.Down when seen.Peer.LastWordIsPrimary => RelocationDecision.Refuse(
+            ReplicationError.FailedPrecondition, $"{seen.Peer.Describe(seen.At)}: it may hold newer data; force goes on from this site's"),
         _ => RelocationDecision.Allow("the demotion of this site was cut off before the peer could copy it"),
     };
 
-    private static RelocationDecision OnOpenCopy(
-        MirrorChain chain, MirrorSiteStatus? own, PeerView peer, DateTimeOffset firstAsked, DateTimeOffset now, bool strict)
+    private static RelocationDecision OnOpenCopy(Sighting seen, DateTimeOffset firstAsked, bool strict)
     {
+        var (chain, own, peer, now) = (seen.Chain, seen.Own, seen.Peer, seen.At);
         // A peer that was demoted a moment ago goes on reporting that it is primary, and forcing would lose its last writes.
         var isNew = peer.Report is { } report && report.LastUpdate >= firstAsked + ReportDelay;
         var waited = now - firstAsked >= SilenceLimit;
@@ -191,53 +197,61 @@ public static class RelocationRules
     }
 
     /// <summary>Whether a primary image may be demoted, before anything is changed.</summary>
-    /// <param name="hasPeers">Whether the pool has peers that copy from this site.</param>
-    /// <param name="peer">The peer.</param>
-    /// <param name="awaited">
-    /// The oldest mirror snapshot taken here that the peer still needs, while it has not completed one taken since this site
-    /// became primary; null if it has, and in journal mode.
-    /// </param>
-    /// <param name="follows">Whether the peer is known to follow.</param>
-    /// <param name="now">The time, by the clock of this cluster.</param>
-    public static RelocationDecision BeforeDemotion(bool hasPeers, PeerView peer, MirrorSnapshot? awaited, bool follows, DateTimeOffset now)
+    /// <param name="seen">The image and its peers.</param>
+    /// <param name="before">The image's mirror snapshots when this demotion was first asked for.</param>
+    /// <param name="firstAsked">When that was.</param>
+    public static RelocationDecision BeforeDemotion(Sighting seen, MirrorChain before, DateTimeOffset firstAsked)
     {
-        if (!hasPeers)
+        var (peer, now) = (seen.Peer, seen.At);
+        if (!seen.HasFollowers)
             return RelocationDecision.Allow("the pool has no peer");
-        if (follows && peer.Role != PeerRole.Down)
+        if (PeerFollows(seen, before, firstAsked) && peer.Role != PeerRole.Down)
             return RelocationDecision.Allow("the peer follows");
         // After a forced failover: this site's history is the one that a resync discards.
-        if (IsPrimaryToo(peer, awaited))
+        if (IsPrimaryToo(peer, seen.Chain.Newest is null ? firstAsked : (seen.Awaited ?? seen.Chain.Newest).TakenAt))
             return RelocationDecision.Allow("the peer does not take this site's data: it is primary too");
-        if (peer.Role == PeerRole.Failed)
+        return peer.Role switch
         {
-            return RelocationDecision.Refuse(
+            PeerRole.Failed when peer.SaysSplitBrain => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition,
-                $"{peer.Describe(now)}: it does not take this site's data, which would then be held nowhere as primary; resync the volume there first, or demote with force");
-        }
-        return peer.Role is PeerRole.Down or PeerRole.Silent
-            ? RelocationDecision.Refuse(
+                $"{peer.Describe(now)}: it does not take this site's data, which would then be held nowhere as primary; resync the volume there first, or demote with force"),
+            PeerRole.Failed => RelocationDecision.Refuse(
+                ReplicationError.FailedPrecondition,
+                $"{peer.Describe(now)}, which is no split-brain: it does not take this site's data, which would then be held nowhere as primary; see the mirror daemon's log there (a clone of one of the volume's snapshots at that site has to be flattened or removed), or demote with force"),
+            PeerRole.Down or PeerRole.Silent => RelocationDecision.Refuse(
                 ReplicationError.Unreachable,
-                $"a planned demotion needs the peer's mirror daemon to copy the last writes, and {peer.Describe(now)}; start it, or demote with force")
-            : RelocationDecision.Refuse(
-                ReplicationError.Busy, $"the peer has not begun to follow this site yet, which takes up to half a minute: {peer.Describe(now)}");
+                $"a planned demotion needs the peer's mirror daemon to copy the last writes, and {peer.Describe(now)}; start it, or demote with force"),
+            _ => RelocationDecision.Refuse(
+                ReplicationError.Busy, $"the peer has not begun to follow this site yet, which takes up to half a minute: {peer.Describe(now)}"),
+        };
     }
 
-    /// <summary>Whether a demotion that has happened may be reported as done.</summary>
-    /// <param name="chain">The image's mirror snapshots after the demotion; empty in journal mode.</param>
-    /// <param name="hasPeers">Whether the pool has peers that copy from this site.</param>
-    /// <param name="own">This site's own report.</param>
-    /// <param name="peer">The peer.</param>
-    /// <param name="now">The time, by the clock of this cluster.</param>
-    public static RelocationDecision AfterDemotion(MirrorChain chain, bool hasPeers, MirrorSiteStatus? own, PeerView peer, DateTimeOffset now)
+    /// <summary>
+    /// Whether the peer follows, so that it will copy the demotion too. Of a snapshot it needed it was seen to complete a newer one; or it
+    /// needs none of those before the newest, and says itself that it follows, since a snapshot that nobody ever needed looks the same.
+    /// The journal is no proof that can be read: there a report of what the peer did after the question is one.
+    /// </summary>
+    public static bool PeerFollows(Sighting seen, MirrorChain before, DateTimeOffset firstAsked) => seen.Chain.Newest is null
+        ? seen.Peer.Role == PeerRole.Following && seen.Peer.Report!.LastUpdate >= firstAsked + ReportDelay
+        : seen.Chain.ShowsFollowerSince(before, seen.Followers) || (NeedsNoneButTheNewest(seen) && seen.Peer.Role == PeerRole.Following);
+
+    /// <summary>
+    /// Whether one more mirror snapshot is needed for that proof: while there is none that could prove it, or the newest is not one that a
+    /// peer copies. One that a peer still needs proves it soon.
+    /// </summary>
+    public static bool NeedsProof(Sighting seen) => !seen.Chain.NamesFollower(seen.Followers) || seen.Awaited is null;
+
+    private static bool NeedsNoneButTheNewest(Sighting seen) =>
+        seen.Chain.NamesFollower(seen.Followers) && seen.Awaited is null && seen.Chain.SincePromotion.Skip(1).Any();
+
+    /// <summary>Whether a demotion that has happened may be reported as done; see <see cref="AfterJournalDemotion"/> for journal mode.</summary>
+    public static RelocationDecision AfterDemotion(Sighting seen)
     {
-        if (!hasPeers || chain.LeavesNothingToCopy)
+        var (peer, now) = (seen.Peer, seen.At);
+        if (!seen.HasFollowers || seen.PeerHoldsDemotion)
             return RelocationDecision.Allow("the peer holds the demotion");
-        if (HasOwnError(chain, own) || IsPrimaryToo(peer, chain.AwaitedByPeer))
+        if (HasOwnError(seen) || IsPrimaryToo(peer, (seen.Awaited ?? seen.Chain.Newest!).TakenAt))
             return RelocationDecision.Allow("the histories have parted; a resync decides which one stays");
-        // A peer that is cut off after the copy and before it signs off the older snapshot never does the latter. It followed
-        // when this site was demoted, so these words are about this demotion.
-        if (peer.SaysDemotionIsCopied && peer.Report!.LastUpdate >= chain.Newest!.TakenAt + ContentDelay)
-            return RelocationDecision.Allow("the peer reports that it holds the demotion");
         return peer.Role is PeerRole.Down or PeerRole.Silent
             ? RelocationDecision.Refuse(
                 ReplicationError.Unreachable, $"demoted, but the peer has not copied the last snapshot and {peer.Describe(now)}; start its mirror daemon")
@@ -251,35 +265,29 @@ public static class RelocationRules
     /// that, never looks. Promoted here the image is followed again. The peer may not have used the demotion meanwhile, so this
     /// waits as long as taking it back does.
     /// </summary>
-    public static bool IsDemotionMissed(MirrorChain chain, PeerView peer) =>
-        chain is { EndsInOwnDemotion: true, AwaitedByPeer: not null }
-        && (peer is { Role: PeerRole.NotPrimary, SaysNobodyIsPrimary: true } || peer.FollowsIdly)
-        && peer.Report!.LastUpdate >= chain.Newest!.TakenAt + OwnDemotionWait;
-
-    /// <summary>Whether a peer is known to replay the journal of an image that has been primary here since <paramref name="firstAsked"/>.</summary>
-    public static bool FollowsJournal(PeerView peer, DateTimeOffset firstAsked) =>
-        peer.Role == PeerRole.Following && peer.Report!.LastUpdate >= firstAsked + ReportDelay;
+    public static bool IsDemotionMissed(Sighting seen) =>
+        seen is { Chain.EndsInOwnDemotion: true, PeerHoldsDemotion: false }
+        && (seen.Peer is { Role: PeerRole.NotPrimary, SaysNobodyIsPrimary: true } || seen.Peer.FollowsIdly)
+        && seen.Peer.Report!.LastUpdate >= seen.Chain.Newest!.TakenAt + OwnDemotionWait;
 
     /// <summary>
     /// Whether the demotion of an image that is mirrored by journal may be reported as done. A peer that followed says that
     /// nobody is primary only when it has replayed the demotion, and with it all that was written before.
     /// </summary>
-    /// <param name="hasPeers">Whether the pool has peers that copy from this site.</param>
-    /// <param name="own">This site's own report.</param>
-    /// <param name="peer">The peer.</param>
-    /// <param name="firstAsked">When this demotion was first asked for.</param>
-    /// <param name="now">The time, by the clock of this cluster.</param>
-    public static RelocationDecision AfterJournalDemotion(
-        bool hasPeers, MirrorSiteStatus? own, PeerView peer, DateTimeOffset firstAsked, DateTimeOffset now)
+    /// <param name="seen">The image and its peers.</param>
+    /// <param name="firstAsked">Since when this demotion is asked for.</param>
+    public static RelocationDecision AfterJournalDemotion(Sighting seen, DateTimeOffset firstAsked)
     {
-        if (!hasPeers)
+        var (peer, now) = (seen.Peer, seen.At);
+        if (!seen.HasFollowers)
             return RelocationDecision.Allow("the pool has no peer");
-        if (IsFollowing(own) && own!.LastUpdate >= firstAsked + ReportDelay)
+        if (IsFollowing(seen.Own) && seen.Own!.LastUpdate >= firstAsked + ReportDelay)
             return RelocationDecision.Allow("this site follows the peer");
+        if (IsPrimaryToo(peer, firstAsked))
+            return RelocationDecision.Allow("the peer is primary");
         return peer.Role switch
         {
             PeerRole.NotPrimary when peer.SaysNobodyIsPrimary && peer.Report!.LastUpdate > firstAsked => RelocationDecision.Allow("the peer has replayed the demotion"),
-            PeerRole.Primary when peer.Report!.LastUpdate >= firstAsked + ReportDelay => RelocationDecision.Allow("the peer is primary"),
             PeerRole.Down or PeerRole.Silent => RelocationDecision.Refuse(
                 ReplicationError.Unreachable, $"demoted, but the peer has not replayed all of the journal and {peer.Describe(now)}; start its mirror daemon"),
             _ => RelocationDecision.Refuse(ReplicationError.Busy, $"demoted; waiting for the peer to replay the journal: {peer.Describe(now)}"),
@@ -287,10 +295,10 @@ public static class RelocationRules
     }
 
     // While it was primary this site reported no error: one that is newer than the demotion is about the demoted image.
-    private static bool HasOwnError(MirrorChain chain, MirrorSiteStatus? own) =>
-        own is { IsUp: true, State: MirrorStatusState.Error } && own.LastUpdate > chain.Newest!.TakenAt;
+    private static bool HasOwnError(Sighting seen) =>
+        seen.Own is { IsUp: true, State: MirrorStatusState.Error } own && own.LastUpdate > seen.Chain.Newest!.TakenAt;
 
     // A site that was demoted a moment ago goes on reporting that it is primary: only a report that is late enough counts.
-    private static bool IsPrimaryToo(PeerView peer, MirrorSnapshot? awaited) =>
-        peer.Role == PeerRole.Primary && awaited is not null && peer.Report!.LastUpdate >= awaited.TakenAt + ReportDelay;
+    private static bool IsPrimaryToo(PeerView peer, DateTimeOffset since) =>
+        peer.Role == PeerRole.Primary && peer.Report!.LastUpdate >= since + ReportDelay;
 }

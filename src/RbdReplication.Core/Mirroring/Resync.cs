@@ -6,22 +6,39 @@ namespace RbdReplication.Core;
 internal static class Resync
 {
     /// <summary>Returns whether the image holds all that its peer had; with force starts a resync of an image that has parted.</summary>
-    public static async Task<bool> RunAsync(OpenVolume open, bool force, SiteReports reports, DateTimeOffset now, CancellationToken cancellationToken)
+    public static async Task<bool> RunAsync(OpenVolume open, bool force, OpenQuestions questions, TimeProvider time, CancellationToken cancellationToken)
     {
-        var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
-        var decision = ResyncRules.Decide(chain, reports.Own, reports.Peer, open.Image.GetCreateTimestamp().ToDateTimeOffset(), force, now);
-        switch (decision.Step)
+        while (true)
         {
-            case ResyncStep.Ready or ResyncStep.Follow:
-                await RepairImageIdAsync(open, cancellationToken).ConfigureAwait(false);
-                return decision.Step == ResyncStep.Ready;
-            case ResyncStep.CopyAnew:
-                await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-                await open.Image.Mirroring.ResyncAsync(cancellationToken).ConfigureAwait(false);
-                throw open.Refused("report ready", ReplicationError.Unreachable, decision.Reason);
-            default:
-                throw open.Refused("resync", decision.Refusal, decision.Reason);
+            var seen = await Sighting.ReadAsync(open, time, cancellationToken).ConfigureAwait(false);
+            var question = questions.Ask(open.Volume.Handle, WantedRole.Secondary, Evidence.Of(open.Image.GetId(), seen), seen.Chain);
+            var decision = ResyncRules.Decide(seen, open.Image.GetCreateTimestamp().ToDateTimeOffset(), question.FirstAsked, force);
+            // A request is for now: one that could not be carried out must not throw the image away some other day.
+            if (decision.Step != ResyncStep.CopyAnew)
+                await WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
+            switch (decision.Step)
+            {
+                case ResyncStep.Ready or ResyncStep.Follow:
+                    await RepairImageIdAsync(open, cancellationToken).ConfigureAwait(false);
+                    return decision.Step == ResyncStep.Ready;
+                case ResyncStep.CopyAnew when open.IsWritable && time.GetUtcNow() - seen.At < Sighting.Lifetime:
+                    await open.Image.Mirroring.ResyncAsync(cancellationToken).ConfigureAwait(false);
+                    throw open.Refused("report ready", ReplicationError.Unreachable, decision.Reason);
+                case ResyncStep.CopyAnew:
+                    await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+                    continue;
+                default:
+                    throw open.Refused("resync", decision.Refusal, decision.Reason);
+            }
         }
+    }
+
+    /// <summary>Takes back a request to copy the image anew that nobody has carried out, whoever left it.</summary>
+    public static async Task WithdrawAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var mode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false);
+        if (await ResyncRequest.FindAsync(open.Image, mode, cancellationToken).ConfigureAwait(false) is { } request)
+            await request.WithdrawAsync(cancellationToken).ConfigureAwait(false);
     }
 
     // The copy has a new image id after a resync, and deleting a volume finds its image in the trash by the recorded one.

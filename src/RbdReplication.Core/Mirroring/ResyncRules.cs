@@ -28,38 +28,94 @@ public readonly record struct ResyncDecision(ResyncStep Step, ReplicationError R
 /// When a secondary image is ready to take over, and when it may be thrown away: only with force, only when its history has
 /// parted from that of a peer that is primary, and never while a copy is under way.
 /// </summary>
+/// <remarks>
+/// A caller takes "not ready" for "a copy is running". So that is said only while one is; whatever else has to be waited for is refused
+/// as busy, which callers repeat.
+/// </remarks>
 public static class ResyncRules
 {
-    private const string SplitBrainWords = "split-brain";
-
     /// <summary>Decides.</summary>
-    /// <param name="chain">The image's mirror snapshots; empty in journal mode.</param>
-    /// <param name="own">This site's own report.</param>
-    /// <param name="peer">The peer.</param>
+    /// <param name="seen">The image and its peers.</param>
     /// <param name="createdAt">When this copy of the image was created.</param>
+    /// <param name="firstAsked">Since when this site is wanted as secondary on what the image shows now.</param>
     /// <param name="force">Whether the caller allows this site's data to be thrown away.</param>
-    /// <param name="now">The time, by the clock of this cluster.</param>
-    public static ResyncDecision Decide(
-        MirrorChain chain, MirrorSiteStatus? own, PeerView peer, DateTimeOffset createdAt, bool force, DateTimeOffset now)
+    public static ResyncDecision Decide(Sighting seen, DateTimeOffset createdAt, DateTimeOffset firstAsked, bool force)
     {
+        var (chain, own, peer, now) = (seen.Chain, seen.Own, seen.Peer, seen.At);
+        if (!seen.HasPeers)
+            return new(ResyncStep.Ready, default, "the pool has no peer");
         if (chain.EndsInPeersDemotion)
-            return new(ResyncStep.Ready, default, "this site holds all that the peer had");
+        {
+            return peer.Role == PeerRole.Primary && peer.Report!.LastUpdate >= chain.Newest!.TakenAt + RelocationRules.ReportDelay
+                ? Refuse(ReplicationError.Busy, $"this site holds the peer's demotion, but {peer.Describe(now)}: it was promoted again, and this site is about to follow")
+                : new(ResyncStep.Ready, default, "this site holds all that the peer had");
+        }
+        if (chain.EndsInUnfinishedDemotion)
+            return Refuse(ReplicationError.Busy, "the demotion of this site was cut off; demoting it again finishes it");
         if (own is null or { IsUp: false })
             return Refuse(ReplicationError.Unreachable, "this site's mirror daemon does not report; check that it runs");
-        if (own.State != MirrorStatusState.Error)
+        if (own.State == MirrorStatusState.Error)
+            return OnError(seen, own, createdAt, firstAsked, force);
+        if (chain.EndsInOwnDemotion)
+            return OnOwnDemotion(seen, firstAsked);
+        if (own.State is MirrorStatusState.Replaying or MirrorStatusState.Syncing)
             return new(ResyncStep.Follow, default, "");
-        var seen = $"this site reports \"{SyncReport.Words(own.Description)}\"";
+        // Journal mode: a peer that followed says so only when it has replayed the demotion.
+        if (chain.Newest is null && PeerView.IsNobodyReport(own) && peer.SaysNobodyIsPrimary)
+        {
+            var believed = firstAsked + RelocationRules.ContentDelay;
+            return own.LastUpdate >= believed && peer.Report!.LastUpdate >= believed
+                ? new(ResyncStep.Ready, default, "both sites have the same, and none is primary")
+                : Refuse(ReplicationError.Busy, $"both sites are demoted: waiting for reports later than {believed:HH:mm:ss} UTC");
+        }
+        return Refuse(ReplicationError.Busy, $"no copy is running here: this site reports \"{SyncReport.Words(own.Description)}\"; {peer.Describe(now)}; a site that is to follow needs up to a minute");
+    }
+
+    // The peer has all that was written here; what it may have done since shows in its reports only.
+    private static ResyncDecision OnOwnDemotion(Sighting seen, DateTimeOffset firstAsked)
+    {
+        var (peer, now) = (seen.Peer, seen.At);
+        var believed = Later(firstAsked, seen.Chain.Newest!.TakenAt) + RelocationRules.ContentDelay;
+        return peer.Role switch
+        {
+            PeerRole.Down or PeerRole.Silent => Refuse(
+                ReplicationError.Unreachable, $"this site was demoted, and {peer.Describe(now)}: what the peer holds and whether it was promoted since cannot be seen"),
+            PeerRole.Primary => Refuse(ReplicationError.Busy, $"{peer.Describe(now)}: this site is about to follow it, which takes up to a minute"),
+            _ when !seen.PeerHoldsDemotion => Refuse(
+                ReplicationError.Busy, $"this site was demoted; waiting for the peer to copy the last snapshot: {peer.Describe(now)}"),
+            PeerRole.NotPrimary when peer.SaysNobodyIsPrimary && peer.Report!.LastUpdate >= believed =>
+                new(ResyncStep.Ready, default, "the peer holds this site's demotion and was not promoted since"),
+            _ => Refuse(
+                ReplicationError.Busy, $"the peer holds this site's demotion: waiting for its report later than {believed:HH:mm:ss} UTC that it was not promoted since; {peer.Describe(now)}"),
+        };
+    }
+
+    private static ResyncDecision OnError(Sighting seen, MirrorSiteStatus own, DateTimeOffset createdAt, DateTimeOffset firstAsked, bool force)
+    {
+        var (peer, now) = (seen.Peer, seen.At);
+        var words = $"this site reports \"{SyncReport.Words(own.Description)}\"";
+        // An error newer than the demotion is about the demoted image; an older one is left from an earlier term.
+        if (seen.Chain.EndsInOwnDemotion && own.LastUpdate <= seen.Chain.Newest!.TakenAt)
+            return Refuse(ReplicationError.Busy, $"{words}, but was demoted after that; waiting for a later report");
         // Reports outlive the image that they are about: one that may be about the image before this copy starts nothing anew.
         if (own.LastUpdate < createdAt + RelocationRules.ReportDelay)
-            return Refuse(ReplicationError.Busy, $"{seen}, but the copy was begun only at {createdAt:HH:mm:ss} UTC; waiting for a later report");
-        if (!own.Description.StartsWith(SplitBrainWords, StringComparison.Ordinal))
-            return Refuse(ReplicationError.Unreachable, $"{seen}, which is no split-brain: see the mirror daemon's log; the daemon tries again by itself");
+            return Refuse(ReplicationError.Busy, $"{words}, but the copy was begun only at {createdAt:HH:mm:ss} UTC; waiting for a later report");
+        if (!PeerView.IsSplitBrainReport(own))
+            return Refuse(ReplicationError.Unreachable, $"{words}, which is no split-brain: see the mirror daemon's log; the daemon tries again by itself (a clone of one of the volume's snapshots at this site has to be flattened or removed)");
         if (!force)
-            return Refuse(ReplicationError.FailedPrecondition, $"{seen}; its data is thrown away only with force (autoResync in the VolumeReplication)");
-        return peer.Role == PeerRole.Primary
-            ? new(ResyncStep.CopyAnew, default, $"a resync was started; awaiting the copy from {peer.SiteName}")
-            : Refuse(ReplicationError.FailedPrecondition, $"{seen}, and there is no primary to copy from ({peer.Describe(now)}): promote the site whose data is to stay");
+            return Refuse(ReplicationError.FailedPrecondition, $"{words}; its data is thrown away only with force (autoResync in the VolumeReplication)");
+        var believed = firstAsked + RelocationRules.ContentDelay;
+        return peer.Role switch
+        {
+            PeerRole.Primary when peer.Report!.LastUpdate >= believed => new(ResyncStep.CopyAnew, default, $"a resync was started; awaiting the copy from {peer.SiteName}"),
+            // The daemon carries a request out when it finds the peer primary: one that is left lying would be carried out whenever it does.
+            PeerRole.Primary => Refuse(
+                ReplicationError.Busy, $"{words}; {peer.Describe(now)}; that is believed from a report later than {believed:HH:mm:ss} UTC, since a peer that was just demoted goes on saying so"),
+            _ => Refuse(ReplicationError.FailedPrecondition, $"{words}, and there is no primary to copy from ({peer.Describe(now)}): promote the site whose data is to stay"),
+        };
     }
+
+    private static DateTimeOffset Later(DateTimeOffset a, DateTimeOffset b) => a > b ? a : b;
 
     private static ResyncDecision Refuse(ReplicationError error, string reason) => new(ResyncStep.Refuse, error, reason);
 }

@@ -19,7 +19,7 @@ public sealed record VolumeRequest(VolumeHandle Handle, CephCredentials Credenti
 /// <param name="flattenReport">Gets the progress of flattening.</param>
 public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles files, VolumeGate gate, TimeProvider time, FlattenReport flattenReport)
 {
-    private readonly AskedTimes _asked = new(time);
+    private readonly OpenQuestions _questions = new(time);
 
     /// <summary>Starts mirroring the image.</summary>
     public Task EnableAsync(VolumeRequest request, ReplicationParameters parameters, CancellationToken cancellationToken) =>
@@ -67,9 +67,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                 await PromoteSecondaryAsync(open, parameters, force, token).ConfigureAwait(false);
             else if ((await open.Image.GetFeaturesAsync(token).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary))
                 await FinishPromotionAsync(open, token).ConfigureAwait(false);
-            _asked.Forget(Promoting(open));
-            _asked.Forget(TakingBack(open));
-            _asked.Forget(Releasing(open));
+            _questions.Settle(open.Volume.Handle);
             if (parameters.Schedule is { } schedule
                 && await open.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
             {
@@ -89,18 +87,17 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
 
     private async Task PromoteSecondaryAsync(OpenVolume open, ReplicationParameters parameters, bool force, CancellationToken cancellationToken)
     {
+        if (force)
+            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
         if (chain.IsHalfRolledBack)
             throw open.Refused("promote", ReplicationError.Damaged, RelocationRules.HalfRolledBack);
+        // Who wants it as primary does not want it thrown away, and librbd's promotion leaves such a request where it is.
+        await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         if (force)
-        {
-            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
             await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
-            return;
-        }
-        await new Promotion(open, time)
-            .RunAsync(chain, seen => PromotionFirstAsked(open, seen), () => _asked.First(Releasing(open)), parameters.StrictFailover, cancellationToken)
-            .ConfigureAwait(false);
+        else
+            await new Promotion(open, _questions, time).RunAsync(parameters.StrictFailover, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Makes this site's image secondary, and reports success only when the peer holds all its data.</summary>
@@ -111,8 +108,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         ChangeAsync(request, "demote", async (open, token) =>
         {
             var info = await RequireEnabledAsync(open, token).ConfigureAwait(false);
-            await new Demotion(open, time).RunAsync(info.IsPrimary, force, _asked.First(Demoting(open)), token).ConfigureAwait(false);
-            _asked.Forget(Demoting(open));
+            await new Demotion(open, _questions, time).RunAsync(info.IsPrimary, force, token).ConfigureAwait(false);
         }, cancellationToken);
 
     /// <summary>
@@ -128,7 +124,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             var info = await RequireEnabledAsync(open, token).ConfigureAwait(false);
             if (info.IsPrimary)
                 throw open.Refused("resync", ReplicationError.FailedPrecondition, "it is primary at this site; demote it first");
-            ready = await Resync.RunAsync(open, force, await SiteReports.ReadAsync(open, token).ConfigureAwait(false), Now, token).ConfigureAwait(false);
+            ready = await Resync.RunAsync(open, force, _questions, time, token).ConfigureAwait(false);
         }, cancellationToken).ConfigureAwait(false);
         return ready;
     }
@@ -140,6 +136,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     public Task DisableAsync(VolumeRequest request, bool force, CancellationToken cancellationToken) =>
         ChangeAsync(request, "disable", async (open, token) =>
         {
+            _questions.Settle(open.Volume.Handle);
             var info = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
             if (info.State == MirrorImageState.Disabled)
             {
@@ -157,12 +154,16 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                 throw Transient(open, info);
             if (!info.IsPrimary && !force)
             {
-                var status = await open.Image.Mirroring.GetGlobalStatusAsync(token).ConfigureAwait(false);
-                // The mirror daemon removes this copy when the primary is disabled.
-                if (status.Local is { IsUp: true, State: MirrorStatusState.Replaying })
-                    return;
-                throw open.Refused("disable", ReplicationError.FailedPrecondition,
-                    "it is secondary at this site and does not follow a primary; disable it at the primary site, or with parameter force keep this copy as an ordinary image");
+                var seen = await Sighting.ReadAsync(open, time, token).ConfigureAwait(false);
+                switch (DisableRules.Decide(seen.Own, seen.HasPeers))
+                {
+                    case DisableStep.LeaveToDaemon:
+                        return;
+                    case DisableStep.Refuse:
+                        throw open.Refused("disable", ReplicationError.FailedPrecondition,
+                            "it is secondary at this site and does not follow a primary; disable it at the primary site, or with parameter force keep this copy as an ordinary image");
+                }
+                force = true;
             }
             if (await open.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
                 await SnapshotSchedules.RemoveAsync(open.Volume.Connection, open.Image, token).ConfigureAwait(false);
@@ -184,6 +185,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     private static async Task EndMirroringAsync(OpenVolume open, bool force, CancellationToken cancellationToken)
     {
         await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+        await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.DisableAsync(force, cancellationToken).ConfigureAwait(false);
         var left = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
         if (left.State != MirrorImageState.Disabled)
@@ -196,7 +198,9 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         {
             var imageId = open.Image.GetId();
             var reading = SnapshotSchedules.ListInForceAsync(open.Volume.Connection, open.Volume.Pool, [imageId], token);
-            var (global, _, sites) = await SiteReports.ReadAsync(open, token).ConfigureAwait(false);
+            var asked = open.Image.Mirroring.GetGlobalStatusAsync(token);
+            var sites = await open.Volume.Connection.GetSitesAsync(open.Volume.Pool, token).ConfigureAwait(false);
+            var global = await asked.ConfigureAwait(false);
             if (global.Info.State != MirrorImageState.Enabled)
                 throw NotEnabled(open);
             if (!global.Info.IsPrimary)
@@ -307,24 +311,6 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         new(ReplicationError.Busy, info.State == MirrorImageState.Disabling
             ? $"mirroring of {open.Volume} is being disabled; where that was cut off, disabling it again finishes it"
             : $"{open.Volume} is in mirroring state \"{info.State}\", which ends by itself; retry");
-
-    // A demotion can be taken back only some time after the peer has copied it: until then the peer is still to act on it.
-    private DateTimeOffset PromotionFirstAsked(OpenVolume open, MirrorChain chain)
-    {
-        var first = _asked.First(Promoting(open));
-        if (chain.EndsInOwnDemotion && chain.AwaitedByPeer is null)
-            return _asked.First(TakingBack(open));
-        _asked.Forget(TakingBack(open));
-        return first;
-    }
-
-    private static string Promoting(OpenVolume open) => "promote " + open.Volume.Handle.Uuid;
-
-    private static string TakingBack(OpenVolume open) => "take back " + open.Volume.Handle.Uuid;
-
-    private static string Releasing(OpenVolume open) => "release " + open.Volume.Handle.Uuid;
-
-    private static string Demoting(OpenVolume open) => "demote " + open.Volume.Handle.Uuid;
 
     private DateTimeOffset Now => time.GetUtcNow();
 }

@@ -61,17 +61,21 @@ public sealed class ClusterConnection
         return await GetPoolAsync(id, radosNamespace, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Names of this site and of the pool's peers.</summary>
-    public async Task<MirrorSites> GetSitesAsync(RadosPool pool, CancellationToken cancellationToken)
+    /// <summary>Names of this site and of the pool's peers, at most a minute old.</summary>
+    public async Task<MirrorSites> GetSitesAsync(RadosPool pool, CancellationToken cancellationToken) =>
+        _sites.TryGetValue(pool.Id, out var cached) && TimeProvider.System.GetElapsedTime(cached.ReadAt) < SitesLifetime
+            ? cached.Sites
+            : await ReadSitesAsync(pool, cancellationToken).ConfigureAwait(false);
+
+    /// <summary>The same as it is now.</summary>
+    public async Task<MirrorSites> ReadSitesAsync(RadosPool pool, CancellationToken cancellationToken)
     {
-        if (_sites.TryGetValue(pool.Id, out var cached) && TimeProvider.System.GetElapsedTime(cached.ReadAt) < SitesLifetime)
-            return cached.Sites;
         // Peers are kept in the pool's default namespace.
         var root = await GetPoolAsync(pool.Id, "", cancellationToken).ConfigureAwait(false);
         var asked = Cluster.GetMirrorSiteNameAsync(cancellationToken);
         var peers = await new PoolMirroring(root).ListPeersAsync(cancellationToken).ConfigureAwait(false);
         var isAnswered = await Task.WhenAny(asked, Task.Delay(NamePatience, cancellationToken)).ConfigureAwait(false) == asked;
-        var local = isAnswered ? await asked.ConfigureAwait(false) : cached?.Sites.Local;
+        var local = isAnswered ? await asked.ConfigureAwait(false) : _sites.GetValueOrDefault(pool.Id)?.Sites.Local;
         var sites = new MirrorSites(local is null || local == Cluster.GetFsid() ? "this site" : local, peers);
         _sites[pool.Id] = new CachedSites(sites, TimeProvider.System.GetTimestamp());
         return sites;
@@ -115,6 +119,24 @@ public sealed record MirrorSites(string Local, IReadOnlyList<MirrorPeerSite> Pee
 
     /// <summary>Whether the pool has peers that copy from this site.</summary>
     public bool HaveFollowers => Peers.Any(peer => peer.Direction != MirrorPeerDirection.Receive);
+
+    /// <summary>
+    /// Ids of the peer entries that copy from this site. Of several only those count whose daemon reports this image: one whose site is
+    /// gone stays on the snapshots for ever. Where none reports they all count.
+    /// </summary>
+    public IReadOnlyCollection<string> FollowersOf(MirrorGlobalStatus status)
+    {
+        var followers = Peers.Where(peer => peer.Direction != MirrorPeerDirection.Receive).ToList();
+        var alive = followers.Where(peer => IsAlive(peer, status)).ToList();
+        return [.. (followers.Count > 1 && alive.Count > 0 ? alive : followers).Select(peer => peer.Uuid)];
+    }
+
+    /// <summary>Peers that do not report this image while another does.</summary>
+    public IReadOnlyList<MirrorPeerSite> AbsentOf(MirrorGlobalStatus status) =>
+        Peers.Any(peer => IsAlive(peer, status)) ? [.. Peers.Where(peer => !IsAlive(peer, status))] : [];
+
+    private static bool IsAlive(MirrorPeerSite peer, MirrorGlobalStatus status) =>
+        status.Peers.Any(report => report.IsUp && report.MirrorUuid == peer.MirrorUuid);
 
     /// <summary>Names of all peers, for messages.</summary>
     public string PeerNames => Peers.Count == 0 ? "no peer" : string.Join(", ", Peers.Select(peer => peer.SiteName));

@@ -10,8 +10,6 @@ namespace RbdReplication.Core;
 /// <param name="image">Its image, opened read-only; closed with this object.</param>
 public sealed class OpenVolume(Volume volume, RbdImage image) : IAsyncDisposable
 {
-    private bool _isWritable;
-
     /// <summary>The volume.</summary>
     public Volume Volume => volume;
 
@@ -20,15 +18,18 @@ public sealed class OpenVolume(Volume volume, RbdImage image) : IAsyncDisposable
     /// </summary>
     public RbdImage Image { get; private set; } = image;
 
+    /// <summary>Whether it is open for writing.</summary>
+    public bool IsWritable { get; private set; }
+
     /// <summary>Opens the image for writing, unless it is already.</summary>
     /// <exception cref="CephException">ENOENT: the image is gone or was created anew meanwhile.</exception>
     public async Task ForWritingAsync(CancellationToken cancellationToken)
     {
-        if (_isWritable)
+        if (IsWritable)
             return;
         var readOnly = Image;
         Image = await readOnly.OpenForWritingAsync(cancellationToken).ConfigureAwait(false);
-        _isWritable = true;
+        IsWritable = true;
         await readOnly.DisposeAsync().ConfigureAwait(false);
     }
 

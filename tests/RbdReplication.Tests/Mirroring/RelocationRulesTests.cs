@@ -48,7 +48,18 @@ public sealed class RelocationRulesTests
     [InlineData("journal", PeerRole.Down, 0, 40, "FailedPrecondition")]
     public void An_unforced_promotion_is_answered(string chain, PeerRole peer, int askedSecondsAgo, int reportAge, string answer) =>
         Assert.Equal(answer, Name(RelocationRules.Promotion(
-            Chain(chain), heldSince: null, null, Peer(peer, reportAge), Now.AddSeconds(-askedSecondsAgo), Now, strict: false)));
+            Seen(chain, Peer(peer, reportAge)), heldSince: null, Now.AddSeconds(-askedSecondsAgo), strict: false)));
+
+    [Theory]
+    [InlineData("peer's demotion", Allowed)]
+    [InlineData("own demotion", Allowed)]
+    [InlineData("own demotion, not copied", Allowed)]
+    [InlineData("own demotion, cut off", Allowed)]
+    [InlineData("copy", "FailedPrecondition")]
+    [InlineData("journal", Allowed)]
+    public void Without_a_peer_nobody_else_can_be_primary(string chain, string answer) =>
+        Assert.Equal(answer, Name(RelocationRules.Promotion(
+            new Sighting(Chain(chain), null, Peer(PeerRole.Silent, 0), [], HasPeers: false, Now), heldSince: null, Now, strict: false)));
 
     [Theory]
     // chain, peer, seconds since the daemon is waited for, answer
@@ -60,7 +71,7 @@ public sealed class RelocationRulesTests
     [InlineData("copy", PeerRole.Down, 0, "FailedPrecondition")]
     public void A_mirror_daemon_that_is_not_done_with_the_peers_demotion_is_waited_for(string chain, PeerRole peer, int heldSecondsAgo, string answer) =>
         Assert.Equal(answer, Name(RelocationRules.Promotion(
-            Chain(chain), Now.AddSeconds(-heldSecondsAgo), null, Peer(peer, 1), Now.AddMinutes(-5), Now, strict: false)));
+            Seen(chain, Peer(peer, 1)), Now.AddSeconds(-heldSecondsAgo), Now.AddMinutes(-5), strict: false)));
 
     [Fact]
     public void An_interrupted_forced_promotion_is_recognised()
@@ -72,39 +83,92 @@ public sealed class RelocationRulesTests
     [Fact]
     public void A_living_primary_peer_is_waited_for_under_strictFailover() =>
         Assert.Equal("Busy", Name(RelocationRules.Promotion(
-            Chain("copy"), heldSince: null, null, Peer(PeerRole.Primary, 0), Now.AddMinutes(-5), Now, strict: true)));
+            Seen("copy", Peer(PeerRole.Primary, 0)), heldSince: null, Now.AddMinutes(-5), strict: true)));
 
     [Fact]
     public void A_dead_peer_whose_cluster_still_seems_to_be_followed_is_waited_for_less_than_a_minute()
     {
         var own = new MirrorSiteStatus("", MirrorStatusState.Replaying, "replaying", Now, true);
-        Assert.Equal("Busy", Name(RelocationRules.Promotion(Chain("copy"), heldSince: null, own, Peer(PeerRole.Down, 40), Now.AddSeconds(-44), Now, strict: false)));
-        Assert.Equal("FailedPrecondition", Name(RelocationRules.Promotion(Chain("copy"), heldSince: null, own, Peer(PeerRole.Down, 40), Now.AddSeconds(-45), Now, strict: false)));
+        Assert.Equal("Busy", Name(RelocationRules.Promotion(Seen("copy", Peer(PeerRole.Down, 40), own), heldSince: null, Now.AddSeconds(-44), strict: false)));
+        Assert.Equal("FailedPrecondition", Name(RelocationRules.Promotion(Seen("copy", Peer(PeerRole.Down, 40), own), heldSince: null, Now.AddSeconds(-45), strict: false)));
     }
 
     [Theory]
-    [InlineData(PeerRole.Following, true, Allowed)]
-    [InlineData(PeerRole.Following, false, "Busy")]
-    [InlineData(PeerRole.NotPrimary, false, "Busy")]
-    [InlineData(PeerRole.Down, true, "Unreachable")]
-    [InlineData(PeerRole.Down, false, "Unreachable")]
-    [InlineData(PeerRole.Silent, false, "Unreachable")]
-    [InlineData(PeerRole.Failed, false, "FailedPrecondition")]
-    [InlineData(PeerRole.Primary, false, Allowed)]
-    public void A_demotion_needs_a_peer_that_follows_or_one_that_has_taken_over(PeerRole peer, bool follows, string answer)
+    // chain when first asked, chain now, peer, follows
+    [InlineData("P1p", "P1p", PeerRole.Following, false)]
+    [InlineData("P1p", "P1p P2p", PeerRole.Following, false)]
+    [InlineData("P1p", "P1 P2p", PeerRole.NotPrimary, true)]
+    [InlineData("P1p", "P2p", PeerRole.NotPrimary, true)]
+    [InlineData("P1 P2p", "P1 P2p", PeerRole.Following, true)]
+    // A snapshot on which nobody ever stood looks like one that the peer has completed.
+    [InlineData("P1 P2p", "P1 P2p", PeerRole.NotPrimary, false)]
+    [InlineData("P1", "P1", PeerRole.Following, false)]
+    // Taking the newest was cut off.
+    [InlineData("P1p", "P1 P2p-", PeerRole.Following, false)]
+    [InlineData("P1p", "P1 P2", PeerRole.Following, false)]
+    // librbd takes a lagging peer off those in the middle, never off the oldest.
+    [InlineData("P1p P2p", "P1p P2 P3p", PeerRole.Following, false)]
+    // Of the term before.
+    [InlineData("P1p D2p", "P1p D2p P3p", PeerRole.Following, false)]
+    [InlineData("P1p D2p P3p", "P1p D2p P3 P4p", PeerRole.Primary, true)]
+    // A second peer whose site is gone stays on all of them.
+    [InlineData("P1pq", "P1q P2pq", PeerRole.Following, true)]
+    [InlineData("P1q", "P1q P2q", PeerRole.Following, false)]
+    public void A_peer_follows_when_the_snapshots_prove_it(string before, string now, PeerRole peer, bool follows)
     {
-        var awaited = Snapshot(1, MirrorSnapshotState.Primary, 90, peers: ["p"]);
-        Assert.Equal(answer, Name(RelocationRules.BeforeDemotion(true, Peer(peer, 10), awaited, follows, Now)));
+        var seen = Seen(Parse(now), Peer(peer, 10));
+        Assert.Equal(follows, RelocationRules.PeerFollows(seen, Parse(before), Now));
+    }
+
+    [Theory]
+    [InlineData("P1p", true)]
+    [InlineData("P1 P2p", true)]
+    [InlineData("P1p P2p", false)]
+    [InlineData("P1p P2p-", true)]
+    [InlineData("P1 P2", true)]
+    public void One_more_snapshot_is_taken_only_where_none_can_prove_that_the_peer_follows(string chain, bool needs) =>
+        Assert.Equal(needs, RelocationRules.NeedsProof(Seen(Parse(chain), Peer(PeerRole.NotPrimary, 10))));
+
+    [Theory]
+    [InlineData(PeerRole.Following, "P1 P2p", Allowed)]
+    [InlineData(PeerRole.Following, "P1p P2p", "Busy")]
+    [InlineData(PeerRole.NotPrimary, "P1p P2p", "Busy")]
+    [InlineData(PeerRole.Down, "P1 P2p", "Unreachable")]
+    [InlineData(PeerRole.Down, "P1p P2p", "Unreachable")]
+    [InlineData(PeerRole.Silent, "P1p P2p", "Unreachable")]
+    [InlineData(PeerRole.Failed, "P1p P2p", "FailedPrecondition")]
+    [InlineData(PeerRole.Primary, "P1p P2p", Allowed)]
+    public void A_demotion_needs_a_peer_that_follows_or_one_that_has_taken_over(PeerRole peer, string chain, string answer) =>
+        Assert.Equal(answer, Name(RelocationRules.BeforeDemotion(Seen(Parse(chain, age: 90), Peer(peer, 10)), Parse(chain, age: 90), Now)));
+
+    [Theory]
+    [InlineData("split-brain", "resync the volume there first")]
+    [InlineData("error bootstrapping replay", "flattened or removed")]
+    public void An_error_of_the_peer_is_answered_with_what_mends_it(string words, string advice)
+    {
+        var peer = Peer(PeerRole.Failed, 10) with { Report = new MirrorSiteStatus("x", MirrorStatusState.Error, words, Now, true) };
+        Assert.Contains(advice, RelocationRules.BeforeDemotion(Seen(Parse("P1p"), peer), Parse("P1p"), Now).Reason, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_peer_that_was_primary_before_this_site_was_promoted_has_not_taken_over() =>
-        Assert.Equal("Busy", Name(RelocationRules.BeforeDemotion(
-            true, Peer(PeerRole.Primary, 10), Snapshot(1, MirrorSnapshotState.Primary, 60, peers: ["p"]), false, Now)));
+        Assert.Equal("Busy", Name(RelocationRules.BeforeDemotion(Seen(Parse("P1p", age: 60), Peer(PeerRole.Primary, 10)), Parse("P1p"), Now)));
+
+    [Theory]
+    // peer, seconds since first asked, age of the report, answer
+    [InlineData(PeerRole.Following, 59, 0, "Busy")]
+    [InlineData(PeerRole.Following, 61, 0, Allowed)]
+    [InlineData(PeerRole.NotPrimary, 61, 0, "Busy")]
+    [InlineData(PeerRole.Primary, 59, 0, "Busy")]
+    [InlineData(PeerRole.Primary, 61, 0, Allowed)]
+    [InlineData(PeerRole.Down, 61, 0, "Unreachable")]
+    public void A_journaled_image_is_demoted_on_a_report_that_is_new_enough(PeerRole peer, int askedSecondsAgo, int reportAge, string answer) =>
+        Assert.Equal(answer, Name(RelocationRules.BeforeDemotion(Seen("journal", Peer(peer, reportAge)), Chain("journal"), Now.AddSeconds(-askedSecondsAgo))));
 
     [Fact]
     public void A_pool_without_peers_is_demoted_at_once() =>
-        Assert.Equal(Allowed, Name(RelocationRules.BeforeDemotion(false, Peer(PeerRole.Silent, 0), null, false, Now)));
+        Assert.Equal(Allowed, Name(RelocationRules.BeforeDemotion(
+            new Sighting(Parse("P1"), null, Peer(PeerRole.Silent, 0), [], HasPeers: false, Now), Parse("P1"), Now)));
 
     [Theory]
     [InlineData("own demotion", PeerRole.NotPrimary, Allowed)]
@@ -113,10 +177,30 @@ public sealed class RelocationRulesTests
     [InlineData("own demotion, not copied", PeerRole.NotPrimary, "Busy")]
     [InlineData("own demotion, not copied", PeerRole.Failed, "Busy")]
     [InlineData("own demotion, not copied", PeerRole.Down, "Unreachable")]
+    [InlineData("own demotion, nobody followed", PeerRole.NotPrimary, "Busy")]
     [InlineData("own demotion, cut off", PeerRole.Following, "Busy")]
     [InlineData("copy", PeerRole.Primary, Allowed)]
     public void A_demotion_is_done_when_the_peer_holds_it(string chain, PeerRole peer, string answer) =>
-        Assert.Equal(answer, Name(RelocationRules.AfterDemotion(Chain(chain), true, null, Peer(peer, 1), Now)));
+        Assert.Equal(answer, Name(RelocationRules.AfterDemotion(Seen(chain, Peer(peer, 1)))));
+
+    [Theory]
+    [InlineData("remote image demoted", 469, Allowed)]
+    [InlineData("remote image demoted", 471, "Busy")]
+    [InlineData("remote image is not primary", 1, "Busy")]
+    public void A_demotion_is_done_when_the_peer_says_that_it_has_copied_it(string words, int reportAge, string answer) =>
+        Assert.Equal(answer, Name(RelocationRules.AfterDemotion(Seen("own demotion, not copied", Says(MirrorStatusState.Unknown, words, reportAge)))));
+
+    [Theory]
+    // own, peer's words, seconds since first asked, age of both reports, answer
+    [InlineData("replaying", "local image is primary", 61, 0, Allowed)]
+    [InlineData("replaying", "local image is primary", 59, 0, "Busy")]
+    [InlineData("remote image is not primary", "remote image is not primary", 2, 1, Allowed)]
+    [InlineData("remote image is not primary", "remote image is not primary", 1, 2, "Busy")]
+    [InlineData("remote image is not primary", "local image is primary", 61, 0, Allowed)]
+    [InlineData("remote image is not primary", "replaying", 500, 0, "Busy")]
+    public void A_journaled_demotion_is_done_when_the_peer_has_replayed_it(string own, string peer, int askedSecondsAgo, int reportAge, string answer) =>
+        Assert.Equal(answer, Name(RelocationRules.AfterJournalDemotion(
+            Seen("journal", Says(StateOf(peer), peer, reportAge), Says(StateOf(own), own, reportAge).Report), Now.AddSeconds(-askedSecondsAgo))));
 
     [Theory]
     [InlineData(MirrorStatusState.Unknown, "remote image is not primary", 379, true)]
@@ -127,26 +211,51 @@ public sealed class RelocationRulesTests
     [InlineData(MirrorStatusState.Stopped, "local image is primary", 0, false)]
     public void A_demotion_that_the_peer_will_not_copy_by_itself_is_made_anew(MirrorStatusState state, string words, int reportAge, bool missed)
     {
-        var report = new MirrorSiteStatus("x", state, words, Now.AddSeconds(-reportAge), true);
-        var peer = PeerView.From(
-            new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: false), [report]), new MirrorSites("here", []));
-        Assert.Equal(missed, RelocationRules.IsDemotionMissed(Chain("own demotion, not copied"), peer));
-        Assert.False(RelocationRules.IsDemotionMissed(Chain("own demotion"), peer));
+        var peer = Says(state, words, reportAge);
+        Assert.Equal(missed, RelocationRules.IsDemotionMissed(Seen("own demotion, not copied", peer)));
+        Assert.False(RelocationRules.IsDemotionMissed(Seen("own demotion", peer)));
     }
 
     [Theory]
-    [InlineData(PeerRole.Following, 59, 0, false)]
-    [InlineData(PeerRole.Following, 61, 0, true)]
-    [InlineData(PeerRole.NotPrimary, 61, 0, false)]
-    public void A_journal_is_followed_when_a_report_that_is_new_enough_says_so(PeerRole peer, int askedSecondsAgo, int reportAge, bool follows) =>
-        Assert.Equal(follows, RelocationRules.FollowsJournal(Peer(peer, reportAge), Now.AddSeconds(-askedSecondsAgo)));
+    [InlineData(MirrorStatusState.Replaying, true, true, "LeaveToDaemon")]
+    [InlineData(MirrorStatusState.Replaying, false, true, "Refuse")]
+    [InlineData(MirrorStatusState.Unknown, true, true, "Refuse")]
+    [InlineData(MirrorStatusState.Unknown, true, false, "Disable")]
+    public void A_secondary_is_disabled_at_its_own_site_only_where_there_is_no_other(MirrorStatusState state, bool isUp, bool hasPeers, string step) =>
+        Assert.Equal(step, DisableRules.Decide(new MirrorSiteStatus("", state, "", Now, isUp), hasPeers).ToString());
+
+    private static Sighting Seen(string chain, PeerView peer, MirrorSiteStatus? own = null) => Seen(Chain(chain), peer, own);
+
+    private static Sighting Seen(MirrorChain chain, PeerView peer, MirrorSiteStatus? own = null) => new(chain, own, peer, ["p"], HasPeers: true, Now);
+
+    private static PeerView Says(MirrorStatusState state, string words, int reportAge)
+    {
+        var report = new MirrorSiteStatus("x", state, words, Now.AddSeconds(-reportAge), true);
+        return PeerView.From(
+            new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: false), [report]), new MirrorSites("here", []));
+    }
+
+    private static MirrorStatusState StateOf(string words) => words switch
+    {
+        "replaying" => MirrorStatusState.Replaying,
+        "local image is primary" => MirrorStatusState.Stopped,
+        _ => MirrorStatusState.Unknown,
+    };
+
+    // "P1p D2pq P3-": state (P primary, D demoted here), id, peers that need it, "-" for one whose taking was cut off.
+    private static MirrorChain Parse(string chain, int age = 100) => new([.. chain.Split(' ').Select(text =>
+    {
+        var peers = text[2..].TrimEnd('-').Select(peer => peer.ToString()).ToArray();
+        return Snapshot((ulong)(text[1] - '0'), text[0] == 'P' ? MirrorSnapshotState.Primary : MirrorSnapshotState.PrimaryDemoted, age, peers, complete: !text.EndsWith('-'));
+    })]);
 
     private static MirrorChain Chain(string name) => new(name switch
     {
         "peer's demotion" => [Snapshot(1, MirrorSnapshotState.NonPrimaryDemoted, 61, from: "x")],
         "peer's demotion, copied 59 s ago" => [Snapshot(1, MirrorSnapshotState.NonPrimaryDemoted, 59, from: "x")],
         "peer's demotion, stamped in the future" => [Snapshot(1, MirrorSnapshotState.NonPrimaryDemoted, -30, from: "x")],
-        "own demotion" => [Snapshot(2, MirrorSnapshotState.PrimaryDemoted, 500, peers: ["p"])],
+        "own demotion" => [Snapshot(1, MirrorSnapshotState.Primary, 600), Snapshot(2, MirrorSnapshotState.PrimaryDemoted, 500, peers: ["p"])],
+        "own demotion, nobody followed" => [Snapshot(2, MirrorSnapshotState.PrimaryDemoted, 500, peers: ["p"])],
         "own demotion, not copied" =>
             [Snapshot(1, MirrorSnapshotState.Primary, 600, peers: ["p"]), Snapshot(2, MirrorSnapshotState.PrimaryDemoted, 500, peers: ["p"])],
         "own demotion, cut off" =>

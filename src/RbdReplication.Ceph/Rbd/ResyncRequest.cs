@@ -1,0 +1,93 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace RbdReplication.Ceph;
+
+/// <summary>
+/// The request that <c>rbd_mirror_image_resync</c> leaves with an image for the mirror daemon, which deletes the image and copies the
+/// peer's when it next finds the peer primary, however much later that is. librbd has no call that looks at it or takes it back, and a
+/// forced promotion leaves it there: so this works on what librbd stores (the same in 16.2, 18.2 and 20.2), through the object classes
+/// that librbd uses itself.
+/// </summary>
+/// <remarks>
+/// Snapshot mode: image metadata <c>.rbd_mirror.</c> and this site's mirror uuid, <c>{"resync_requested": true}</c>. Journal mode: a byte
+/// in the data of the image's own client of the journal, object <c>journal.</c> and image id.
+/// </remarks>
+public sealed class ResyncRequest
+{
+    /// <summary>Start of the metadata key of snapshot mode.</summary>
+    public const string KeyPrefix = ".rbd_mirror.";
+
+    private const string RequestedWords = "\"resync_requested\": true";
+    private const string OwnClientKey = "client_";
+
+    // cls::journal::Client: head 6, id 4 (empty), data 4 + n; librbd::journal::ClientData: head 6, type 4, tag class 8, the flag.
+    private const int DataLengthOffset = 10;
+    private const int DataOffset = 14;
+    private const int FlagOffset = 6 + 4 + 8;
+    private const int ImageClientType = 0;
+
+    private readonly RadosPool _pool;
+    private readonly string _objectName;
+    private readonly string _class;
+    private readonly string _method;
+    private readonly byte[] _input;
+
+    private ResyncRequest(RadosPool pool, string objectName, string objectClass, string method, byte[] input)
+    {
+        _pool = pool;
+        _objectName = objectName;
+        _class = objectClass;
+        _method = method;
+        _input = input;
+    }
+
+    /// <summary>Looks for one, in one read. Null: there is none.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="mode">How it is mirrored.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public static async Task<ResyncRequest?> FindAsync(RbdImage image, MirrorImageMode mode, CancellationToken cancellationToken) =>
+        mode == MirrorImageMode.Snapshot
+            ? Of(image, await image.ListMetadataAsync(KeyPrefix, cancellationToken).ConfigureAwait(false))
+            : OfJournal(image, await image.Pool.ReadOmapValueAsync("journal." + image.GetId(), OwnClientKey, cancellationToken).ConfigureAwait(false));
+
+    /// <summary>Looks for one in the metadata of an image that is mirrored by snapshots.</summary>
+    public static ResyncRequest? Of(RbdImage image, IReadOnlyDictionary<string, string> metadata) =>
+        metadata.FirstOrDefault(entry => IsRequest(entry.Key, entry.Value)).Key is { } key
+            ? new ResyncRequest(image.Pool, "rbd_header." + image.GetId(), "rbd", "metadata_remove", Text(key))
+            : null;
+
+    /// <summary>Whether a metadata entry is such a request.</summary>
+    public static bool IsRequest(string key, string value) =>
+        key.StartsWith(KeyPrefix, StringComparison.Ordinal) && value.Contains(RequestedWords, StringComparison.Ordinal);
+
+    private static ResyncRequest? OfJournal(RbdImage image, byte[]? client)
+    {
+        if (client is null || client.Length < DataOffset)
+            return null;
+        var length = BinaryPrimitives.ReadInt32LittleEndian(client.AsSpan(DataLengthOffset));
+        if (length <= FlagOffset || length > client.Length - DataOffset)
+            return null;
+        var data = client.AsSpan(DataOffset, length).ToArray();
+        if (BinaryPrimitives.ReadInt32LittleEndian(data.AsSpan(6)) != ImageClientType || data[FlagOffset] == 0)
+            return null;
+        data[FlagOffset] = 0;
+        // client_update takes the client's id and its data.
+        return new ResyncRequest(image.Pool, "journal." + image.GetId(), "journal", "client_update", [.. Text(""), .. Bytes(data)]);
+    }
+
+    /// <summary>Takes it back, in one write.</summary>
+    public Task WithdrawAsync(CancellationToken cancellationToken) =>
+        _pool.WriteAsync(_objectName, new ObjectWrite().Execute(_class, _method, _input), cancellationToken);
+
+    private static byte[] Text(string text) => Bytes(Encoding.UTF8.GetBytes(text));
+
+    // Strings and buffers are encoded alike: their length, little endian, and their bytes.
+    private static byte[] Bytes(byte[] bytes)
+    {
+        var encoded = new byte[sizeof(int) + bytes.Length];
+        BinaryPrimitives.WriteInt32LittleEndian(encoded, bytes.Length);
+        bytes.CopyTo(encoded, sizeof(int));
+        return encoded;
+    }
+}

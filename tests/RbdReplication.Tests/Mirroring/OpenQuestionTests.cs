@@ -1,0 +1,96 @@
+using RbdReplication.Ceph;
+using RbdReplication.Core;
+using RbdReplication.Tests.Kubernetes;
+
+namespace RbdReplication.Tests.Mirroring;
+
+public sealed class OpenQuestionTests
+{
+    private static readonly VolumeHandle Volume = new("site-a", 2, "0c23de1c-18fb-11eb-a903-0242ac110005");
+
+    private readonly ManualTime _time = new();
+    private readonly OpenQuestions _questions;
+
+    public OpenQuestionTests() => _questions = new OpenQuestions(_time);
+
+    [Fact]
+    public void A_question_that_is_repeated_keeps_the_time_of_its_first()
+    {
+        var first = Ask(WantedRole.Primary);
+        // The controller doubles its pauses.
+        foreach (var pause in (int[])[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000])
+        {
+            _time.Advance(TimeSpan.FromSeconds(pause));
+            Assert.Equal(first, Ask(WantedRole.Primary));
+        }
+    }
+
+    [Fact]
+    public void Another_role_takes_its_place_and_so_does_an_image_that_shows_something_else()
+    {
+        var first = Ask(WantedRole.Primary);
+        _time.Advance(TimeSpan.FromSeconds(10));
+        var second = Ask(WantedRole.Secondary);
+        Assert.NotEqual(first, second);
+        _time.Advance(TimeSpan.FromSeconds(10));
+        Assert.NotEqual(first, Ask(WantedRole.Primary));
+        _time.Advance(TimeSpan.FromSeconds(10));
+        var copy = Ask(WantedRole.Primary, Snapshot(4, MirrorSnapshotState.NonPrimary));
+        _time.Advance(TimeSpan.FromSeconds(10));
+        // Copies come and go.
+        Assert.Equal(copy, Ask(WantedRole.Primary, Snapshot(5, MirrorSnapshotState.NonPrimary)));
+        Assert.NotEqual(copy, Ask(WantedRole.Primary, Snapshot(6, MirrorSnapshotState.NonPrimaryDemoted)));
+    }
+
+    [Fact]
+    public void One_who_gave_up_and_comes_back_asks_anew()
+    {
+        var first = Ask(WantedRole.Primary);
+        for (var i = 0; i < 10; i++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(10));
+            Assert.Equal(first, Ask(WantedRole.Primary));
+        }
+        _time.Advance(TimeSpan.FromSeconds(61));
+        var second = Ask(WantedRole.Primary);
+        Assert.NotEqual(first, second);
+    }
+
+    [Fact]
+    public void One_who_asks_rarely_is_recognised_by_the_second_pause()
+    {
+        var first = Ask(WantedRole.Primary);
+        _time.Advance(TimeSpan.FromSeconds(900));
+        var second = Ask(WantedRole.Primary);
+        Assert.NotEqual(first, second);
+        _time.Advance(TimeSpan.FromSeconds(900));
+        Assert.Equal(second, Ask(WantedRole.Primary));
+        _time.Advance(TimeSpan.FromMinutes(21));
+        Assert.NotEqual(second, Ask(WantedRole.Primary));
+    }
+
+    [Fact]
+    public void A_change_that_was_made_and_one_that_is_not_wanted_any_more_end_it()
+    {
+        var first = Ask(WantedRole.Primary);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        _questions.Withdraw(Volume, WantedRole.Secondary);
+        Assert.Equal(first, Ask(WantedRole.Primary));
+        _questions.Withdraw(Volume, WantedRole.Primary);
+        var second = Ask(WantedRole.Primary);
+        Assert.NotEqual(first, second);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        _questions.Settle(Volume);
+        Assert.NotEqual(second, Ask(WantedRole.Primary));
+    }
+
+    private DateTimeOffset Ask(WantedRole wanted, params MirrorSnapshot[] snapshots)
+    {
+        var chain = new MirrorChain(snapshots);
+        var seen = new Sighting(chain, null, new PeerView(PeerRole.Silent, "site-b", null), ["p"], HasPeers: true, _time.GetUtcNow());
+        return _questions.Ask(Volume, wanted, Evidence.Of("image", seen), chain).FirstAsked;
+    }
+
+    private static MirrorSnapshot Snapshot(ulong id, MirrorSnapshotState state) =>
+        new(id, state, true, "x", 1, [], 0, DateTimeOffset.UnixEpoch);
+}
