@@ -29,10 +29,10 @@ $(BINARY): $(SOURCES)
 test: publish ## Every test, those on real Ceph included; ends with one line of counts
 	@tests/run.sh
 
-check-relocation: publish ## Move volumes at random with faults, as a controller does: MINUTES=10 SEED=… PROFILE=fast|realistic
+check-relocation: publish ## Move volumes at random with faults, as a controller does: MINUTES=10 SEED=… MODE=snapshot|journal PROFILE=fast|realistic
 	dotnet build tests/RbdReplication.CephTests -nologo -v quiet -clp:ErrorsOnly -c Release
 	RBD_REPLICATION_BINARY=$(CURDIR)/$(BINARY) RBD_REPLICATION_TEST_PROFILE=$(or $(PROFILE),fast) \
-	RELOCATION_SECONDS=$$(( $(or $(MINUTES),10) * 30 )) RELOCATION_SEED=$(SEED) \
+	RELOCATION_SECONDS=$$(( $(or $(MINUTES),10) * 30 )) RELOCATION_SEED=$(SEED) RELOCATION_MODE=$(MODE) \
 	tests/RbdReplication.CephTests/bin/Release/net10.0/RbdReplication.CephTests -noLogo -noColor -showLiveOutput \
 	  -class RbdReplication.CephTests.Relocation.RelocationCheckerTests
 

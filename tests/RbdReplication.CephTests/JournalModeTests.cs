@@ -29,4 +29,37 @@ public sealed class JournalModeTests(TwoSites sites)
         var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B));
         Assert.Equal(StatusCode.Aborted, refusal.StatusCode);
     }
+
+    [Fact]
+    public async Task A_journaled_volume_fails_over_is_resynced_and_fails_back_with_every_write()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.EnableAsync(sites.A, "journal");
+        await volume.PromoteAsync(sites.A);
+        await volume.WriteAsync(sites.A, 0, [1]);
+        await Eventually.TrueAsync(async () => (await volume.ReadAsync(sites.B, 0, 1))[0] == 1, "the write is replayed");
+        await volume.PromoteAsync(sites.B, force: true);
+        await volume.WriteAsync(sites.B, 0, [2]);
+        await volume.WriteAsync(sites.A, 0, [3]);
+        var parted = await volume.ImageIdAsync(sites.A);
+
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
+        Assert.Equal(StatusCode.FailedPrecondition, await FinalCodeAsync(() => volume.ResyncAsync(sites.A)));
+        Assert.Equal(StatusCode.Unavailable, await FinalCodeAsync(() => volume.ResyncAsync(sites.A, force: true)));
+        await Eventually.TrueAsync(
+            async () => await volume.ImageIdAsync(sites.A) != parted && (await volume.ReadAsync(sites.A, 0, 1))[0] == 2, "site-a holds site-b's data");
+        await volume.WriteAsync(sites.B, 1, [4]);
+
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.B), "site-b is demoted");
+        await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.A), "site-a is promoted");
+        Assert.Equal([2, 4], await volume.ReadAsync(sites.A, 0, 2));
+    }
+
+    // What is answered once the reports are new enough.
+    private static async Task<StatusCode> FinalCodeAsync(Func<Task> call)
+    {
+        var code = StatusCode.Aborted;
+        await Eventually.TrueAsync(async () => (code = await Rpc.CodeAsync(call)) != StatusCode.Aborted, "the reports are new enough");
+        return code;
+    }
 }

@@ -148,7 +148,7 @@ public sealed class RelocationTests(TwoSites sites)
             }
             // librbd keeps five or fewer and takes the peer off those between; the oldest stays.
             Assert.True((await volume.ChainAsync(sites.A)).Snapshots.Count < 8);
-            Assert.NotNull((await volume.ChainAsync(sites.A)).AwaitedByPeer);
+            Assert.True(await volume.IsAwaitedAsync(sites.A));
             Assert.NotEqual(StatusCode.OK, (await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.A))).StatusCode);
         }
         finally
@@ -197,7 +197,7 @@ public sealed class RelocationTests(TwoSites sites)
     }
 
     private static Task AwaitDemotionAsync(TestVolume volume, Site site) =>
-        Eventually.TrueAsync(async () => (await volume.ChainAsync(site)).EndsInPeersDemotion, $"the demotion is copied to {site}");
+        Eventually.TrueAsync(async () => (await volume.ChainAsync(site)).End == RbdReplication.Core.HistoryEnd.PeersDemotion, $"the demotion is copied to {site}");
 
     private static Task<MirrorSiteStatus> ReportAsync(TestVolume volume, Site at, Site of) => Eventually.GetAsync(
         async () =>

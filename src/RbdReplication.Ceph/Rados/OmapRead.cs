@@ -21,6 +21,10 @@ internal static class OmapRead
         return entries?.GetValueOrDefault(key);
     }
 
+    public static Task<IReadOnlyDictionary<string, byte[]>?> ListBytesAsync(RadosPool pool, string objectName, int maximum) =>
+        RunAsync(pool, objectName, static value => value.ToArray(), (operation, iterator, result) =>
+            Librados.ReadOpOmapGetVals2(operation, "", "", (ulong)maximum, iterator, 0, result));
+
     private delegate T Value<out T>(ReadOnlySpan<byte> bytes);
 
     private static string Text(ReadOnlySpan<byte> value) => Encoding.UTF8.GetString(value);

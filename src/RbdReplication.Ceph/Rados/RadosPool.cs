@@ -46,6 +46,10 @@ public sealed class RadosPool : IAsyncDisposable
     public Task<byte[]?> ReadOmapValueAsync(string objectName, string key, CancellationToken cancellationToken) =>
         OmapRead.ValueAsync(this, objectName, key).WaitAsync(cancellationToken);
 
+    /// <summary>Reads up to <paramref name="maximum"/> omap entries from the first on, whose values are no text. Null: no such object. Wraps <c>rados_read_op_omap_get_vals2</c>.</summary>
+    public Task<IReadOnlyDictionary<string, byte[]>?> ListOmapBytesAsync(string objectName, int maximum, CancellationToken cancellationToken) =>
+        OmapRead.ListBytesAsync(this, objectName, maximum).WaitAsync(cancellationToken);
+
     /// <summary>
     /// Reads up to <paramref name="maximum"/> omap entries that follow <paramref name="startAfter"/>. Null: no such object.
     /// Wraps <c>rados_read_op_omap_get_vals2</c>.

@@ -51,8 +51,7 @@ public sealed class ResyncRequest
             ? Of(image, await image.ListMetadataAsync(KeyPrefix, cancellationToken).ConfigureAwait(false))
             : OfJournal(image, await image.Pool.ReadOmapValueAsync("journal." + image.GetId(), OwnClientKey, cancellationToken).ConfigureAwait(false));
 
-    /// <summary>Looks for one in the metadata of an image that is mirrored by snapshots.</summary>
-    public static ResyncRequest? Of(RbdImage image, IReadOnlyDictionary<string, string> metadata) =>
+    private static ResyncRequest? Of(RbdImage image, IReadOnlyDictionary<string, string> metadata) =>
         metadata.FirstOrDefault(entry => IsRequest(entry.Key, entry.Value)).Key is { } key
             ? new ResyncRequest(image.Pool, "rbd_header." + image.GetId(), "rbd", "metadata_remove", Text(key))
             : null;
@@ -72,8 +71,8 @@ public sealed class ResyncRequest
         if (BinaryPrimitives.ReadInt32LittleEndian(data.AsSpan(6)) != ImageClientType || data[FlagOffset] == 0)
             return null;
         data[FlagOffset] = 0;
-        // client_update takes the client's id and its data.
-        return new ResyncRequest(image.Pool, "journal." + image.GetId(), "journal", "client_update", [.. Text(""), .. Bytes(data)]);
+        // client_update_data takes the client's id and its data.
+        return new ResyncRequest(image.Pool, "journal." + image.GetId(), "journal", "client_update_data", [.. Text(""), .. Bytes(data)]);
     }
 
     /// <summary>Takes it back, in one write.</summary>

@@ -31,11 +31,12 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
             primary = await IsToBeMadeAnewAsync(force, cancellationToken).ConfigureAwait(false);
         }
-        // A copy of the peer's was not demoted here.
-        if (!primary && (force || (snapshotMode && !await EndsInDemotionAsync(cancellationToken).ConfigureAwait(false))))
+        if (!primary && (force || !await EndsInDemotionAsync(cancellationToken).ConfigureAwait(false)))
             return;
         if (primary)
         {
+            // A request to copy the image anew, left from before it was promoted, would be carried out on the demoted image.
+            await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
             await DemoteAsync(snapshotMode, isPrimary, force, cancellationToken).ConfigureAwait(false);
         }
@@ -43,15 +44,16 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
             await AwaitCopyAsync(snapshotMode, justDemoted: primary, cancellationToken).ConfigureAwait(false);
     }
 
+    // Any other secondary was not demoted here: it is a copy of the peer's.
     private async Task<bool> EndsInDemotionAsync(CancellationToken cancellationToken) =>
-        (await MirrorChain.ReadAsync(Mirroring, cancellationToken).ConfigureAwait(false)).Newest is { State: MirrorSnapshotState.PrimaryDemoted };
+        (await ImageHistory.ReadAsync(open, cancellationToken).ConfigureAwait(false)).End is HistoryEnd.OwnDemotion or HistoryEnd.UnfinishedDemotion;
 
     private async Task<bool> IsToBeMadeAnewAsync(bool force, CancellationToken cancellationToken)
     {
         if (!await EndsInDemotionAsync(cancellationToken).ConfigureAwait(false))
             return false;
         var seen = await Sighting.ReadAsync(open, time, cancellationToken).ConfigureAwait(false);
-        return seen.Chain.EndsInUnfinishedDemotion || (!force && RelocationRules.IsDemotionMissed(seen));
+        return seen.End == HistoryEnd.UnfinishedDemotion || (!force && RelocationRules.IsDemotionMissed(seen));
     }
 
     private async Task DemoteAsync(bool snapshotMode, bool isPrimary, bool force, CancellationToken cancellationToken)
@@ -73,12 +75,6 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
             if (time.GetUtcNow() - seenAt < Sighting.Lifetime)
                 break;
         }
-        // A request to copy the image anew, left from before it was promoted, would be carried out on the demoted image.
-        var resync = snapshotMode
-            ? ResyncRequest.Of(open.Image, metadata)
-            : await ResyncRequest.FindAsync(open.Image, MirrorImageMode.Journal, cancellationToken).ConfigureAwait(false);
-        if (resync is not null)
-            await resync.WithdrawAsync(cancellationToken).ConfigureAwait(false);
         await Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
     }
 
@@ -123,12 +119,10 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
         while (true)
         {
             var (seen, question) = await LookAsync(cancellationToken).ConfigureAwait(false);
-            // The snapshots that this client knows may be a moment behind its own demotion.
-            var decision = snapshotMode && justDemoted && !seen.Chain.EndsInOwnDemotion
-                ? RelocationDecision.Refuse(ReplicationError.Busy, "demoted; the demotion snapshot is not seen yet")
-                : snapshotMode
-                ? RelocationRules.AfterDemotion(seen)
-                : RelocationRules.AfterJournalDemotion(seen, question.FirstAsked);
+            // What this client knows may be a moment behind its own demotion.
+            var decision = justDemoted && seen.End != HistoryEnd.OwnDemotion
+                ? RelocationDecision.Refuse(ReplicationError.Busy, "demoted; the demotion is not seen yet")
+                : RelocationRules.AfterDemotion(seen, question.FirstAsked);
             if (decision.Refusal is not { } refusal)
                 return;
             if (time.GetUtcNow() >= deadline)

@@ -16,25 +16,26 @@ public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
     /// <summary>The newest mirror snapshot; null in journal mode.</summary>
     public MirrorSnapshot? Newest => Snapshots.Count == 0 ? null : Snapshots[^1];
 
-    /// <summary>The peer was demoted, and this site holds everything that it had then.</summary>
-    public bool EndsInPeersDemotion => Newest is { State: MirrorSnapshotState.NonPrimaryDemoted, IsComplete: true };
+    /// <summary>How the image came to be what it is.</summary>
+    public HistoryEnd End => Newest switch
+    {
+        { State: MirrorSnapshotState.NonPrimaryDemoted, IsComplete: true } => HistoryEnd.PeersDemotion,
+        { State: MirrorSnapshotState.PrimaryDemoted, IsComplete: true } => HistoryEnd.OwnDemotion,
+        // The promotion takes the unfinished snapshot away (16.2).
+        { State: MirrorSnapshotState.PrimaryDemoted } => HistoryEnd.UnfinishedDemotion,
+        { State: MirrorSnapshotState.Primary } or null => HistoryEnd.Promotion,
+        _ => HistoryEnd.Copy,
+    };
 
-    /// <summary>This site was demoted and has copied nothing from its peer since.</summary>
-    public bool EndsInOwnDemotion => Newest is { State: MirrorSnapshotState.PrimaryDemoted, IsComplete: true };
+    /// <summary>Id of the snapshot by which the image became what it is; 0 if there is none.</summary>
+    public ulong TermId => Snapshots.LastOrDefault(snapshot => snapshot.State != MirrorSnapshotState.Primary)?.Id ?? 0;
 
     /// <summary>
-    /// A demotion was cut off. The image is no longer primary, and the peer never copies a snapshot that was not finished:
-    /// it has to be promoted and demoted anew. The promotion takes the unfinished snapshot away (16.2).
-    /// </summary>
-    public bool EndsInUnfinishedDemotion => Newest is { State: MirrorSnapshotState.PrimaryDemoted, IsComplete: false };
-
-    /// <summary>
-    /// Nothing written here is still to be copied: this site was not the one demoted, or none of the <paramref name="followers"/> lacks the
-    /// demotion. That shows by a snapshot before it which they need no more; where there is none, who demoted found nobody following.
+    /// None of the <paramref name="followers"/> lacks the demotion made here. That shows by a snapshot before it which they need no more;
+    /// where there is none, who demoted found nobody following.
     /// </summary>
     public bool LeavesNothingToCopy(IReadOnlyCollection<string> followers) =>
-        Newest is not { State: MirrorSnapshotState.PrimaryDemoted }
-        || (EndsInOwnDemotion && (followers.Count == 0 || (TermBeforeNewest.Any() && AwaitedBy(followers) is null)));
+        followers.Count == 0 || (TermBeforeNewest.Any() && AwaitedBy(followers) is null);
 
     /// <summary>
     /// The mark of a forced promotion that was cut off while it rolled back: an incomplete copy followed by a complete one

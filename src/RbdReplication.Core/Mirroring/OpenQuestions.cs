@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
@@ -18,20 +17,14 @@ public enum WantedRole
 /// reported in between is about a state that is gone.
 /// </summary>
 /// <param name="ImageId">A resync makes another image.</param>
-/// <param name="Newest">What the newest mirror snapshot is; null in journal mode.</param>
-/// <param name="TermId">Id of the snapshot by which the image became what it is; 0 of a copy, whose snapshots come and go.</param>
+/// <param name="End">How its history ends.</param>
+/// <param name="Term">By what it came to that.</param>
 /// <param name="IsHeldByPeer">Of a demotion of this site: whether the peer holds it.</param>
-public readonly record struct Evidence(string ImageId, MirrorSnapshotState? Newest, ulong TermId, bool IsHeldByPeer)
+public readonly record struct Evidence(string ImageId, HistoryEnd End, ulong Term, bool IsHeldByPeer)
 {
     /// <summary>What an image shows now.</summary>
-    public static Evidence Of(string imageId, Sighting seen)
-    {
-        var newest = seen.Chain.Newest?.State;
-        var term = newest is null or MirrorSnapshotState.NonPrimary
-            ? null
-            : seen.Chain.Snapshots.LastOrDefault(snapshot => snapshot.State != MirrorSnapshotState.Primary);
-        return new(imageId, newest, term?.Id ?? 0, seen.Chain.EndsInOwnDemotion && seen.PeerHoldsDemotion);
-    }
+    public static Evidence Of(string imageId, Sighting seen) =>
+        new(imageId, seen.End, seen.History.Term, seen.End == HistoryEnd.OwnDemotion && seen.PeerHoldsDemotion);
 }
 
 /// <summary>

@@ -1,5 +1,3 @@
-using RbdReplication.Ceph;
-
 namespace RbdReplication.Core;
 
 /// <summary>Making this site's image primary without force, as soon as that loses nothing.</summary>
@@ -23,7 +21,7 @@ internal sealed class Promotion(OpenVolume open, OpenQuestions questions, TimePr
         while (true)
         {
             var seen = await Sighting.ReadAsync(open, time, cancellationToken).ConfigureAwait(false);
-            var isHeld = seen.Chain.EndsInPeersDemotion && await open.Image.Mirroring.IsHeldByDaemonAsync(cancellationToken).ConfigureAwait(false);
+            var isHeld = seen.Chain.End == HistoryEnd.PeersDemotion && await open.Image.Mirroring.IsHeldByDaemonAsync(cancellationToken).ConfigureAwait(false);
             var question = questions.Ask(open.Volume.Handle, WantedRole.Primary, Evidence.Of(open.Image.GetId(), seen), seen.Chain);
             question.HeldSince = isHeld ? question.HeldSince ?? seen.At : null;
             var decision = RelocationRules.Promotion(seen, question.HeldSince, question.FirstAsked, strict);
@@ -32,7 +30,7 @@ internal sealed class Promotion(OpenVolume open, OpenQuestions questions, TimePr
                 // Opening can take long on a slow cluster: what allowed the promotion has to be true right before it.
                 if (open.IsWritable && time.GetUtcNow() - seen.At < Sighting.Lifetime)
                 {
-                    await PromoteAsync(seen, cancellationToken).ConfigureAwait(false);
+                    await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
                     return;
                 }
             }
@@ -46,21 +44,6 @@ internal sealed class Promotion(OpenVolume open, OpenQuestions questions, TimePr
             }
             // The snapshots of an image that is open read-only never change.
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private async Task PromoteAsync(Sighting seen, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
-        }
-        // Journal mode: of a pool that has lost its peer only librbd can tell whether the image is a copy.
-        catch (CephException e) when (e.Errno == Errno.EBUSY && !seen.HasPeers)
-        {
-            throw open.Refused(
-                "promote", ReplicationError.FailedPrecondition,
-                "the pool has no peer any more, and this is a copy of one that was not demoted: force promotes what was copied");
         }
     }
 }

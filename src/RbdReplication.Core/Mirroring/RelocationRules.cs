@@ -63,22 +63,21 @@ public static class RelocationRules
     public static RelocationDecision Promotion(Sighting seen, DateTimeOffset? heldSince, DateTimeOffset firstAsked, bool strict)
     {
         if (!seen.HasPeers)
-            return WithoutPeers(seen.Chain);
-        if (seen.Chain.EndsInPeersDemotion)
-            return OnPeersDemotion(seen, heldSince, firstAsked);
-        if (seen.Chain.EndsInOwnDemotion)
-            return OnOwnDemotion(seen, firstAsked);
-        if (seen.Chain.EndsInUnfinishedDemotion)
-            return OnUnfinishedDemotion(seen);
-        return OnOpenCopy(seen, firstAsked, strict);
+            return WithoutPeers(seen);
+        return seen.End switch
+        {
+            HistoryEnd.PeersDemotion => OnPeersDemotion(seen, heldSince, firstAsked),
+            HistoryEnd.OwnDemotion => OnOwnDemotion(seen, firstAsked),
+            HistoryEnd.UnfinishedDemotion => OnUnfinishedDemotion(seen),
+            _ => OnOpenCopy(seen, firstAsked, strict),
+        };
     }
 
     // Nobody else can be primary. librbd itself refuses an image that was copied from a peer that has been removed since.
-    private static RelocationDecision WithoutPeers(MirrorChain chain) =>
-        chain.Newest is { State: MirrorSnapshotState.NonPrimary } or { IsComplete: false, State: MirrorSnapshotState.NonPrimaryDemoted }
-            ? RelocationDecision.Refuse(
-                ReplicationError.FailedPrecondition, "the pool has no peer any more, and this is a copy of one that was not demoted: force promotes what was copied")
-            : RelocationDecision.Allow("the pool has no peer");
+    private static RelocationDecision WithoutPeers(Sighting seen) => seen.End == HistoryEnd.Copy
+        ? RelocationDecision.Refuse(
+            ReplicationError.FailedPrecondition, "the pool has no peer any more, and this is a copy of one that was not demoted: force promotes what was copied")
+        : RelocationDecision.Allow("the pool has no peer");
 
     /// <summary>What to say of an image that an interrupted forced promotion has left behind.</summary>
     public const string HalfRolledBack =
@@ -95,8 +94,7 @@ public static class RelocationRules
                 ReplicationError.Busy,
                 $"this site's mirror daemon has copied the peer's demotion but not released the image yet; waiting for {SilenceLimit.TotalSeconds} s");
         }
-        var age = now - seen.Chain.Newest!.TakenAt;
-        if (age >= -ClockSkew && age < FreshDemotion)
+        if (now - seen.History.EndedAt is { } age && age >= -ClockSkew && age < FreshDemotion)
             return RelocationDecision.Allow("the peer's demotion has just been copied");
         return peer.Role switch
         {
@@ -125,7 +123,7 @@ public static class RelocationRules
             PeerRole.Down or PeerRole.Silent => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition,
                 $"this site was demoted and {peer.Describe(now)}: whether the peer was promoted since cannot be seen; force goes on from the data before the move"),
-            _ when HasOwnError(seen) || peer.Role == PeerRole.Failed => RelocationDecision.Refuse(
+            _ when HasOwnError(seen, firstAsked) || peer.Role == PeerRole.Failed => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition,
                 $"the histories of the sites have parted ({peer.Describe(now)}): resync the one whose data is to be discarded, or force to go on from this site's data"),
             _ when !seen.PeerHoldsDemotion => RelocationDecision.Refuse(
@@ -170,13 +168,8 @@ public static class RelocationRules
             PeerRole.Silent => AwaitWord(peer, now),
             PeerRole.Failed when isNew => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition, $"{peer.Describe(now)}: force promotes what this site has copied"),
-            // Journal mode: librbd itself refuses while entries before the peer's demotion are missing.
-            PeerRole.NotPrimary when chain.Newest is null && isNew => RelocationDecision.Allow("the peer is not primary"),
-            _ when chain.Newest is null => RelocationDecision.Refuse(
-                ReplicationError.Busy,
-                $"waiting for a report later than {firstAsked + ReportDelay:HH:mm:ss} UTC that says that the peer is not primary: {peer.Describe(now)}"),
             _ => RelocationDecision.Refuse(
-                ReplicationError.Busy, $"the peer's last snapshot is on its way: {Progress(chain, own)}; {peer.Describe(now)}"),
+                ReplicationError.Busy, $"the peer's last writes are on their way: {Progress(chain, own)}; {peer.Describe(now)}"),
         };
     }
 
@@ -208,7 +201,7 @@ public static class RelocationRules
         if (PeerFollows(seen, before, firstAsked) && peer.Role != PeerRole.Down)
             return RelocationDecision.Allow("the peer follows");
         // After a forced failover: this site's history is the one that a resync discards.
-        if (IsPrimaryToo(peer, seen.Chain.Newest is null ? firstAsked : (seen.Awaited ?? seen.Chain.Newest).TakenAt))
+        if (IsPrimaryToo(peer, seen.Awaited?.TakenAt ?? seen.History.EndedAt ?? firstAsked))
             return RelocationDecision.Allow("the peer does not take this site's data: it is primary too");
         return peer.Role switch
         {
@@ -229,34 +222,36 @@ public static class RelocationRules
     /// <summary>
     /// Whether the peer follows, so that it will copy the demotion too. Of a snapshot it needed it was seen to complete a newer one; or it
     /// needs none of those before the newest, and says itself that it follows, since a snapshot that nobody ever needed looks the same.
-    /// The journal is no proof that can be read: there a report of what the peer did after the question is one.
+    /// How far a journal is replayed is stored late: there a report of what the peer did after the question is the proof.
     /// </summary>
-    public static bool PeerFollows(Sighting seen, MirrorChain before, DateTimeOffset firstAsked) => seen.Chain.Newest is null
+    public static bool PeerFollows(Sighting seen, MirrorChain before, DateTimeOffset firstAsked) => seen.History.Journal is not null
         ? seen.Peer.Role == PeerRole.Following && seen.Peer.Report!.LastUpdate >= firstAsked + ReportDelay
-        : seen.Chain.ShowsFollowerSince(before, seen.Followers) || (NeedsNoneButTheNewest(seen) && seen.Peer.Role == PeerRole.Following);
+        : seen.Chain.ShowsFollowerSince(before, seen.FollowerIds) || (NeedsNoneButTheNewest(seen) && seen.Peer.Role == PeerRole.Following);
 
     /// <summary>
     /// Whether one more mirror snapshot is needed for that proof: while there is none that could prove it, or the newest is not one that a
     /// peer copies. One that a peer still needs proves it soon.
     /// </summary>
-    public static bool NeedsProof(Sighting seen) => !seen.Chain.NamesFollower(seen.Followers) || seen.Awaited is null;
+    public static bool NeedsProof(Sighting seen) => !seen.Chain.NamesFollower(seen.FollowerIds) || seen.Awaited is null;
 
     private static bool NeedsNoneButTheNewest(Sighting seen) =>
-        seen.Chain.NamesFollower(seen.Followers) && seen.Awaited is null && seen.Chain.SincePromotion.Skip(1).Any();
+        seen.Chain.NamesFollower(seen.FollowerIds) && seen.Awaited is null && seen.Chain.SincePromotion.Skip(1).Any();
 
-    /// <summary>Whether a demotion that has happened may be reported as done; see <see cref="AfterJournalDemotion"/> for journal mode.</summary>
-    public static RelocationDecision AfterDemotion(Sighting seen)
+    /// <summary>Whether a demotion that has happened may be reported as done.</summary>
+    /// <param name="seen">The image and its peers.</param>
+    /// <param name="firstAsked">Since when this site is wanted as secondary on what the image shows now.</param>
+    public static RelocationDecision AfterDemotion(Sighting seen, DateTimeOffset firstAsked)
     {
         var (peer, now) = (seen.Peer, seen.At);
         if (!seen.HasFollowers || seen.PeerHoldsDemotion)
             return RelocationDecision.Allow("the peer holds the demotion");
-        if (HasOwnError(seen) || IsPrimaryToo(peer, (seen.Awaited ?? seen.Chain.Newest!).TakenAt))
+        if (HasOwnError(seen, firstAsked) || IsPrimaryToo(peer, seen.Awaited?.TakenAt ?? seen.History.EndedAt ?? firstAsked))
             return RelocationDecision.Allow("the histories have parted; a resync decides which one stays");
         return peer.Role is PeerRole.Down or PeerRole.Silent
             ? RelocationDecision.Refuse(
-                ReplicationError.Unreachable, $"demoted, but the peer has not copied the last snapshot and {peer.Describe(now)}; start its mirror daemon")
+                ReplicationError.Unreachable, $"demoted, but the peer has not copied the last writes and {peer.Describe(now)}; start its mirror daemon")
             : RelocationDecision.Refuse(
-                ReplicationError.Busy, $"demoted; waiting for the peer to copy the last snapshot: {peer.Describe(now)}");
+                ReplicationError.Busy, $"demoted; waiting for the peer to copy the last writes: {peer.Describe(now)}");
     }
 
     /// <summary>
@@ -266,37 +261,13 @@ public static class RelocationRules
     /// waits as long as taking it back does.
     /// </summary>
     public static bool IsDemotionMissed(Sighting seen) =>
-        seen is { Chain.EndsInOwnDemotion: true, PeerHoldsDemotion: false }
+        seen is { End: HistoryEnd.OwnDemotion, PeerHoldsDemotion: false }
         && (seen.Peer is { Role: PeerRole.NotPrimary, SaysNobodyIsPrimary: true } || seen.Peer.FollowsIdly)
-        && seen.Peer.Report!.LastUpdate >= seen.Chain.Newest!.TakenAt + OwnDemotionWait;
-
-    /// <summary>
-    /// Whether the demotion of an image that is mirrored by journal may be reported as done. A peer that followed says that
-    /// nobody is primary only when it has replayed the demotion, and with it all that was written before.
-    /// </summary>
-    /// <param name="seen">The image and its peers.</param>
-    /// <param name="firstAsked">Since when this demotion is asked for.</param>
-    public static RelocationDecision AfterJournalDemotion(Sighting seen, DateTimeOffset firstAsked)
-    {
-        var (peer, now) = (seen.Peer, seen.At);
-        if (!seen.HasFollowers)
-            return RelocationDecision.Allow("the pool has no peer");
-        if (IsFollowing(seen.Own) && seen.Own!.LastUpdate >= firstAsked + ReportDelay)
-            return RelocationDecision.Allow("this site follows the peer");
-        if (IsPrimaryToo(peer, firstAsked))
-            return RelocationDecision.Allow("the peer is primary");
-        return peer.Role switch
-        {
-            PeerRole.NotPrimary when peer.SaysNobodyIsPrimary && peer.Report!.LastUpdate > firstAsked => RelocationDecision.Allow("the peer has replayed the demotion"),
-            PeerRole.Down or PeerRole.Silent => RelocationDecision.Refuse(
-                ReplicationError.Unreachable, $"demoted, but the peer has not replayed all of the journal and {peer.Describe(now)}; start its mirror daemon"),
-            _ => RelocationDecision.Refuse(ReplicationError.Busy, $"demoted; waiting for the peer to replay the journal: {peer.Describe(now)}"),
-        };
-    }
+        && seen.Peer.Report!.LastUpdate >= seen.History.EndedAt + OwnDemotionWait;
 
     // While it was primary this site reported no error: one that is newer than the demotion is about the demoted image.
-    private static bool HasOwnError(Sighting seen) =>
-        seen.Own is { IsUp: true, State: MirrorStatusState.Error } own && own.LastUpdate > seen.Chain.Newest!.TakenAt;
+    private static bool HasOwnError(Sighting seen, DateTimeOffset firstAsked) =>
+        seen.Own is { IsUp: true, State: MirrorStatusState.Error } own && own.LastUpdate > (seen.History.EndedAt ?? firstAsked);
 
     // A site that was demoted a moment ago goes on reporting that it is primary: only a report that is late enough counts.
     private static bool IsPrimaryToo(PeerView peer, DateTimeOffset since) =>

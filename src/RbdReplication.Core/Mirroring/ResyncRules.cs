@@ -41,33 +41,26 @@ public static class ResyncRules
     /// <param name="force">Whether the caller allows this site's data to be thrown away.</param>
     public static ResyncDecision Decide(Sighting seen, DateTimeOffset createdAt, DateTimeOffset firstAsked, bool force)
     {
-        var (chain, own, peer, now) = (seen.Chain, seen.Own, seen.Peer, seen.At);
+        var (own, peer, now) = (seen.Own, seen.Peer, seen.At);
         if (!seen.HasPeers)
             return new(ResyncStep.Ready, default, "the pool has no peer");
-        if (chain.EndsInPeersDemotion)
+        if (seen.End == HistoryEnd.PeersDemotion)
         {
-            return peer.Role == PeerRole.Primary && peer.Report!.LastUpdate >= chain.Newest!.TakenAt + RelocationRules.ReportDelay
+            return peer.Role == PeerRole.Primary && peer.Report!.LastUpdate >= EndOf(seen, firstAsked) + RelocationRules.ReportDelay
                 ? Refuse(ReplicationError.Busy, $"this site holds the peer's demotion, but {peer.Describe(now)}: it was promoted again, and this site is about to follow")
                 : new(ResyncStep.Ready, default, "this site holds all that the peer had");
         }
-        if (chain.EndsInUnfinishedDemotion)
+        if (seen.End == HistoryEnd.UnfinishedDemotion)
             return Refuse(ReplicationError.Busy, "the demotion of this site was cut off; demoting it again finishes it");
         if (own is null or { IsUp: false })
             return Refuse(ReplicationError.Unreachable, "this site's mirror daemon does not report; check that it runs");
         if (own.State == MirrorStatusState.Error)
             return OnError(seen, own, createdAt, firstAsked, force);
-        if (chain.EndsInOwnDemotion)
-            return OnOwnDemotion(seen, firstAsked);
-        if (own.State is MirrorStatusState.Replaying or MirrorStatusState.Syncing)
+        // A site that follows has a report of that from after its demotion; as primary it had none.
+        if (own.State is MirrorStatusState.Replaying or MirrorStatusState.Syncing && (seen.End != HistoryEnd.OwnDemotion || own.LastUpdate > EndOf(seen, firstAsked)))
             return new(ResyncStep.Follow, default, "");
-        // Journal mode: a peer that followed says so only when it has replayed the demotion.
-        if (chain.Newest is null && PeerView.IsNobodyReport(own) && peer.SaysNobodyIsPrimary)
-        {
-            var believed = firstAsked + RelocationRules.ContentDelay;
-            return own.LastUpdate >= believed && peer.Report!.LastUpdate >= believed
-                ? new(ResyncStep.Ready, default, "both sites have the same, and none is primary")
-                : Refuse(ReplicationError.Busy, $"both sites are demoted: waiting for reports later than {believed:HH:mm:ss} UTC");
-        }
+        if (seen.End == HistoryEnd.OwnDemotion)
+            return OnOwnDemotion(seen, firstAsked);
         return Refuse(ReplicationError.Busy, $"no copy is running here: this site reports \"{SyncReport.Words(own.Description)}\"; {peer.Describe(now)}; a site that is to follow needs up to a minute");
     }
 
@@ -75,14 +68,14 @@ public static class ResyncRules
     private static ResyncDecision OnOwnDemotion(Sighting seen, DateTimeOffset firstAsked)
     {
         var (peer, now) = (seen.Peer, seen.At);
-        var believed = Later(firstAsked, seen.Chain.Newest!.TakenAt) + RelocationRules.ContentDelay;
+        var believed = Later(firstAsked, EndOf(seen, firstAsked)) + RelocationRules.ContentDelay;
         return peer.Role switch
         {
             PeerRole.Down or PeerRole.Silent => Refuse(
                 ReplicationError.Unreachable, $"this site was demoted, and {peer.Describe(now)}: what the peer holds and whether it was promoted since cannot be seen"),
             PeerRole.Primary => Refuse(ReplicationError.Busy, $"{peer.Describe(now)}: this site is about to follow it, which takes up to a minute"),
             _ when !seen.PeerHoldsDemotion => Refuse(
-                ReplicationError.Busy, $"this site was demoted; waiting for the peer to copy the last snapshot: {peer.Describe(now)}"),
+                ReplicationError.Busy, $"this site was demoted; waiting for the peer to copy the last writes: {peer.Describe(now)}"),
             PeerRole.NotPrimary when peer.SaysNobodyIsPrimary && peer.Report!.LastUpdate >= believed =>
                 new(ResyncStep.Ready, default, "the peer holds this site's demotion and was not promoted since"),
             _ => Refuse(
@@ -95,7 +88,7 @@ public static class ResyncRules
         var (peer, now) = (seen.Peer, seen.At);
         var words = $"this site reports \"{SyncReport.Words(own.Description)}\"";
         // An error newer than the demotion is about the demoted image; an older one is left from an earlier term.
-        if (seen.Chain.EndsInOwnDemotion && own.LastUpdate <= seen.Chain.Newest!.TakenAt)
+        if (seen.End == HistoryEnd.OwnDemotion && own.LastUpdate <= seen.History.EndedAt)
             return Refuse(ReplicationError.Busy, $"{words}, but was demoted after that; waiting for a later report");
         // Reports outlive the image that they are about: one that may be about the image before this copy starts nothing anew.
         if (own.LastUpdate < createdAt + RelocationRules.ReportDelay)
@@ -114,6 +107,9 @@ public static class ResyncRules
             _ => Refuse(ReplicationError.FailedPrecondition, $"{words}, and there is no primary to copy from ({peer.Describe(now)}): promote the site whose data is to stay"),
         };
     }
+
+    // A journal tells no time: it came to its end before this was first asked with what it shows now.
+    private static DateTimeOffset EndOf(Sighting seen, DateTimeOffset firstAsked) => seen.History.EndedAt ?? firstAsked;
 
     private static DateTimeOffset Later(DateTimeOffset a, DateTimeOffset b) => a > b ? a : b;
 

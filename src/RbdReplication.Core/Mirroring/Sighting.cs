@@ -3,14 +3,14 @@ using RbdReplication.Ceph;
 namespace RbdReplication.Core;
 
 /// <summary>What is seen of an image and of its peers at one moment: all that the rules decide by.</summary>
-/// <param name="Chain">The image's mirror snapshots; empty in journal mode.</param>
+/// <param name="History">What the image shows of its own past.</param>
 /// <param name="Own">This site's own report, if it has made one.</param>
 /// <param name="Peer">The peer.</param>
-/// <param name="Followers">Ids of the peer entries whose word counts: those of the peers that copy from this site.</param>
+/// <param name="Followers">The peers that copy from this site and whose word counts.</param>
 /// <param name="HasPeers">Whether the pool has any peer.</param>
 /// <param name="At">When this was read, by the clock of this cluster.</param>
 public sealed record Sighting(
-    MirrorChain Chain, MirrorSiteStatus? Own, PeerView Peer, IReadOnlyCollection<string> Followers, bool HasPeers, DateTimeOffset At)
+    ImageHistory History, MirrorSiteStatus? Own, PeerView Peer, IReadOnlyCollection<MirrorPeerSite> Followers, bool HasPeers, DateTimeOffset At)
 {
     /// <summary>
     /// How old it may be when it is acted on: reports are up to half a minute old by themselves, and the rules allow for that much.
@@ -20,16 +20,25 @@ public sealed record Sighting(
     /// <summary>Whether the pool has peers that copy from this site.</summary>
     public bool HasFollowers => Followers.Count > 0;
 
+    /// <summary>How the image came to be what it is.</summary>
+    public HistoryEnd End => History.End;
+
+    /// <summary>The mirror snapshots; empty in journal mode.</summary>
+    public MirrorChain Chain => History.Chain;
+
+    /// <summary>Ids of the peer entries of <see cref="Followers"/>.</summary>
+    public IReadOnlyCollection<string> FollowerIds => [.. Followers.Select(peer => peer.Uuid)];
+
     /// <summary>The oldest snapshot of this term as primary that a peer still needs; see <see cref="MirrorChain.AwaitedBy"/>.</summary>
-    public MirrorSnapshot? Awaited => Chain.AwaitedBy(Followers);
+    public MirrorSnapshot? Awaited => Chain.AwaitedBy(FollowerIds);
 
     /// <summary>
-    /// Nothing written here is still to be copied: the snapshots show it, or the peer says so. One that is cut off after the copy and
+    /// Nothing written here is still to be copied: the image shows it, or the peer says so. One that is cut off after the copy and
     /// before it signs off the older snapshot never does the latter; it followed when this site was demoted, so its words are about that.
     /// </summary>
     public bool PeerHoldsDemotion =>
-        Chain.LeavesNothingToCopy(Followers)
-        || (Chain.EndsInOwnDemotion && Peer.SaysDemotionIsCopied && Peer.Report!.LastUpdate >= Chain.Newest!.TakenAt + RelocationRules.ContentDelay);
+        History.LeavesNothingToCopy(Followers)
+        || (End == HistoryEnd.OwnDemotion && Peer.SaysDemotionIsCopied && Peer.Report!.LastUpdate >= History.EndedAt + RelocationRules.ContentDelay);
 
     internal static async Task<Sighting> ReadAsync(OpenVolume open, TimeProvider time, CancellationToken cancellationToken)
     {
@@ -41,7 +50,7 @@ public sealed record Sighting(
             sites = await open.Volume.Connection.ReadSitesAsync(open.Volume.Pool, cancellationToken).ConfigureAwait(false);
         var global = await status.ConfigureAwait(false);
         return new Sighting(
-            await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false), global.Local, PeerView.From(global, sites),
+            await ImageHistory.ReadAsync(open, cancellationToken).ConfigureAwait(false), global.Local, PeerView.From(global, sites),
             sites.FollowersOf(global), sites.Peers.Count > 0, at);
     }
 }

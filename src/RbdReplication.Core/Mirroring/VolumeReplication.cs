@@ -80,6 +80,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     // demotion and a promotion lose nothing and take both steps again.
     private static async Task FinishPromotionAsync(OpenVolume open, CancellationToken cancellationToken)
     {
+        await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
@@ -87,13 +88,13 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
 
     private async Task PromoteSecondaryAsync(OpenVolume open, ReplicationParameters parameters, bool force, CancellationToken cancellationToken)
     {
+        // Who wants it as primary does not want it thrown away, and librbd's promotion leaves such a request where it is.
+        await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         if (force)
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
         if (chain.IsHalfRolledBack)
             throw open.Refused("promote", ReplicationError.Damaged, RelocationRules.HalfRolledBack);
-        // Who wants it as primary does not want it thrown away, and librbd's promotion leaves such a request where it is.
-        await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         if (force)
             await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
         else
@@ -184,8 +185,8 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
 
     private static async Task EndMirroringAsync(OpenVolume open, bool force, CancellationToken cancellationToken)
     {
-        await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
+        await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.DisableAsync(force, cancellationToken).ConfigureAwait(false);
         var left = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
         if (left.State != MirrorImageState.Disabled)

@@ -121,14 +121,14 @@ public sealed record MirrorSites(string Local, IReadOnlyList<MirrorPeerSite> Pee
     public bool HaveFollowers => Peers.Any(peer => peer.Direction != MirrorPeerDirection.Receive);
 
     /// <summary>
-    /// Ids of the peer entries that copy from this site. Of several only those count whose daemon reports this image: one whose site is
+    /// The peers that copy from this site. Of several only those count whose daemon reports this image: one whose site is
     /// gone stays on the snapshots for ever. Where none reports they all count.
     /// </summary>
-    public IReadOnlyCollection<string> FollowersOf(MirrorGlobalStatus status)
+    public IReadOnlyCollection<MirrorPeerSite> FollowersOf(MirrorGlobalStatus status)
     {
         var followers = Peers.Where(peer => peer.Direction != MirrorPeerDirection.Receive).ToList();
         var alive = followers.Where(peer => IsAlive(peer, status)).ToList();
-        return [.. (followers.Count > 1 && alive.Count > 0 ? alive : followers).Select(peer => peer.Uuid)];
+        return followers.Count > 1 && alive.Count > 0 ? alive : followers;
     }
 
     /// <summary>Peers that do not report this image while another does.</summary>

@@ -1,16 +1,17 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using Grpc.Core;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
 
 namespace RbdReplication.CephTests.Relocation;
 
 /// <summary>
-/// Moves volumes between the sites at random, as a controller would, while faults come and go, and checks after each move
+/// Moves volumes between the sites at random, as a controller would that changes its mind now and then, while faults come and go, and checks after each move
 /// that no acknowledged write is lost (I1), that the sites are not primary both (I2), that no image was thrown away without
 /// force (I3), and that what a site holds is one state that the volume had (I5).
 /// </summary>
-public sealed class RelocationChecker(TwoSites sites, int seed, bool withFaults, int volumes, Action<string> log)
+public sealed class RelocationChecker(TwoSites sites, string mode, int seed, bool withFaults, int volumes, Action<string> log)
 {
     private readonly ConcurrentBag<double> _durations = [];
     private readonly Stopwatch _clock = Stopwatch.StartNew();
@@ -50,7 +51,8 @@ public sealed class RelocationChecker(TwoSites sites, int seed, bool withFaults,
 
     private async Task MoveAsync(Random random, TimeSpan duration)
     {
-        var volume = await TestVolume.CreateAsync(sites.A, inTenant: random.Next(4) == 0);
+        var features = mode == "journal" ? ImageFeatures.Layering | ImageFeatures.ExclusiveLock | ImageFeatures.Journaling : ImageFeatures.Layering;
+        var volume = await TestVolume.CreateAsync(sites.A, inTenant: random.Next(4) == 0, features);
         var content = new CheckedVolume(volume, random);
         var history = new VolumeHistory(sites, volume, Note);
         try
@@ -68,7 +70,7 @@ public sealed class RelocationChecker(TwoSites sites, int seed, bool withFaults,
     {
         var volume = content.Volume;
         var controller = new ControllerPlay(volume, Note);
-        await TestVolume.RetryAsync(() => volume.EnableAsync(sites.A), "it is enabled");
+        await TestVolume.RetryAsync(() => volume.EnableAsync(sites.A, mode), "it is enabled");
         await controller.PrimaryAsync(sites.A);
 
         var from = sites.A;
@@ -78,6 +80,7 @@ public sealed class RelocationChecker(TwoSites sites, int seed, bool withFaults,
             await TestVolume.RetryAsync(() => content.WriteAsync(from, random.Next(1, 12)), "it is written to");
             await PauseAsync(random);
             var imageId = await IdAsync(volume, from);
+            await ChangeMindAsync(volume, from, to, random);
 
             var started = Stopwatch.GetTimestamp();
             await controller.SecondaryAsync(from);
@@ -91,6 +94,29 @@ public sealed class RelocationChecker(TwoSites sites, int seed, bool withFaults,
             await CheckAsync(content, from, to, imageId);
             from = to;
         }
+    }
+
+    /// <summary>
+    /// Asks for the other site and gives up, with or without saying so, before the move is really wanted: what was asked must not make
+    /// an old report look new, and while this site is primary nobody else may become it.
+    /// </summary>
+    private async Task ChangeMindAsync(TestVolume volume, Site from, Site to, Random random)
+    {
+        if (random.Next(3) != 0)
+            return;
+        var calls = random.Next(1, 6);
+        for (var i = 0; i < calls; i++)
+        {
+            Require(await Rpc.CodeAsync(() => volume.PromoteAsync(to)) != StatusCode.OK, $"I2: {volume.Handle.Uuid} is promoted at {to} while {from} is primary");
+            await PauseAsync(random);
+        }
+        var withdrawal = random.Next(3);
+        Note($"{volume.Handle.Uuid[..8]} {to} was asked for {calls} times, and {(withdrawal == 0 ? "demoted again" : withdrawal == 1 ? "resynced again" : "left alone")}");
+        if (withdrawal == 0)
+            await Rpc.CodeAsync(() => volume.DemoteAsync(to));
+        else if (withdrawal == 1)
+            await Rpc.CodeAsync(() => volume.ResyncAsync(to));
+        await PauseAsync(random);
     }
 
     private async Task CheckAsync(CheckedVolume content, Site from, Site to, string imageId)

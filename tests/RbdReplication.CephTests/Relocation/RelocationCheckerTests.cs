@@ -9,6 +9,8 @@ public sealed class RelocationCheckerTests(TwoSites sites)
 {
     private static int Seed => Setting("RELOCATION_SEED", Random.Shared.Next(1, 1_000_000));
 
+    private static string Mode => Environment.GetEnvironmentVariable("RELOCATION_MODE") is { Length: > 0 } mode ? mode : "snapshot";
+
     private static TimeSpan Duration => TimeSpan.FromSeconds(Setting("RELOCATION_SECONDS", 30));
 
     [Theory]
@@ -16,7 +18,7 @@ public sealed class RelocationCheckerTests(TwoSites sites)
     [InlineData(true)]
     public async Task Random_moves_lose_no_acknowledged_write(bool withFaults)
     {
-        var checker = new RelocationChecker(sites, Seed, withFaults, Setting("RELOCATION_VOLUMES", 3), line => TestContext.Current.TestOutputHelper!.WriteLine(line));
+        var checker = new RelocationChecker(sites, Mode, Seed, withFaults, Setting("RELOCATION_VOLUMES", 3), line => TestContext.Current.TestOutputHelper!.WriteLine(line));
         await checker.RunAsync(Duration);
         Assert.True(checker.Moves > 0);
         TestContext.Current.SendDiagnosticMessage(checker.Summary);
@@ -36,7 +38,7 @@ public sealed class RelocationCheckerTests(TwoSites sites)
             await volume.AwaitCopyAsync(to);
             // As the snapshot schedule of a volume that has been at a site for a while.
             await volume.TakeSnapshotAsync(from);
-            await Eventually.TrueAsync(async () => (await volume.ChainAsync(from)).AwaitedByPeer is null, $"{to} has copied that");
+            await Eventually.TrueAsync(async () => !await volume.IsAwaitedAsync(from), $"{to} has copied that");
             await content.WriteAsync(from, 5);
             var started = Stopwatch.GetTimestamp();
             await new ControllerPlay(volume, static _ => { }).SecondaryAsync(from);

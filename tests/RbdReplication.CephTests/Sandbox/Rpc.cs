@@ -92,5 +92,19 @@ public static class Rpc
         }
     }
 
+    /// <summary>The code that a call ends with.</summary>
+    public static async Task<StatusCode> CodeAsync(Func<Task> call)
+    {
+        try
+        {
+            await call();
+            return StatusCode.OK;
+        }
+        catch (RpcException e)
+        {
+            return e.StatusCode;
+        }
+    }
+
     private static MapField<string, string> Map(IReadOnlyDictionary<string, string> values) => new() { new Dictionary<string, string>(values) };
 }

@@ -10,15 +10,15 @@ public sealed class TestVolume
 {
     public const ulong SizeBytes = 16 * 1024 * 1024;
 
-    private TestVolume(VolumeHandle handle, bool inTenant)
+    private readonly Func<Site, RadosPool> _poolAt;
+
+    private TestVolume(VolumeHandle handle, Func<Site, RadosPool> poolAt)
     {
         Handle = handle;
-        InTenant = inTenant;
+        _poolAt = poolAt;
     }
 
     public VolumeHandle Handle { get; }
-
-    private bool InTenant { get; }
 
     public string ImageName => JournalKeys.DefaultImagePrefix + Handle.Uuid;
 
@@ -28,7 +28,16 @@ public sealed class TestVolume
         Site site, bool inTenant = false, ImageFeatures features = ImageFeatures.Layering, ulong sizeBytes = SizeBytes)
     {
         var pool = inTenant ? site.Tenant : site.Pool;
-        var volume = new TestVolume(new VolumeHandle(inTenant ? "tenant" : site.Name, pool.Id, Guid.NewGuid().ToString()), inTenant);
+        var handle = new VolumeHandle(inTenant ? "tenant" : site.Name, pool.Id, Guid.NewGuid().ToString());
+        return await CreateAsync(new TestVolume(handle, at => inTenant ? at.Tenant : at.Pool), pool, features, sizeBytes);
+    }
+
+    /// <summary>A volume of another pool, which is known at this site only.</summary>
+    public static Task<TestVolume> CreateAsync(Site site, RadosPool pool, ImageFeatures features = ImageFeatures.Layering) =>
+        CreateAsync(new TestVolume(new VolumeHandle(site.Name, pool.Id, Guid.NewGuid().ToString()), _ => pool), pool, features, SizeBytes);
+
+    private static async Task<TestVolume> CreateAsync(TestVolume volume, RadosPool pool, ImageFeatures features, ulong sizeBytes)
+    {
         await RbdImage.CreateAsync(pool, volume.ImageName, sizeBytes, features, CancellationToken.None);
         await using var image = await RbdImage.OpenAsync(pool, volume.ImageName, readOnly: true, CancellationToken.None);
         await new VolumeJournal(pool, "default").EnterAsync(
@@ -37,7 +46,7 @@ public sealed class TestVolume
     }
 
     /// <summary>A volume of the site's own pool, whatever there is of it.</summary>
-    public static TestVolume At(Site site, string uuid) => new(new VolumeHandle(site.Name, site.Pool.Id, uuid), inTenant: false);
+    public static TestVolume At(Site site, string uuid) => new(new VolumeHandle(site.Name, site.Pool.Id, uuid), at => at.Pool);
 
     /// <summary>Makes an image that exists already, named <c>csi-vol-UUID</c>, a CSI volume.</summary>
     public static async Task<TestVolume> AdoptAsync(Site site, string uuid)
@@ -49,7 +58,7 @@ public sealed class TestVolume
         return volume;
     }
 
-    public RadosPool PoolAt(Site site) => InTenant ? site.Tenant : site.Pool;
+    public RadosPool PoolAt(Site site) => _poolAt(site);
 
     public Task<RbdImage> OpenAsync(Site site, bool readOnly = true) =>
         RbdImage.OpenAsync(PoolAt(site), ImageName, readOnly, CancellationToken.None);
@@ -87,6 +96,10 @@ public sealed class TestVolume
         return new MirrorChain(await image.Mirroring.ListSnapshotsAsync(CancellationToken.None));
     }
 
+    /// <summary>Whether a peer still needs a mirror snapshot taken here other than the newest.</summary>
+    public async Task<bool> IsAwaitedAsync(Site site) =>
+        (await ChainAsync(site)).SincePromotion.SkipLast(1).Any(snapshot => snapshot.MirrorPeerUuids.Count > 0);
+
     /// <summary>Enables and promotes at a site, and waits until the peer has a complete copy.</summary>
     public async Task ProtectAsync(Site site, Site peer, string mode = "snapshot")
     {
@@ -123,6 +136,34 @@ public sealed class TestVolume
 
     public async Task<GetVolumeReplicationInfoResponse> GetInfoAsync(Site site) =>
         await site.Replication.GetVolumeReplicationInfoAsync(new() { ReplicationSource = Source, Secrets = { site.Secrets } });
+
+    /// <summary>Demotes by another tool, which asks librbd alone.</summary>
+    public async Task DemoteByToolAsync(Site site)
+    {
+        await using var image = await OpenAsync(site, readOnly: false);
+        await image.Mirroring.DemoteAsync(CancellationToken.None);
+    }
+
+    /// <summary>Promotes by another tool, which asks librbd alone.</summary>
+    public async Task PromoteByToolAsync(Site site, bool force)
+    {
+        await using var image = await OpenAsync(site, readOnly: false);
+        await image.Mirroring.PromoteAsync(force, CancellationToken.None);
+    }
+
+    public async Task<string> ImageIdAsync(Site site)
+    {
+        await using var image = await OpenAsync(site);
+        return image.GetId();
+    }
+
+    /// <summary>Waits until a site's own report says so.</summary>
+    public Task AwaitReportAsync(Site site, Func<MirrorSiteStatus, bool> says, string what) => Eventually.TrueAsync(
+        async () =>
+        {
+            await using var image = await OpenAsync(site);
+            return (await image.Mirroring.GetGlobalStatusAsync(CancellationToken.None)).Local is { } own && says(own);
+        }, $"{site} reports {what}");
 
     /// <summary>Repeats a call as the controller does, until it succeeds.</summary>
     public static Task RetryAsync(Func<Task> call, string what) => Eventually.TrueAsync(

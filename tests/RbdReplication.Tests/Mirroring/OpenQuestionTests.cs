@@ -87,7 +87,7 @@ public sealed class OpenQuestionTests
     private DateTimeOffset Ask(WantedRole wanted, params MirrorSnapshot[] snapshots)
     {
         var chain = new MirrorChain(snapshots);
-        var seen = new Sighting(chain, null, new PeerView(PeerRole.Silent, "site-b", null), ["p"], HasPeers: true, _time.GetUtcNow());
+        var seen = new Sighting(new ImageHistory(chain, null), null, new PeerView(PeerRole.Silent, "site-b", null), [], HasPeers: true, _time.GetUtcNow());
         return _questions.Ask(Volume, wanted, Evidence.Of("image", seen), chain).FirstAsked;
     }
 

@@ -25,6 +25,8 @@ public sealed class ResyncRulesTests
     [InlineData("own demotion", Primary, Replaying, 5, 36, "Busy")]
     [InlineData("own demotion", Nobody, Primary, 5, 36, "Busy")]
     [InlineData("own demotion", Nobody, null, 5, 36, "Unreachable")]
+    [InlineData("own demotion", Replaying, Nobody, 99, 500, "Follow")]
+    [InlineData("own demotion", Replaying, Nobody, 101, 500, "Busy")]
     [InlineData("own demotion, not copied", Nobody, Replaying, 5, 500, "Busy")]
     [InlineData("own demotion, not copied", Nobody, Nobody, 5, 500, "Busy")]
     [InlineData("own demotion, not copied", Nobody, Copied, 5, 500, "Ready")]
@@ -36,10 +38,15 @@ public sealed class ResyncRulesTests
     // Just demoted after a forced failover: nothing is copied yet, and the daemon has not looked.
     [InlineData("own demotion, not copied", Primary, Primary, 5, 500, "Busy")]
     [InlineData("journal", Replaying, Primary, 5, 0, "Follow")]
-    [InlineData("journal", Nobody, Nobody, 5, 36, "Ready")]
-    [InlineData("journal", Nobody, Nobody, 5, 34, "Busy")]
-    [InlineData("journal", Nobody, Replaying, 5, 500, "Busy")]
-    [InlineData("journal", Primary, Nobody, 5, 500, "Busy")]
+    [InlineData("journal", Nobody, Nobody, 5, 500, "Busy")]
+    [InlineData("journal, own demotion", Nobody, Nobody, 5, 36, "Ready")]
+    [InlineData("journal, own demotion", Nobody, Nobody, 5, 34, "Busy")]
+    [InlineData("journal, own demotion", Nobody, Primary, 5, 500, "Busy")]
+    [InlineData("journal, own demotion", Replaying, Primary, 5, 36, "Follow")]
+    // The daemons of two sites that have parted say the same once both are demoted.
+    [InlineData("journal, own demotion, not replayed", Nobody, Nobody, 5, 500, "Busy")]
+    [InlineData("journal, peer's demotion", Nobody, Nobody, 5, 0, "Ready")]
+    [InlineData("journal, peer's demotion", Nobody, Primary, 5, 66, "Busy")]
     public void A_secondary_is_ready_or_waited_for(string chain, string? own, string? peer, int reportAge, int askedSecondsAgo, string answer) =>
         Assert.Equal(answer, Answer(Seen(chain, own, peer, reportAge), askedSecondsAgo, force: true));
 
@@ -53,7 +60,7 @@ public sealed class ResyncRulesTests
     [InlineData(null, 5, 36, true, "FailedPrecondition")]
     public void A_split_brain_is_ended_by_force_and_with_a_primary_to_copy_from(string? peer, int reportAge, int askedSecondsAgo, bool force, string answer)
     {
-        foreach (var (chain, words) in ((string, string)[])[("own demotion", "split-brain"), ("copy", "split-brain"), ("journal", "split-brain detected")])
+        foreach (var (chain, words) in ((string, string)[])[("own demotion", "split-brain"), ("copy", "split-brain"), ("journal, own demotion, not replayed", "split-brain detected")])
             Assert.Equal(answer, Answer(Seen(chain, words, peer, reportAge), askedSecondsAgo, force));
     }
 
@@ -90,7 +97,9 @@ public sealed class ResyncRulesTests
         if (peer is not null)
             reports.Add(Report("x", peer, reportAge));
         var status = new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: false), reports);
-        return new Sighting(Chain(chain), status.Local, PeerView.From(status, new MirrorSites("here", [])), ["p"], HasPeers: true, Now);
+        return new Sighting(
+            new ImageHistory(Chain(chain), Journal(chain)), status.Local, PeerView.From(status, new MirrorSites("here", [])),
+            [new("p", "site-x", "x", MirrorPeerDirection.Both, Now)], HasPeers: true, Now);
     }
 
     private static MirrorSiteStatus Report(string site, string words, int age) => new(site, words switch
@@ -101,6 +110,18 @@ public sealed class ResyncRulesTests
         Nobody or Copied => MirrorStatusState.Unknown,
         _ => MirrorStatusState.Error,
     }, words, Now.AddSeconds(-age), true);
+
+    private static ImageJournal? Journal(string name) => name switch
+    {
+        "journal" => Journal("x", "x", null),
+        "journal, own demotion" => Journal(ImageJournal.Nobody, "", new(4, 0)),
+        "journal, own demotion, not replayed" => Journal(ImageJournal.Nobody, "", new(3, 7)),
+        "journal, peer's demotion" => Journal(ImageJournal.Nobody, "x", null),
+        _ => null,
+    };
+
+    private static ImageJournal Journal(string owner, string before, JournalPosition? replayed) =>
+        new(4, owner, before, new JournalPosition(4, 0), new Dictionary<string, JournalPosition?> { ["x"] = replayed });
 
     private static MirrorChain Chain(string name) => new(name switch
     {

@@ -1,0 +1,39 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace RbdReplication.Ceph.Interop;
+
+/// <summary>
+/// Reads values that Ceph has encoded (<c>include/encoding.h</c>): little endian, strings and buffers with their length before them,
+/// structures with version, oldest compatible version and length. Reading past the end is a <see cref="FormatException"/>.
+/// </summary>
+internal ref struct EncodedReader(ReadOnlySpan<byte> bytes)
+{
+    private ReadOnlySpan<byte> _rest = bytes;
+
+    public byte ReadByte() => Take(1)[0];
+
+    public uint ReadUInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(sizeof(uint)));
+
+    public ulong ReadUInt64() => BinaryPrimitives.ReadUInt64LittleEndian(Take(sizeof(ulong)));
+
+    public ReadOnlySpan<byte> ReadBytes() => Take((int)Math.Min(ReadUInt32(), int.MaxValue));
+
+    public string ReadText() => Encoding.UTF8.GetString(ReadBytes());
+
+    /// <summary>The content of a structure, whatever newer releases have added at its end.</summary>
+    public EncodedReader ReadStructure()
+    {
+        Take(2);
+        return new EncodedReader(ReadBytes());
+    }
+
+    private ReadOnlySpan<byte> Take(int length)
+    {
+        if (length > _rest.Length)
+            throw new FormatException($"an encoded value ends {length - _rest.Length} bytes too early");
+        var taken = _rest[..length];
+        _rest = _rest[length..];
+        return taken;
+    }
+}

@@ -1,0 +1,80 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>How an image came to be what it is.</summary>
+public enum HistoryEnd
+{
+    /// <summary>It was promoted here, or has always been primary here.</summary>
+    Promotion,
+
+    /// <summary>It was demoted here, and nothing was copied from a peer since.</summary>
+    OwnDemotion,
+
+    /// <summary>
+    /// A demotion here was cut off. The image is no longer primary, and the peer never copies what was not finished: it has to be promoted
+    /// and demoted again.
+    /// </summary>
+    UnfinishedDemotion,
+
+    /// <summary>The peer was demoted, and this site holds everything that it had then.</summary>
+    PeersDemotion,
+
+    /// <summary>It is a copy of the peer's, which was not demoted then or is not copied completely.</summary>
+    Copy,
+}
+
+/// <summary>
+/// What an image shows of its own past: its mirror snapshots, or its journal. Unlike the reports, which can be half a minute old, that is
+/// part of the image and always true.
+/// </summary>
+/// <param name="Chain">The mirror snapshots; empty in journal mode.</param>
+/// <param name="Journal">The journal; null in snapshot mode.</param>
+public sealed record ImageHistory(MirrorChain Chain, ImageJournal? Journal)
+{
+    /// <summary>How it ends.</summary>
+    public HistoryEnd End => Journal is null ? Chain.End : EndOf(Journal);
+
+    /// <summary>When it came to that, by the clock of this cluster; null in journal mode, where nothing tells.</summary>
+    public DateTimeOffset? EndedAt => Chain.Newest?.TakenAt;
+
+    /// <summary>A number that is another one whenever the image has changed its role since; 0 of a copy, whose snapshots come and go.</summary>
+    public ulong Term => End == HistoryEnd.Copy ? 0 : Journal?.NewestTag ?? Chain.TermId;
+
+    internal static async Task<ImageHistory> ReadAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
+        return new(chain, chain.Newest is null ? await ReadJournalAsync(open, cancellationToken).ConfigureAwait(false) : null);
+    }
+
+    private static async Task<ImageJournal?> ReadJournalAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ImageJournal.ReadAsync(open.Image, cancellationToken).ConfigureAwait(false);
+        }
+        catch (FormatException e)
+        {
+            throw open.Refused("read the journal of", ReplicationError.Unexpected, $"it is not encoded as Ceph 16.2 to 20.2 do: {e.Message}");
+        }
+    }
+
+    /// <summary>Nothing written here is still to be copied or replayed by one of the <paramref name="followers"/>.</summary>
+    public bool LeavesNothingToCopy(IReadOnlyCollection<MirrorPeerSite> followers)
+    {
+        if (End is not (HistoryEnd.OwnDemotion or HistoryEnd.UnfinishedDemotion))
+            return true;
+        return End == HistoryEnd.OwnDemotion && (Journal is null
+            ? Chain.LeavesNothingToCopy([.. followers.Select(peer => peer.Uuid)])
+            : followers.All(peer => Journal.Replayed.GetValueOrDefault(peer.MirrorUuid) == Journal.Written));
+    }
+
+    // The entry of the demotion is the last that is written, under a tag of its own.
+    private static HistoryEnd EndOf(ImageJournal journal) => journal switch
+    {
+        { Owner: "" } => HistoryEnd.Promotion,
+        { Owner: not ImageJournal.Nobody } => HistoryEnd.Copy,
+        { OwnerBefore: not "" } => HistoryEnd.PeersDemotion,
+        _ => journal.Written?.Tag == journal.NewestTag ? HistoryEnd.OwnDemotion : HistoryEnd.UnfinishedDemotion,
+    };
+}
