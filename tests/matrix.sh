@@ -11,6 +11,9 @@ results=artifacts/test-results
 mkdir -p "$results"
 dotnet build tests/RbdReplication.CephTests -nologo -v quiet -clp:ErrorsOnly -c Release
 
+# Makes the roots.
+command -v debootstrap >/dev/null || { apt-get -q update && apt-get -q install -y --no-install-recommends debootstrap; } >"$results/debootstrap.log" 2>&1
+
 failed=0
 for suite in ${SUITES:-trixie sid}; do
   root=$(realpath -m "$roots/$suite")

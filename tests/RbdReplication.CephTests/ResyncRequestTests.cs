@@ -1,6 +1,7 @@
 using Grpc.Core;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
+using RbdReplication.Core;
 
 namespace RbdReplication.CephTests;
 
@@ -24,6 +25,7 @@ public sealed class ResyncRequestTests(TwoSites sites)
         {
             await ArmAsync(volume);
             Assert.NotNull(await FindAsync(volume, mode));
+            Assert.Contains("a resync that was asked for was left with this image", await MessageAsync(volume), StringComparison.Ordinal);
             await take();
             Assert.Null(await FindAsync(volume, mode));
         }
@@ -87,6 +89,15 @@ public sealed class ResyncRequestTests(TwoSites sites)
     {
         await using var image = await volume.OpenAsync(sites.A, readOnly: false);
         await image.Mirroring.ResyncAsync(CancellationToken.None);
+    }
+
+    /// <summary>What <c>status</c> says of the volume at site-a.</summary>
+    private async Task<string> MessageAsync(TestVolume volume)
+    {
+        await using var connections = new ClusterConnections(TimeProvider.System);
+        var cluster = ClusterConfig.Parse(await File.ReadAllBytesAsync(sites.A.ConfigPath)).Find(sites.A.Name)!;
+        var listed = await new MirrorInventory(connections, TimeProvider.System).ListAsync(cluster, sites.A.Credentials, TwoSites.Pool, CancellationToken.None);
+        return listed.Single(entry => entry.Status.ImageName == volume.ImageName).Status.Message;
     }
 
     private async Task<ResyncRequest?> FindAsync(TestVolume volume, string mode)

@@ -15,15 +15,16 @@ namespace RbdReplication.Ceph;
 /// </remarks>
 public sealed class ResyncRequest
 {
-    /// <summary>Start of the metadata key of snapshot mode.</summary>
-    public const string KeyPrefix = ".rbd_mirror.";
+    private const string KeyPrefix = ".rbd_mirror.";
 
     private const string RequestedWords = "\"resync_requested\": true";
+    private const string MetadataPrefix = "metadata_";
     private const string OwnClientKey = "client_";
 
     // cls::journal::Client: head 6, id 4 (empty), data 4 + n; librbd::journal::ClientData: head 6, type 4, tag class 8, the flag.
     private const int DataLengthOffset = 10;
     private const int DataOffset = 14;
+    private const int TypeOffset = 6;
     private const int FlagOffset = 6 + 4 + 8;
     private const int ImageClientType = 0;
 
@@ -51,16 +52,37 @@ public sealed class ResyncRequest
             ? Of(image, await image.ListMetadataAsync(KeyPrefix, cancellationToken).ConfigureAwait(false))
             : OfJournal(image, await image.Pool.ReadOmapValueAsync("journal." + image.GetId(), OwnClientKey, cancellationToken).ConfigureAwait(false));
 
+    /// <summary>Whether an image has one, without opening it: two reads at the same time.</summary>
+    /// <param name="pool">Pool and rados namespace.</param>
+    /// <param name="imageId">The image.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public static async Task<bool> IsLeftAsync(RadosPool pool, string imageId, CancellationToken cancellationToken)
+    {
+        var journal = pool.ReadOmapValueAsync("journal." + imageId, OwnClientKey, cancellationToken);
+        var header = await pool.ListOmapAsync("rbd_header." + imageId, MetadataPrefix + KeyPrefix, 1, cancellationToken).ConfigureAwait(false) ?? new Dictionary<string, string>();
+        return header.Any(entry => entry.Key.StartsWith(MetadataPrefix, StringComparison.Ordinal) && IsRequest(entry.Key[MetadataPrefix.Length..], entry.Value))
+            || DataOf(await journal.ConfigureAwait(false)) is { } data && data[FlagOffset] != 0;
+    }
+
     private static ResyncRequest? Of(RbdImage image, IReadOnlyDictionary<string, string> metadata) =>
         metadata.FirstOrDefault(entry => IsRequest(entry.Key, entry.Value)).Key is { } key
             ? new ResyncRequest(image.Pool, "rbd_header." + image.GetId(), "rbd", "metadata_remove", Text(key))
             : null;
 
-    /// <summary>Whether a metadata entry is such a request.</summary>
-    public static bool IsRequest(string key, string value) =>
+    private static bool IsRequest(string key, string value) =>
         key.StartsWith(KeyPrefix, StringComparison.Ordinal) && value.Contains(RequestedWords, StringComparison.Ordinal);
 
     private static ResyncRequest? OfJournal(RbdImage image, byte[]? client)
+    {
+        if (DataOf(client) is not { } data || data[FlagOffset] == 0)
+            return null;
+        data[FlagOffset] = 0;
+        // client_update_data takes the client's id and its data.
+        return new ResyncRequest(image.Pool, "journal." + image.GetId(), "journal", "client_update_data", [.. Text(""), .. Bytes(data)]);
+    }
+
+    // The data of the image's own client; null for anything else.
+    private static byte[]? DataOf(byte[]? client)
     {
         if (client is null || client.Length < DataOffset)
             return null;
@@ -68,11 +90,7 @@ public sealed class ResyncRequest
         if (length <= FlagOffset || length > client.Length - DataOffset)
             return null;
         var data = client.AsSpan(DataOffset, length).ToArray();
-        if (BinaryPrimitives.ReadInt32LittleEndian(data.AsSpan(6)) != ImageClientType || data[FlagOffset] == 0)
-            return null;
-        data[FlagOffset] = 0;
-        // client_update_data takes the client's id and its data.
-        return new ResyncRequest(image.Pool, "journal." + image.GetId(), "journal", "client_update_data", [.. Text(""), .. Bytes(data)]);
+        return BinaryPrimitives.ReadInt32LittleEndian(data.AsSpan(TypeOffset)) == ImageClientType ? data : null;
     }
 
     /// <summary>Takes it back, in one write.</summary>

@@ -12,12 +12,15 @@ public sealed record MirroredVolume(VolumeHandle? Handle, string? PersistentVolu
 
 /// <summary>
 /// All mirrored images of a cluster, page by page from the pools' listings; no image is opened. A page of 1024 images costs
-/// one listing, one read of the schedules, and for the names a key read for each image that is new, many at a time.
+/// one listing, one read of the schedules, and for the names a key read for each image that is new, many at a time. For people, two reads an
+/// image more tell whether a resync was left with it.
 /// </summary>
 /// <param name="connections">Connections to clusters.</param>
 /// <param name="time">Clock, for the age of reports.</param>
 public sealed class MirrorInventory(ClusterConnections connections, TimeProvider time)
 {
+    private const int ReadsAtATime = 64;
+
     private readonly VolumeNames _names = new(time);
 
     /// <summary>Lists the images of a cluster's rados namespace.</summary>
@@ -37,7 +40,11 @@ public sealed class MirrorInventory(ClusterConnections connections, TimeProvider
             {
                 await using var pool = await connection.Cluster.OpenPoolAsync(name, cluster.RadosNamespace, cancellationToken).ConfigureAwait(false);
                 if (await IsMirroredAsync(pool, optional: poolName is null, cancellationToken).ConfigureAwait(false))
-                    volumes.AddRange(await NameAsync(cluster, pool, await JudgeAsync(connection, pool, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false));
+                {
+                    var statuses = await JudgeAsync(connection, pool, cancellationToken).ConfigureAwait(false);
+                    await MarkResyncsAsync(pool, statuses, cancellationToken).ConfigureAwait(false);
+                    volumes.AddRange(await NameAsync(cluster, pool, statuses, cancellationToken).ConfigureAwait(false));
+                }
             }
             return volumes;
         }
@@ -116,6 +123,19 @@ public sealed class MirrorInventory(ClusterConnections connections, TimeProvider
         }
         while (page.Count == PoolMirroring.PageSize);
         return statuses;
+    }
+
+    // Nothing else shows it: the image can be healthy, and is thrown away when it is next demoted.
+    private static async Task MarkResyncsAsync(RadosPool pool, List<VolumeStatus> statuses, CancellationToken cancellationToken)
+    {
+        for (var start = 0; start < statuses.Count; start += ReadsAtATime)
+        {
+            await Task.WhenAll(Enumerable.Range(start, Math.Min(ReadsAtATime, statuses.Count - start)).Select(async i =>
+            {
+                if (await ResyncRequest.IsLeftAsync(pool, statuses[i].ImageId, cancellationToken).ConfigureAwait(false))
+                    statuses[i] = statuses[i].WithLeftResync();
+            })).ConfigureAwait(false);
+        }
     }
 
     private async Task<IReadOnlyList<MirroredVolume>> NameAsync(

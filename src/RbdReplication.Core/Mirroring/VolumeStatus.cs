@@ -81,6 +81,13 @@ public sealed record VolumeStatus(
             sync?.LastSnapshotBytes, sync?.LastSnapshotDuration, schedules, message);
     }
 
+    /// <summary>The same of an image with which a resync was left that nobody has carried out.</summary>
+    public VolumeStatus WithLeftResync() => this with
+    {
+        Health = Health is ReplicationHealth.Error ? Health : ReplicationHealth.Degraded,
+        Message = $"{Message}; a resync that was asked for was left with this image, which is thrown away as soon as it is secondary and its peer primary: where that is not wanted, PromoteVolume, DemoteVolume or ResyncVolume without force takes it back",
+    };
+
     // A listing does not tell which image is primary (the field is always false there), so the daemons' words must. This
     // site's own word is best, even an old one: a role changes by a call, and the daemon reports it within half a minute.
     private static ImageRole RoleOf(MirrorSiteStatus? own, PeerView peer) => own switch
