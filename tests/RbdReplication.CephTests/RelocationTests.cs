@@ -160,6 +160,27 @@ public sealed class RelocationTests(TwoSites sites)
         Assert.Equal([8], await volume.ReadAsync(sites.B, 8 * 4096, 1));
     }
 
+    [Fact]
+    public async Task A_peer_that_lags_gets_one_snapshot_to_copy_however_often_a_demotion_is_asked_for()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await sites.StopAsync(sites.B, "mirror", "freeze");
+        try
+        {
+            var before = (await volume.ChainAsync(sites.A)).Snapshots.Count;
+            for (var i = 0; i < 3; i++)
+                Assert.Contains((await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.A))).StatusCode, new[] { StatusCode.Aborted, StatusCode.Unavailable });
+            // One to prove that the peer follows, and one more in case that it was never told of that.
+            Assert.InRange((await volume.ChainAsync(sites.A)).Snapshots.Count, before + 1, before + 2);
+        }
+        finally
+        {
+            await sites.StartAsync(sites.B, "mirror");
+        }
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
