@@ -73,7 +73,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             if (parameters.Schedule is { } schedule
                 && await open.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
             {
-                await SnapshotSchedules.SetAsync(open.Volume.Connection, open.Image, schedule, token).ConfigureAwait(false);
+                await SetScheduleAsync(open, schedule, token).ConfigureAwait(false);
             }
         }, cancellationToken);
 
@@ -85,6 +85,19 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
+    private async Task SetScheduleAsync(OpenVolume open, ReplicationSchedule schedule, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await SnapshotSchedules.SetAsync(open.Volume.Connection, open.Image, schedule, cancellationToken).ConfigureAwait(false);
+        }
+        catch (CephException e)
+        {
+            resolver.DropIfCutOff(open.Volume.Connection, e);
+            throw ReplicationException.From(e, $"set the snapshot schedule of {open.Volume}, which is promoted");
+        }
+    }
+
     }
 
     private async Task PromoteSecondaryAsync(OpenVolume open, ReplicationParameters parameters, bool force, CancellationToken cancellationToken)
