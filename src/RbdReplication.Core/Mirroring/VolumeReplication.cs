@@ -210,23 +210,29 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             var imageId = open.Image.GetId();
             var reading = SnapshotSchedules.ListInForceAsync(open.Volume.Connection, open.Volume.Pool, [imageId], token);
             var (global, _, sites) = await SiteReports.ReadAsync(open, token).ConfigureAwait(false);
-            if (global.Info.State != MirrorImageState.Enabled)
-                throw NotEnabled(open);
+            RequireEnabled(open, global.Info);
             if (!global.Info.IsPrimary)
                 throw open.Refused("get the replication info of", ReplicationError.FailedPrecondition, "it is secondary at this site; ask the primary site");
             var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, token).ConfigureAwait(false);
             var schedules = (await reading.ConfigureAwait(false)).GetValueOrDefault(imageId, []);
-            return ReplicationInfo.Of(global, sites, schedules, chain.SincePromotion.FirstOrDefault()?.TakenAt, Now);
+            // The first snapshot stays until the peer has a newer one. Journal mode has none, and keeps no time.
+            var primarySince = chain.SincePromotion.FirstOrDefault()?.TakenAt ?? open.Image.GetCreateTimestamp().ToDateTimeOffset();
+            var info = ReplicationInfo.Of(global, sites, schedules, primarySince, Now);
+            if (info.IsAwaited)
+                throw new ReplicationException(ReplicationError.NotFound, $"{open.Volume} has no sync time yet: {info.Message}");
+            return info;
         }, cancellationToken);
 
-    /// <summary>The handle by which the peer cluster knows the volume.</summary>
+    /// <summary>
+    /// The handle by which the peer cluster knows the volume. It depends on the configuration alone, so states that pass are no
+    /// reason to refuse: the controller does not record any other success until it has this one.
+    /// </summary>
     public Task<VolumeHandle> GetDestinationAsync(VolumeRequest request, CancellationToken cancellationToken) =>
+    /// <exception cref="ReplicationException">NotFound: nothing is known yet, as it is in the first minutes of a primary.</exception>
         ReadAsync(request, "find the destination of", async (open, token) =>
         {
             var info = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
-            return info.State == MirrorImageState.Enabled
-                ? Destination(open)
-                : throw NotEnabled(open);
+            return info.State == MirrorImageState.Disabled ? throw NotEnabled(open) : Destination(open);
         }, cancellationToken);
 
     private VolumeHandle Destination(OpenVolume open)
@@ -295,8 +301,11 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
 
     private static async Task<MirrorImageInfo> RequireEnabledAsync(OpenVolume open, CancellationToken cancellationToken)
     {
-        var info = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
-        return info.State switch
+        return RequireEnabled(open, await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false));
+    }
+
+    private static MirrorImageInfo RequireEnabled(OpenVolume open, MirrorImageInfo info) =>
+        info.State switch
         {
             MirrorImageState.Enabled => info,
             MirrorImageState.Disabled => throw NotEnabled(open),
@@ -309,7 +318,6 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         var mode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false);
         if (mode != wanted)
             throw open.Refused("enable", ReplicationError.FailedPrecondition, $"it is mirrored in {Name(mode)} mode, and {Name(wanted)} mode is asked for; disable it first, or correct mirroringMode in the class");
-    }
 
     private static string Name(MirrorImageMode mode) => mode == MirrorImageMode.Journal ? "journal" : "snapshot";
 
