@@ -32,8 +32,9 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                     await RequireModeAsync(open, parameters.Mode, token).ConfigureAwait(false);
                     return;
                 case MirrorImageState.Disabled:
-                    await open.ForWritingAsync(token).ConfigureAwait(false);
+                    await RequireCopiedKeyAsync(open, token).ConfigureAwait(false);
                     await CloneParent.PrepareAsync(open, parameters.Flatten, flattenReport, token).ConfigureAwait(false);
+                    await open.ForWritingAsync(token).ConfigureAwait(false);
                     await EnableMirroringAsync(open, parameters.Mode, token).ConfigureAwait(false);
                     return;
                 default:
@@ -49,12 +50,19 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         }
         catch (CephException e) when (e.Errno == Errno.EINVAL)
         {
-            var poolMode = await new PoolMirroring(open.Volume.Pool).GetModeAsync(cancellationToken).ConfigureAwait(false);
-            if (poolMode == MirrorPoolMode.Image)
-                throw;
-            var place = open.Volume.Pool.SpecOf("").TrimEnd('/');
-            throw open.Refused("enable", ReplicationError.FailedPrecondition,
-                $"{place} is not set up for mirroring image by image (mode {poolMode}); run at both sites: rbd mirror pool enable {place} image");
+            await PoolMode.RequireImageByImageAsync(open, "enable", cancellationToken).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async Task RequireCopiedKeyAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var metadata = await open.Image.ListMetadataAsync("", cancellationToken).ConfigureAwait(false);
+        if (EncryptionMarks.FindLocal(metadata) is { } key)
+        {
+            throw open.Refused(
+                "enable", ReplicationError.NotConfigured,
+                $"an old release of the driver keeps its encryption in image metadata {key}, which never reaches the peer, where nobody could open the copy; restart a pod that uses the volume, with a current driver: it moves that to {key[1..]}");
         }
     }
 
@@ -77,14 +85,6 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             }
         }, cancellationToken);
 
-    // librbd takes the promotion snapshot first and makes the image writable second; killed in between it leaves an image that
-    // calls itself primary, refuses every write and refuses to be promoted (16.2). Nothing can have been written to it, so a
-    // demotion and a promotion lose nothing and take both steps again.
-    private static async Task FinishPromotionAsync(OpenVolume open, CancellationToken cancellationToken)
-    {
-        await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-        await open.Image.Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
-        await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
     private async Task SetScheduleAsync(OpenVolume open, ReplicationSchedule schedule, CancellationToken cancellationToken)
     {
         try
@@ -98,6 +98,14 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         }
     }
 
+    // librbd takes the promotion snapshot first and makes the image writable second; killed in between it leaves an image that
+    // calls itself primary, refuses every write and refuses to be promoted (16.2). Nothing can have been written to it, so a
+    // demotion and a promotion lose nothing and take both steps again.
+    private static async Task FinishPromotionAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+        await open.Image.Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
+        await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task PromoteSecondaryAsync(OpenVolume open, ReplicationParameters parameters, bool force, CancellationToken cancellationToken)
@@ -177,6 +185,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                 throw open.Refused("disable", ReplicationError.FailedPrecondition,
                     "it is secondary at this site and does not follow a primary; disable it at the primary site, or with parameter force keep this copy as an ordinary image");
             }
+            await CloneParent.RequireNoMirroredCloneAsync(open, token).ConfigureAwait(false);
             if (await open.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
                 await SnapshotSchedules.RemoveAsync(open.Volume.Connection, open.Image, token).ConfigureAwait(false);
             await EndMirroringAsync(open, force, token).ConfigureAwait(false);
@@ -197,13 +206,22 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     private static async Task EndMirroringAsync(OpenVolume open, bool force, CancellationToken cancellationToken)
     {
         await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-        await open.Image.Mirroring.DisableAsync(force, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await open.Image.Mirroring.DisableAsync(force, cancellationToken).ConfigureAwait(false);
+        }
+        catch (CephException e) when (e.Errno == Errno.EINVAL)
+        {
+            await PoolMode.RequireImageByImageAsync(open, "disable", cancellationToken).ConfigureAwait(false);
+            throw;
+        }
         var left = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
         if (left.State != MirrorImageState.Disabled)
             throw Transient(open, left);
     }
 
     /// <summary>Time, size and health of a primary image's replication.</summary>
+    /// <exception cref="ReplicationException">NotFound: nothing is known yet, as it is in the first minutes of a primary.</exception>
     public Task<ReplicationInfo> GetInfoAsync(VolumeRequest request, CancellationToken cancellationToken) =>
         ReadAsync(request, "get the replication info of", async (open, token) =>
         {
@@ -228,7 +246,6 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     /// reason to refuse: the controller does not record any other success until it has this one.
     /// </summary>
     public Task<VolumeHandle> GetDestinationAsync(VolumeRequest request, CancellationToken cancellationToken) =>
-    /// <exception cref="ReplicationException">NotFound: nothing is known yet, as it is in the first minutes of a primary.</exception>
         ReadAsync(request, "find the destination of", async (open, token) =>
         {
             var info = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
@@ -311,13 +328,13 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             MirrorImageState.Disabled => throw NotEnabled(open),
             _ => throw Transient(open, info),
         };
-    }
 
     private static async Task RequireModeAsync(OpenVolume open, MirrorImageMode wanted, CancellationToken cancellationToken)
     {
         var mode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false);
         if (mode != wanted)
-            throw open.Refused("enable", ReplicationError.FailedPrecondition, $"it is mirrored in {Name(mode)} mode, and {Name(wanted)} mode is asked for; disable it first, or correct mirroringMode in the class");
+            throw open.Refused("enable", ReplicationError.NotConfigured, $"it is mirrored in {Name(mode)} mode, and {Name(wanted)} mode is asked for; disable it first, or correct mirroringMode in the class");
+    }
 
     private static string Name(MirrorImageMode mode) => mode == MirrorImageMode.Journal ? "journal" : "snapshot";
 
