@@ -36,6 +36,9 @@ public enum Errno
     /// <summary>Invalid argument, and librbd's word for "not in the right state".</summary>
     EINVAL = 22,
 
+    /// <summary>No room: the pool is full because an OSD is.</summary>
+    ENOSPC = 28,
+
     /// <summary>Read-only: the image is a secondary, or somebody holds its lock.</summary>
     EROFS = 30,
 
@@ -56,6 +59,9 @@ public enum Errno
 
     /// <summary>Timed out.</summary>
     ETIMEDOUT = 110,
+
+    /// <summary>No room: the pool has reached its quota.</summary>
+    EDQUOT = 122,
 
     /// <summary>A comparison in a write operation did not hold.</summary>
     ECANCELED = 125,

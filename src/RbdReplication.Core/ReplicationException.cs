@@ -19,15 +19,23 @@ public sealed class ReplicationException : Exception
     /// <param name="doing">What was being done, to follow "cannot": for example <c>demote replicapool/csi-vol-1 of volume …</c>.</param>
     public static ReplicationException From(CephException failure, string doing)
     {
-        var error = failure.Function == "rados_connect" ? ClassifyConnect(failure.Errno) : Classify(failure.Errno);
+        var error = failure.Function == "rados_connect" ? ClassifyConnect(failure.Errno)
+            : IsOvertaken(failure) ? ReplicationError.Busy
+            : Classify(failure.Errno);
         return new ReplicationException(error, $"cannot {doing}: {Explain(failure)}", failure);
     }
+
+    // State and role were looked at before, and releases differ in how they say that an image does not have them: of what is not
+    // mirrored 16.2 and 18.2 say ENOENT where 20.2 says EINVAL. NotFound would make the controller forget the volume.
+    private static bool IsOvertaken(CephException failure) =>
+        failure.Errno is Errno.ENOENT or Errno.EINVAL && failure.Function.Contains("mirror_image_", StringComparison.Ordinal)
+        && !failure.Function.EndsWith("_list", StringComparison.Ordinal);
 
     private static ReplicationError Classify(Errno errno) => errno switch
     {
         Errno.ENOENT => ReplicationError.NotFound,
         Errno.EPERM or Errno.EACCES => ReplicationError.AccessDenied,
-        Errno.ETIMEDOUT or Errno.ENOTCONN or Errno.ESHUTDOWN or Errno.EAGAIN or Errno.EOPNOTSUPP => ReplicationError.Unreachable,
+        Errno.ETIMEDOUT or Errno.ENOTCONN or Errno.ESHUTDOWN or Errno.EAGAIN or Errno.EOPNOTSUPP or Errno.EDQUOT or Errno.ENOSPC => ReplicationError.Unreachable,
         Errno.EBUSY or Errno.EROFS => ReplicationError.Busy,
         Errno.EEXIST or Errno.ENOTEMPTY => ReplicationError.FailedPrecondition,
         _ => ReplicationError.Unexpected,
@@ -46,11 +54,14 @@ public sealed class ReplicationException : Exception
         {
             Errno.ENOENT or Errno.EIO when failure.Function == "rados_connect" => "the Ceph user is unknown or its key is of a kind that this client does not know",
             Errno.EINVAL when failure.Function == "rados_connect" => "the monitor addresses in the cluster configuration cannot be used",
+            _ when IsOvertaken(failure) => "somebody else has changed its mirroring just now; retry",
             Errno.ENOENT => "it does not exist",
             Errno.EPERM or Errno.EACCES => "the Ceph user is unknown, its key is wrong or its capabilities do not allow it",
             Errno.ETIMEDOUT => "the cluster did not answer in time",
             Errno.ENOTCONN => "the connection to the cluster is lost",
             Errno.ESHUTDOWN => "this client was blocklisted by the cluster; the next call connects anew",
+            Errno.EDQUOT => "the pool has reached its quota; raise it (ceph osd pool set-quota) or free some room",
+            Errno.ENOSPC => "the pool is full, because an OSD is; see ceph health detail, and add or free some room",
             Errno.EAGAIN or Errno.EOPNOTSUPP => "the manager's module is not ready yet",
             Errno.EBUSY => "it is in use",
             Errno.EROFS => "it is read-only at this site or locked by another client",

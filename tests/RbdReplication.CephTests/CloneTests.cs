@@ -1,4 +1,5 @@
 using Grpc.Core;
+using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
 
 namespace RbdReplication.CephTests;
@@ -34,7 +35,8 @@ public sealed class CloneTests(TwoSites sites)
         var clone = await CloneAsync(parent.ImageName);
         var before = await VolumeState.ReadAsync(sites.A, clone);
         var status = await EnableAsync(clone, flatten);
-        Assert.Equal(StatusCode.FailedPrecondition, status.StatusCode);
+        // A retry succeeds when the parent is enabled: FAILED_PRECONDITION would leave Validated=False behind for good.
+        Assert.Equal(StatusCode.Unavailable, status.StatusCode);
         Assert.Contains($"clone of {TwoSites.Pool}/{parent.ImageName}, which is not mirrored", status.Detail, StringComparison.Ordinal);
         Assert.Contains("flattenMode", status.Detail, StringComparison.Ordinal);
         Assert.Equal(before, await VolumeState.ReadAsync(sites.A, clone));
@@ -48,7 +50,7 @@ public sealed class CloneTests(TwoSites sites)
         await sites.A.RbdAsync("trash", "mv", $"{TwoSites.Pool}/{parent.ImageName}");
         var before = await VolumeState.ReadAsync(sites.A, clone);
         var status = await EnableAsync(clone);
-        Assert.Equal(StatusCode.FailedPrecondition, status.StatusCode);
+        Assert.Equal(StatusCode.Unavailable, status.StatusCode);
         Assert.Contains("is in the trash", status.Detail, StringComparison.Ordinal);
         Assert.Contains("flattenMode", status.Detail, StringComparison.Ordinal);
         Assert.Equal(before, await VolumeState.ReadAsync(sites.A, clone));
@@ -62,6 +64,49 @@ public sealed class CloneTests(TwoSites sites)
         await parent.EnableAsync(sites.A);
         Assert.Equal(StatusCode.OK, (await EnableAsync(clone)).StatusCode);
         await clone.AwaitCopyAsync(sites.B);
+    }
+
+    [Fact]
+    public async Task A_parent_is_not_disabled_before_its_replicated_clones_and_keeps_its_schedule_until_then()
+    {
+        var parent = await TestVolume.CreateAsync(sites.A);
+        var clone = await CloneAsync(parent.ImageName);
+        await parent.EnableAsync(sites.A);
+        await parent.PromoteAsync(sites.A, interval: "1h");
+        await clone.EnableAsync(sites.A);
+        foreach (var force in (bool[])[false, true])
+        {
+            var refusal = await TestVolume.FailureOfAsync(() => parent.DisableAsync(sites.A, force));
+            Assert.Equal(StatusCode.FailedPrecondition, refusal.StatusCode);
+            Assert.Contains($"mirrored clones need it at the peer: {TwoSites.Pool}/{clone.ImageName};", refusal.Detail, StringComparison.Ordinal);
+            Assert.Equal(MirrorImageState.Enabled, (await parent.InfoAsync(sites.A)).State);
+            Assert.Equal("1h from midnight", await VolumeState.ScheduleAsync(sites.A, parent));
+        }
+        await clone.DisableAsync(sites.A);
+        // One that is there and not mirrored is no reason.
+        await parent.DisableAsync(sites.A);
+        Assert.Equal(MirrorImageState.Disabled, (await parent.InfoAsync(sites.A)).State);
+        Assert.Null(await VolumeState.ScheduleAsync(sites.A, parent));
+    }
+
+    [Fact]
+    public async Task A_clone_in_a_pool_that_is_not_mirrored_is_refused_before_it_is_flattened()
+    {
+        var space = "plain" + Guid.NewGuid().ToString("N")[..8];
+        await sites.A.RbdAsync("namespace", "create", "--pool", TwoSites.Pool, "--namespace", space);
+        await using var pool = await sites.A.Cluster.OpenPoolAsync(TwoSites.Pool, space, CancellationToken.None);
+        await using var server = await OwnServer.StartAsync([new { clusterID = "plain", monitors = sites.A.Monitors, rbd = new { radosNamespace = space } }]);
+        var parent = await TestVolume.CreateAsync(sites.A);
+        var handle = new Core.VolumeHandle("plain", pool.Id, Guid.NewGuid().ToString());
+        await sites.A.RbdAsync("snap", "create", "--no-progress", $"{TwoSites.Pool}/{parent.ImageName}@base");
+        await sites.A.RbdAsync("clone", "--rbd-default-clone-format", "2", $"{TwoSites.Pool}/{parent.ImageName}@base", $"{TwoSites.Pool}/{space}/csi-vol-{handle.Uuid}");
+        var status = await Rpc.StatusAsync(
+            server.Replication, Rpc.Enable,
+            new() { Source = RpcArguments.Volume(handle.ToString()), Secrets = sites.A.Secrets, Parameters = new Dictionary<string, string> { ["flattenMode"] = "force" } });
+        Assert.Equal(StatusCode.Unavailable, status.StatusCode);
+        Assert.Contains($"rbd mirror pool enable {TwoSites.Pool}/{space} image", status.Detail, StringComparison.Ordinal);
+        await using var image = await RbdImage.OpenAsync(pool, "csi-vol-" + handle.Uuid, readOnly: true, CancellationToken.None);
+        Assert.NotNull(await image.GetParentAsync(CancellationToken.None));
     }
 
     [Theory]

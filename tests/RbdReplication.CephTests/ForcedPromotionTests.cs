@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Grpc.Core;
 using RbdReplication.CephTests.Sandbox;
+using RbdReplication.Csi.Protocol;
 
 namespace RbdReplication.CephTests;
 
@@ -21,6 +22,11 @@ public sealed class ForcedPromotionTests(TwoSites sites)
         await volume.WriteAsync(sites.A, 0, [1, 2, 3]);
         await volume.TakeSnapshotAsync(sites.A);
         await Eventually.TrueAsync(async () => (await volume.ReadAsync(sites.B, 0, 3)).SequenceEqual(new byte[] { 1, 2, 3 }), "the write is copied");
+        await Eventually.TrueAsync(async () =>
+        {
+            await using var image = await volume.OpenAsync(sites.B);
+            return (await image.Mirroring.GetGlobalStatusAsync(CancellationToken.None)).Peers.Any();
+        }, "site-a has reported");
         await sites.StopAsync(sites.A, "all", "freeze");
         try
         {
@@ -36,6 +42,10 @@ public sealed class ForcedPromotionTests(TwoSites sites)
             Assert.True((await volume.InfoAsync(sites.B)).IsPrimary);
             Assert.Equal([1, 2, 3], await volume.ReadAsync(sites.B, 0, 3));
             await volume.WriteAsync(sites.B, 0, [4]);
+            // A fault, not something to wait for: NOT_FOUND would leave what the controller has shown before.
+            var info = await volume.GetInfoAsync(sites.B);
+            Assert.Equal((GetVolumeReplicationInfoResponse.Types.Status.Degraded, null), (info.Status, info.LastSyncTime));
+            Assert.Contains("site-a is down", info.StatusMessage, StringComparison.Ordinal);
         }
         finally
         {

@@ -41,6 +41,19 @@ public sealed class PeerlessPoolTests(TwoSites sites)
         // What the mirror daemon of a site does that copies from here.
         await pool.WriteAsync(
             "rbd_mirroring", new ObjectWrite().Execute("rbd", "mirror_peer_ping", [.. Text("site-gone"), .. Text(Guid.NewGuid().ToString()), 1]), CancellationToken.None);
+        var gone = (await new PoolMirroring(pool).ListPeersAsync(CancellationToken.None)).Single(peer => peer.SiteName == "site-gone");
+        try
+        {
+            await DemoteAsync(pool, copies, gone);
+        }
+        finally
+        {
+            await sites.A.RbdAsync("mirror", "pool", "peer", "remove", "otherpool", gone.Uuid);
+        }
+    }
+
+    private async Task DemoteAsync(RadosPool pool, RadosPool copies, MirrorPeerSite gone)
+    {
         var volume = await TestVolume.CreateAsync(sites.A, pool);
         await volume.EnableAsync(sites.A);
         await volume.PromoteAsync(sites.A);
@@ -49,6 +62,9 @@ public sealed class PeerlessPoolTests(TwoSites sites)
             await using var copy = await RbdImage.OpenAsync(copies, volume.ImageName, readOnly: true, CancellationToken.None);
             return (await copy.Mirroring.ListSnapshotsAsync(CancellationToken.None)) is [.., { State: MirrorSnapshotState.NonPrimary, IsComplete: true }];
         }, "site-b has a copy");
+        await Eventually.TrueAsync(
+            async () => (await volume.GetInfoAsync(sites.A)).StatusMessage.Contains($"rbd mirror pool peer remove POOL {gone.Uuid}", StringComparison.Ordinal),
+            "the peer that is gone is named");
         await volume.WriteAsync(sites.A, 0, [7]);
         await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
         await using var image = await RbdImage.OpenAsync(copies, volume.ImageName, readOnly: true, CancellationToken.None);

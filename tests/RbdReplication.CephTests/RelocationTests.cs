@@ -13,6 +13,8 @@ public sealed class RelocationTests(TwoSites sites)
 {
     private static readonly byte[] Last = [7, 7, 7, 7];
 
+    private static readonly StatusCode[] Patient = [StatusCode.Aborted, StatusCode.Unavailable];
+
     [Fact]
     public async Task Naively_a_move_loses_the_last_writes_when_the_secondarys_mirror_daemon_is_down_for_a_moment()
     {
@@ -65,8 +67,7 @@ public sealed class RelocationTests(TwoSites sites)
         await sites.StopAsync(sites.B, "mirror", "term");
         try
         {
-            var refusal = await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.A));
-            Assert.Contains(refusal.StatusCode, new[] { StatusCode.Unavailable, StatusCode.Aborted });
+            Assert.Contains((await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.A))).StatusCode, Patient);
             Assert.True((await volume.InfoAsync(sites.A)).IsPrimary);
         }
         finally
@@ -94,7 +95,7 @@ public sealed class RelocationTests(TwoSites sites)
             {
                 var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B));
                 Assert.Equal(StatusCode.Aborted, refusal.StatusCode);
-                Assert.NotEqual(StatusCode.OK, (await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.A))).StatusCode);
+                Assert.Contains((await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.A))).StatusCode, Patient);
                 return (await ReportAsync(volume, sites.B, sites.A)).LastUpdate > stale + TimeSpan.FromSeconds(31);
             }, "site-a has reported twice");
         }
@@ -119,7 +120,7 @@ public sealed class RelocationTests(TwoSites sites)
         {
             await volume.PromoteAsync(sites.B);
             await volume.WriteAsync(sites.B, 0, Last);
-            Assert.NotEqual(StatusCode.OK, (await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.B))).StatusCode);
+            Assert.Contains((await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.B))).StatusCode, Patient);
             Assert.True((await volume.InfoAsync(sites.B)).IsPrimary);
             var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.A));
             Assert.Equal(StatusCode.Aborted, refusal.StatusCode);
@@ -149,7 +150,7 @@ public sealed class RelocationTests(TwoSites sites)
             // librbd keeps five or fewer and takes the peer off those between; the oldest stays.
             Assert.True((await volume.ChainAsync(sites.A)).Snapshots.Count < 8);
             Assert.True(await volume.IsAwaitedAsync(sites.A));
-            Assert.NotEqual(StatusCode.OK, (await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.A))).StatusCode);
+            Assert.Contains((await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.A))).StatusCode, Patient);
         }
         finally
         {

@@ -50,6 +50,20 @@ public sealed class ScheduleTests(TwoSites sites)
         Assert.DoesNotContain("14:00", await StoredAsync(volume), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_start_time_that_was_set_as_a_time_of_day_is_the_same_schedule()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.EnableAsync(sites.A);
+        await sites.A.RbdAsync("mirror", "snapshot", "schedule", "add", "--pool", TwoSites.Pool, "--image", volume.ImageName, "1h", "14:00:00");
+        var stored = await StoredAsync(volume);
+        Assert.Equal("1h from 14:00:00", stored);
+        Assert.Equal(Status.DefaultSuccess, await PromoteAsync(volume, ("schedulingInterval", "1h"), ("schedulingStartTime", "14:00")));
+        Assert.Equal(stored, await StoredAsync(volume));
+        Assert.Equal(Status.DefaultSuccess, await PromoteAsync(volume, ("schedulingInterval", "1h")));
+        Assert.Equal("1h from midnight", await StoredAsync(volume));
+    }
+
     [Theory]
     [InlineData("0m")]
     [InlineData("0d")]
@@ -106,6 +120,28 @@ public sealed class ScheduleTests(TwoSites sites)
 [Collection("Faults")]
 public sealed class ManagerFailoverTests(TwoSites sites)
 {
+    [Fact]
+    public async Task A_schedule_that_no_manager_takes_is_told_with_its_cause_and_that_the_volume_is_promoted()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.EnableAsync(sites.A);
+        await sites.StopAsync(sites.A, "mgr", "kill");
+        try
+        {
+            var failure = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.A, interval: "1h"));
+            Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
+            Assert.Contains($"cannot set the snapshot schedule of image {TwoSites.Pool}/{volume.ImageName}", failure.Detail, StringComparison.Ordinal);
+            Assert.Contains("which is promoted", failure.Detail, StringComparison.Ordinal);
+            Assert.Contains("rados_mgr_command", failure.Detail, StringComparison.Ordinal);
+        }
+        finally
+        {
+            await sites.StartAsync(sites.A, "mgr");
+        }
+        await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.A, interval: "1h"), "the schedule is set");
+        Assert.Equal("1h from midnight", await VolumeState.ScheduleAsync(sites.A, volume));
+    }
+
     [Fact]
     public async Task A_schedule_waits_for_a_manager_that_comes_back_within_the_calls_time()
     {

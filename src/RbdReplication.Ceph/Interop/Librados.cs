@@ -63,6 +63,9 @@ internal static unsafe partial class Librados
     [LibraryImport(Library, EntryPoint = "rados_ioctx_set_namespace", StringMarshalling = StringMarshalling.Utf8)]
     public static partial void IoctxSetNamespace(PoolHandle ioctx, string radosNamespace);
 
+    [LibraryImport(Library, EntryPoint = "rados_set_pool_full_try")]
+    public static partial void SetPoolFullTry(PoolHandle ioctx);
+
     [LibraryImport(Library, EntryPoint = "rados_aio_create_completion2")]
     public static partial int AioCreateCompletion2(void* argument, delegate* unmanaged[Cdecl]<nint, void*, void> callback, out nint completion);
 

@@ -69,6 +69,12 @@ internal static unsafe partial class Librbd
     [LibraryImport(Library, EntryPoint = "rbd_linked_image_spec_cleanup")]
     public static partial void LinkedImageSpecCleanup(LinkedImageSpecLayout* parent);
 
+    [LibraryImport(Library, EntryPoint = "rbd_list_descendants")]
+    public static partial int ListDescendants(ImageHandle image, LinkedImageSpecLayout* images, nuint* maximum);
+
+    [LibraryImport(Library, EntryPoint = "rbd_linked_image_spec_list_cleanup")]
+    public static partial void LinkedImageSpecListCleanup(LinkedImageSpecLayout* images, nuint count);
+
     [LibraryImport(Library, EntryPoint = "rbd_snap_spec_cleanup")]
     public static partial void SnapSpecCleanup(SnapSpecLayout* snapshot);
 

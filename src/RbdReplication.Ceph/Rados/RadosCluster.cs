@@ -105,8 +105,8 @@ public sealed class RadosCluster : IAsyncDisposable
     }
 
     /// <summary>
-    /// Opens a pool by its number. Wraps <c>rados_pool_reverse_lookup</c> and <c>rados_ioctx_create2</c>; asks the monitors
-    /// only if the pool is not in the map that this client has.
+    /// Opens a pool by its number. Wraps <c>rados_pool_reverse_lookup</c>, <c>rados_ioctx_create2</c> and <c>rados_set_pool_full_try</c>;
+    /// asks the monitors only if the pool is not in the map that this client has.
     /// </summary>
     /// <param name="id">Pool number.</param>
     /// <param name="radosNamespace">Rados namespace; empty for the default one.</param>
@@ -136,6 +136,8 @@ public sealed class RadosCluster : IAsyncDisposable
         await NativeCall.BlockingAsync("rados_ioctx_create2", subject, _handle, Reading, () => Librados.IoctxCreate2(_handle, id, out ioctx)).ConfigureAwait(false);
         var pool = new PoolHandle(ioctx, _handle);
         Librados.IoctxSetNamespace(pool, radosNamespace);
+        // Else a write to a full pool waits for room; with it the answer is EDQUOT or ENOSPC, and what takes no room is done.
+        Librados.SetPoolFullTry(pool);
         return new RadosPool(this, pool, id, name, radosNamespace);
     }
 

@@ -22,6 +22,13 @@ public sealed record ImageParent(long PoolId, string PoolName, string Namespace,
     public override string ToString() => Namespace.Length == 0 ? $"{PoolName}/{ImageName}" : $"{PoolName}/{Namespace}/{ImageName}";
 }
 
+/// <summary>An image that is a clone of another, or of a clone of it.</summary>
+/// <param name="PoolId">Pool number of the clone.</param>
+/// <param name="Namespace">Rados namespace of the clone.</param>
+/// <param name="ImageId">Id of the clone.</param>
+/// <param name="Spec">The clone as the rbd tool writes it.</param>
+public sealed record ImageClone(long PoolId, string Namespace, string ImageId, string Spec);
+
 /// <summary>A client that has an image open for writing.</summary>
 /// <param name="Address">Its network address.</param>
 /// <param name="ClientId">Its number, as in <c>client.4151</c>; <see cref="RadosCluster.InstanceId"/> is our own.</param>

@@ -153,6 +153,45 @@ public sealed class RbdImage : IAsyncDisposable
         return result;
     }
 
+    /// <summary>
+    /// Clones of this image's snapshots, in all pools, and clones of those, the trash included. Reads as much as
+    /// <c>rbd_mirror_image_disable</c> does. Wraps <c>rbd_list_descendants</c>.
+    /// </summary>
+    public async Task<IReadOnlyList<ImageClone>> ListDescendantsAsync(CancellationToken cancellationToken)
+    {
+        List<ImageClone> clones = [];
+        await ReadingAsync("rbd_list_descendants", () => ListDescendants(clones), cancellationToken).ConfigureAwait(false);
+        return clones;
+    }
+
+    private unsafe long ListDescendants(List<ImageClone> clones)
+    {
+        for (nuint capacity = 16; ;)
+        {
+            var found = new LinkedImageSpecLayout[capacity];
+            fixed (LinkedImageSpecLayout* first = found)
+            {
+                var count = capacity;
+                var result = Librbd.ListDescendants(Handle, first, &count);
+                if (result == -(int)Errno.ERANGE)
+                {
+                    capacity = Math.Max(capacity * 2, count);
+                    continue;
+                }
+                if (result < 0)
+                    return result;
+                for (var i = 0; i < (int)count; i++)
+                {
+                    string pool = NativeText.Read(found[i].PoolName), space = NativeText.Read(found[i].PoolNamespace), name = NativeText.Read(found[i].ImageName);
+                    clones.Add(new ImageClone(
+                        found[i].PoolId, space, NativeText.Read(found[i].ImageId), space.Length == 0 ? $"{pool}/{name}" : $"{pool}/{space}/{name}"));
+                }
+                Librbd.LinkedImageSpecListCleanup(first, count);
+                return 0;
+            }
+        }
+    }
+
     /// <summary>Copies what a clone shares with its parent, so that it needs it no more. Wraps <c>rbd_flatten_with_progress</c>.</summary>
     /// <param name="progress">Gets the finished part, from 0 to 1, on a thread of librbd.</param>
     /// <param name="cancellationToken">Ends the wait; the copying goes on.</param>

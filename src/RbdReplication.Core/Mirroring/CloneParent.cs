@@ -8,27 +8,60 @@ namespace RbdReplication.Core;
 /// <param name="percent">Finished part, in steps of ten; 0 at the start.</param>
 public delegate void FlattenReport(Volume clone, ImageParent parent, int percent);
 
-/// <summary>Clones: the peer can only copy them if it has their parent too.</summary>
+/// <summary>Clones: the peer can only copy them if it has their parent too, so a parent stays mirrored as long as one of them is.</summary>
 internal static class CloneParent
 {
     private const int PercentStep = 10;
     private const int Done = 100;
 
-    /// <summary>Makes sure that mirroring can be enabled on an image that may be a clone.</summary>
-    /// <exception cref="ReplicationException">FailedPrecondition: the parent is in the trash, not mirrored or gone.</exception>
+    /// <summary>Makes sure that mirroring can be enabled on an image that may be a clone. Opens it for writing if it is flattened.</summary>
+    /// <exception cref="ReplicationException">
+    /// NotConfigured: the parent is in the trash or not mirrored, which a person can mend. FailedPrecondition: it is gone.
+    /// </exception>
     public static async Task PrepareAsync(OpenVolume open, FlattenMode flatten, FlattenReport report, CancellationToken cancellationToken)
     {
         if (await open.Image.GetParentAsync(cancellationToken).ConfigureAwait(false) is not { } parent)
             return;
         if (flatten == FlattenMode.Force)
         {
+            // What would be refused afterwards is refused before hours of copying.
+            await PoolMode.RequireImageByImageAsync(open, "enable", cancellationToken).ConfigureAwait(false);
+            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
             await FlattenAsync(open, parent, report, cancellationToken).ConfigureAwait(false);
             return;
         }
         if (parent.IsInTrash)
-            throw Refused(open, parent, "is in the trash");
-        if (!await IsMirroredAsync(open, parent, cancellationToken).ConfigureAwait(false))
-            throw Refused(open, parent, "is not mirrored");
+            throw Refused(open, ReplicationError.NotConfigured, parent, "is in the trash");
+        try
+        {
+            if (!await IsMirroredAsync(open, parent.PoolId, parent.Namespace, parent.ImageId, cancellationToken).ConfigureAwait(false))
+                throw Refused(open, ReplicationError.NotConfigured, parent, "is not mirrored");
+        }
+        catch (CephException e) when (e.Errno == Errno.ENOENT)
+        {
+            throw Refused(open, ReplicationError.FailedPrecondition, parent, "does not exist any more");
+        }
+    }
+
+    /// <summary>Makes sure that mirroring can be disabled on an image that may be a parent.</summary>
+    /// <exception cref="ReplicationException">FailedPrecondition: names its clones that are mirrored.</exception>
+    public static async Task RequireNoMirroredCloneAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        List<string> mirrored = [];
+        foreach (var clone in await open.Image.ListDescendantsAsync(cancellationToken).ConfigureAwait(false))
+        {
+            try
+            {
+                if (await IsMirroredAsync(open, clone.PoolId, clone.Namespace, clone.ImageId, cancellationToken).ConfigureAwait(false))
+                    mirrored.Add(clone.Spec);
+            }
+            catch (CephException e) when (e.Errno == Errno.ENOENT)
+            {
+                // Removed meanwhile.
+            }
+        }
+        if (mirrored.Count > 0)
+            throw open.Refused("disable", ReplicationError.FailedPrecondition, $"mirrored clones need it at the peer: {string.Join(", ", mirrored)}; disable replication of those first, or flatten them");
     }
 
     // Where the call's time ends meanwhile, librbd goes on and the volume stays taken; a retry then finds no parent.
@@ -53,22 +86,15 @@ internal static class CloneParent
         report(open.Volume, parent, Done);
     }
 
-    private static async Task<bool> IsMirroredAsync(OpenVolume open, ImageParent parent, CancellationToken cancellationToken)
+    private static async Task<bool> IsMirroredAsync(OpenVolume open, long poolId, string radosNamespace, string imageId, CancellationToken cancellationToken)
     {
-        try
-        {
-            var pool = await open.Volume.Connection.GetPoolAsync(parent.PoolId, parent.Namespace, cancellationToken).ConfigureAwait(false);
-            await using var image = await RbdImage.OpenByIdAsync(pool, parent.ImageId, readOnly: true, cancellationToken).ConfigureAwait(false);
-            return (await image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false)).State == MirrorImageState.Enabled;
-        }
-        catch (CephException e) when (e.Errno == Errno.ENOENT)
-        {
-            throw Refused(open, parent, "does not exist any more");
-        }
+        var pool = await open.Volume.Connection.GetPoolAsync(poolId, radosNamespace, cancellationToken).ConfigureAwait(false);
+        await using var image = await RbdImage.OpenByIdAsync(pool, imageId, readOnly: true, cancellationToken).ConfigureAwait(false);
+        return (await image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false)).State == MirrorImageState.Enabled;
     }
 
-    private static ReplicationException Refused(OpenVolume open, ImageParent parent, string reason) =>
+    private static ReplicationException Refused(OpenVolume open, ReplicationError error, ImageParent parent, string reason) =>
         open.Refused(
-            "enable", ReplicationError.FailedPrecondition,
+            "enable", error,
             $"it is a clone of {parent}, which {reason}; enable replication of the parent first, or set flattenMode to force in the class to make it independent");
 }

@@ -24,9 +24,13 @@ public enum ReplicationHealth
 /// <param name="LastSyncTime">Time of the newest data that the peer holds completely; null before the first sync.</param>
 /// <param name="LastSyncDuration">How long the last transfer took; null where Ceph does not tell.</param>
 /// <param name="LastSyncBytes">Size of the last transfer.</param>
+/// <param name="IsAwaited">The peer has not begun to follow, which is normal in the first five minutes of a primary.</param>
 public sealed record ReplicationInfo(
-    ReplicationHealth Health, string Message, DateTimeOffset? LastSyncTime, TimeSpan? LastSyncDuration, long LastSyncBytes)
+    ReplicationHealth Health, string Message, DateTimeOffset? LastSyncTime, TimeSpan? LastSyncDuration, long LastSyncBytes, bool IsAwaited)
 {
+    // How long after an image became primary nothing is to be made of a peer that does not follow it yet.
+    private static readonly TimeSpan FirstMinutes = TimeSpan.FromMinutes(5);
+
     // Reports are stored every 30 s whether or not anything changed; three missed in a row are no accident.
     private static readonly TimeSpan StaleReport = TimeSpan.FromSeconds(100);
 
@@ -52,7 +56,12 @@ public sealed record ReplicationInfo(
         var peer = PeerView.From(status, sites);
         var sync = peer.Report is { } report ? SyncReport.Parse(report.Description) : null;
         var (health, message) = Judge(own, peer, sync, sites, schedules, primarySince, now);
-        return new ReplicationInfo(health, message, LastSync(peer, sync), sync?.LastSnapshotDuration, sync?.LastSnapshotBytes ?? 0);
+        foreach (var absent in sites.AbsentOf(status))
+            message += $"; peer {absent.SiteName} of the pool does not report this image: where its site is gone for good, remove it here with rbd mirror pool peer remove POOL {absent.Uuid}";
+        var lastSync = LastSync(peer, sync);
+        var isAwaited = lastSync is null && health == ReplicationHealth.Degraded && peer.Role is PeerRole.Silent or PeerRole.NotPrimary or PeerRole.Primary
+            && now < primarySince + FirstMinutes;
+        return new ReplicationInfo(health, message, lastSync, sync?.LastSnapshotDuration, sync?.LastSnapshotBytes ?? 0, isAwaited);
     }
 
     // In journal mode no time is reported: a peer that is not behind held everything when its report was stored.
@@ -72,6 +81,8 @@ public sealed record ReplicationInfo(
             PeerRole.Failed => (ReplicationHealth.Error, $"{seen}; if it is a split-brain, resync the volume at the site whose data is to be discarded"),
             _ when own is { IsUp: true, State: MirrorStatusState.Error } =>
                 (ReplicationHealth.Error, $"{sites.Local} reports \"{SyncReport.Words(own.Description)}\"; {seen}"),
+            PeerRole.Silent when !sites.HaveFollowers =>
+                (ReplicationHealth.Error, "the pool has no peer that copies from this site, so the data is here only; peer the pools of the two sites (rbd mirror pool peer bootstrap create and import)"),
             PeerRole.Silent => (ReplicationHealth.Degraded, $"{seen}: its mirror daemon has not found the image yet, which takes some seconds after enabling; otherwise check that it runs and that the pools are peered"),
             PeerRole.Down => (ReplicationHealth.Degraded, $"{seen}; check the mirror daemon there and the network between the sites"),
             _ when now - peer.Report!.LastUpdate > StaleReport => (ReplicationHealth.Degraded, $"reports are late: {seen}"),

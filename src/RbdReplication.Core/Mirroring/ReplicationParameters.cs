@@ -16,7 +16,7 @@ public enum FlattenMode
 
 /// <summary>When the manager takes mirror snapshots of an image.</summary>
 /// <param name="Interval">As it was written: a number and m, h or d.</param>
-/// <param name="StartTime">Time of day from which intervals are counted, ISO 8601; null for midnight UTC.</param>
+/// <param name="StartTime">Time of day, or date and time, from which intervals are counted, ISO 8601; null for midnight UTC.</param>
 public sealed partial record ReplicationSchedule(string Interval, string? StartTime)
 {
     /// <summary>Longest interval.</summary>
@@ -46,14 +46,27 @@ public sealed partial record ReplicationSchedule(string Interval, string? StartT
         ? null
         : schedules.Min(schedule => ParseInterval(schedule.Interval) ?? MaximumInterval);
 
-    /// <summary>Hour, minute and offset of a start time: all that the manager keeps of it; null if it is no time.</summary>
-    public static (TimeSpan TimeOfDay, TimeSpan Offset)? ParseStartTime(string text) =>
-        DateTimeOffset.TryParseExact(text, TimeFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
-            ? (new TimeSpan(time.Hour, time.Minute, 0), time.Offset)
-            : null;
+    /// <summary>Time of day in UTC of a start time, in whole minutes: all that every manager keeps of it; null if it is no time.</summary>
+    public static TimeSpan? ParseStartTime(string text) => Parse(text) is { } time ? new TimeSpan(time.UtcDateTime.Hour, time.UtcDateTime.Minute, 0) : null;
+
+    /// <summary>
+    /// A start time as a full ISO 8601 date and time, all that managers after 20.2 take. A time of day gets the day from which
+    /// managers up to 20.2 count all intervals, so it means what it meant.
+    /// </summary>
+    public static string FullStartTime(string text) => Parse(text) is { } time
+        ? (DatePattern().IsMatch(text) ? time : At1970(time)).ToString("yyyy-MM-ddTHH:mm:sszzz", CultureInfo.InvariantCulture)
+        : text;
+
+    private static DateTimeOffset At1970(DateTimeOffset time) => new(new DateTime(1970, 1, 1) + time.TimeOfDay, time.Offset);
+
+    private static DateTimeOffset? Parse(string text) =>
+        DateTimeOffset.TryParseExact(text, TimeFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null;
 
     [GeneratedRegex(@"\A([0-9]{1,18})([mhd])\z", RegexOptions.CultureInvariant)]
     private static partial Regex IntervalPattern();
+
+    [GeneratedRegex(@"\A[0-9]{4}-", RegexOptions.CultureInvariant)]
+    private static partial Regex DatePattern();
 }
 
 /// <summary>The parameters of a VolumeReplicationClass, validated.</summary>
@@ -106,7 +119,7 @@ public sealed record ReplicationParameters(
         if (start is not null && interval is null)
             throw new ReplicationException(ReplicationError.InvalidArgument, $"parameter {StartTimeKey} needs {IntervalKey}");
         if (start is not null && ReplicationSchedule.ParseStartTime(start) is null)
-            throw Invalid(StartTimeKey, start, "a time in ISO 8601, for example 14:00:00-05:00");
+            throw Invalid(StartTimeKey, start, "a time of day or a date and time in ISO 8601, for example 14:00:00-05:00");
         return interval is null ? null : new ReplicationSchedule(interval, start);
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using RbdReplication.Ceph;
@@ -16,11 +17,15 @@ public static class SnapshotSchedules
     // A manager that has just become active answers like this for up to some seconds.
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(250);
 
+    // A standby takes over within this where Ceph's own timers are in force; a caller that waits in vain is told why.
+    private static readonly TimeSpan ManagerPatience = TimeSpan.FromSeconds(30);
+
     /// <summary>Gives the image exactly this schedule: adds it if it is missing and then removes others of the image's own.</summary>
     /// <param name="connection">Connection to the cluster.</param>
     /// <param name="image">The image.</param>
     /// <param name="wanted">The schedule.</param>
     /// <param name="cancellationToken">Ends waiting for a manager that is not ready.</param>
+    /// <exception cref="CephException">The manager refuses, or none was ready for half a minute.</exception>
     public static async Task SetAsync(ClusterConnection connection, RbdImage image, ReplicationSchedule wanted, CancellationToken cancellationToken)
     {
         var present = await ReadAsync(connection, image, cancellationToken).ConfigureAwait(false);
@@ -111,6 +116,7 @@ public static class SnapshotSchedules
         ClusterConnection connection, string verb, string imageSpec, Item item, CancellationToken cancellationToken)
     {
         var command = Command(verb, imageSpec, item);
+        var started = Stopwatch.GetTimestamp();
         while (true)
         {
             try
@@ -119,8 +125,9 @@ public static class SnapshotSchedules
                 await connection.Cluster.MgrCommandAsync(command, CancellationToken.None).ConfigureAwait(false);
                 return;
             }
-            // No manager was active in all that time, or it went away before it answered: the commands can be repeated.
-            catch (CephException e) when (e.Errno is Errno.EAGAIN or Errno.EOPNOTSUPP or Errno.ETIMEDOUT)
+            // No manager was active, or it went away before it answered: the commands can be repeated.
+            catch (CephException e) when (e.Errno is Errno.EAGAIN or Errno.EOPNOTSUPP or Errno.ETIMEDOUT
+                && Stopwatch.GetElapsedTime(started) < ManagerPatience)
             {
                 await Task.Delay(RetryPause, cancellationToken).ConfigureAwait(false);
             }
@@ -137,7 +144,7 @@ public static class SnapshotSchedules
             json.WriteString("level_spec", imageSpec);
             json.WriteString("interval", item.Interval);
             if (item.StartTime is not null)
-                json.WriteString("start_time", item.StartTime);
+                json.WriteString("start_time", ReplicationSchedule.FullStartTime(item.StartTime));
             json.WriteString("format", "json");
             json.WriteEndObject();
         }
@@ -146,12 +153,12 @@ public static class SnapshotSchedules
 
     private sealed record Item(string Interval, string? StartTime)
     {
-        // The manager writes 1440m as 1d and keeps hour, minute and offset of a start time.
+        // The manager writes 1440m as 1d, and keeps hour, minute and offset of a start time or, after 20.2, the moment in UTC.
         public bool Means(ReplicationSchedule wanted) =>
             Length(Interval) is { } mine && mine == Length(wanted.Interval) && Start(StartTime) == Start(wanted.StartTime);
 
         private static TimeSpan? Length(string interval) => ReplicationSchedule.ParseInterval(interval);
 
-        private static (TimeSpan, TimeSpan)? Start(string? text) => text is null ? null : ReplicationSchedule.ParseStartTime(text);
+        private static TimeSpan? Start(string? text) => text is null ? null : ReplicationSchedule.ParseStartTime(text);
     }
 }

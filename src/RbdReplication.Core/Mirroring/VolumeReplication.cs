@@ -32,8 +32,9 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                     await RequireModeAsync(open, parameters.Mode, token).ConfigureAwait(false);
                     return;
                 case MirrorImageState.Disabled:
-                    await open.ForWritingAsync(token).ConfigureAwait(false);
+                    await RequireCopiedKeyAsync(open, token).ConfigureAwait(false);
                     await CloneParent.PrepareAsync(open, parameters.Flatten, flattenReport, token).ConfigureAwait(false);
+                    await open.ForWritingAsync(token).ConfigureAwait(false);
                     await EnableMirroringAsync(open, parameters.Mode, token).ConfigureAwait(false);
                     return;
                 default:
@@ -49,12 +50,19 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         }
         catch (CephException e) when (e.Errno == Errno.EINVAL)
         {
-            var poolMode = await new PoolMirroring(open.Volume.Pool).GetModeAsync(cancellationToken).ConfigureAwait(false);
-            if (poolMode == MirrorPoolMode.Image)
-                throw;
-            var place = open.Volume.Pool.SpecOf("").TrimEnd('/');
-            throw open.Refused("enable", ReplicationError.FailedPrecondition,
-                $"{place} is not set up for mirroring image by image (mode {poolMode}); run at both sites: rbd mirror pool enable {place} image");
+            await PoolMode.RequireImageByImageAsync(open, "enable", cancellationToken).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async Task RequireCopiedKeyAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var metadata = await open.Image.ListMetadataAsync("", cancellationToken).ConfigureAwait(false);
+        if (EncryptionMarks.FindLocal(metadata) is { } key)
+        {
+            throw open.Refused(
+                "enable", ReplicationError.NotConfigured,
+                $"an old release of the driver keeps its encryption in image metadata {key}, which never reaches the peer, where nobody could open the copy; restart a pod that uses the volume, with a current driver: it moves that to {key[1..]}");
         }
     }
 
@@ -71,9 +79,22 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             if (parameters.Schedule is { } schedule
                 && await open.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
             {
-                await SnapshotSchedules.SetAsync(open.Volume.Connection, open.Image, schedule, token).ConfigureAwait(false);
+                await SetScheduleAsync(open, schedule, token).ConfigureAwait(false);
             }
         }, cancellationToken);
+
+    private async Task SetScheduleAsync(OpenVolume open, ReplicationSchedule schedule, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await SnapshotSchedules.SetAsync(open.Volume.Connection, open.Image, schedule, cancellationToken).ConfigureAwait(false);
+        }
+        catch (CephException e)
+        {
+            resolver.DropIfCutOff(open.Volume.Connection, e);
+            throw ReplicationException.From(e, $"set the snapshot schedule of {open.Volume}, which is promoted");
+        }
+    }
 
     // librbd takes the promotion snapshot first and makes the image writable second; killed in between it leaves an image that
     // calls itself primary, refuses every write and refuses to be promoted (16.2). Nothing can have been written to it, so a
@@ -166,6 +187,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                 }
                 force = true;
             }
+            await CloneParent.RequireNoMirroredCloneAsync(open, token).ConfigureAwait(false);
             if (await open.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
                 await SnapshotSchedules.RemoveAsync(open.Volume.Connection, open.Image, token).ConfigureAwait(false);
             await EndMirroringAsync(open, force, token).ConfigureAwait(false);
@@ -187,13 +209,22 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     {
         await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-        await open.Image.Mirroring.DisableAsync(force, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await open.Image.Mirroring.DisableAsync(force, cancellationToken).ConfigureAwait(false);
+        }
+        catch (CephException e) when (e.Errno == Errno.EINVAL)
+        {
+            await PoolMode.RequireImageByImageAsync(open, "disable", cancellationToken).ConfigureAwait(false);
+            throw;
+        }
         var left = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
         if (left.State != MirrorImageState.Disabled)
             throw Transient(open, left);
     }
 
     /// <summary>Time, size and health of a primary image's replication.</summary>
+    /// <exception cref="ReplicationException">NotFound: nothing is known yet, as it is in the first minutes of a primary.</exception>
     public Task<ReplicationInfo> GetInfoAsync(VolumeRequest request, CancellationToken cancellationToken) =>
         ReadAsync(request, "get the replication info of", async (open, token) =>
         {
@@ -202,23 +233,28 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             var asked = open.Image.Mirroring.GetGlobalStatusAsync(token);
             var sites = await open.Volume.Connection.GetSitesAsync(open.Volume.Pool, token).ConfigureAwait(false);
             var global = await asked.ConfigureAwait(false);
-            if (global.Info.State != MirrorImageState.Enabled)
-                throw NotEnabled(open);
+            RequireEnabled(open, global.Info);
             if (!global.Info.IsPrimary)
                 throw open.Refused("get the replication info of", ReplicationError.FailedPrecondition, "it is secondary at this site; ask the primary site");
             var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, token).ConfigureAwait(false);
             var schedules = (await reading.ConfigureAwait(false)).GetValueOrDefault(imageId, []);
-            return ReplicationInfo.Of(global, sites, schedules, chain.SincePromotion.FirstOrDefault()?.TakenAt, Now);
+            // The first snapshot stays until the peer has a newer one. Journal mode has none, and keeps no time.
+            var primarySince = chain.SincePromotion.FirstOrDefault()?.TakenAt ?? open.Image.GetCreateTimestamp().ToDateTimeOffset();
+            var info = ReplicationInfo.Of(global, sites, schedules, primarySince, Now);
+            if (info.IsAwaited)
+                throw new ReplicationException(ReplicationError.NotFound, $"{open.Volume} has no sync time yet: {info.Message}");
+            return info;
         }, cancellationToken);
 
-    /// <summary>The handle by which the peer cluster knows the volume.</summary>
+    /// <summary>
+    /// The handle by which the peer cluster knows the volume. It depends on the configuration alone, so states that pass are no
+    /// reason to refuse: the controller does not record any other success until it has this one.
+    /// </summary>
     public Task<VolumeHandle> GetDestinationAsync(VolumeRequest request, CancellationToken cancellationToken) =>
         ReadAsync(request, "find the destination of", async (open, token) =>
         {
             var info = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
-            return info.State == MirrorImageState.Enabled
-                ? Destination(open)
-                : throw NotEnabled(open);
+            return info.State == MirrorImageState.Disabled ? throw NotEnabled(open) : Destination(open);
         }, cancellationToken);
 
     private VolumeHandle Destination(OpenVolume open)
@@ -287,20 +323,22 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
 
     private static async Task<MirrorImageInfo> RequireEnabledAsync(OpenVolume open, CancellationToken cancellationToken)
     {
-        var info = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
-        return info.State switch
+        return RequireEnabled(open, await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false));
+    }
+
+    private static MirrorImageInfo RequireEnabled(OpenVolume open, MirrorImageInfo info) =>
+        info.State switch
         {
             MirrorImageState.Enabled => info,
             MirrorImageState.Disabled => throw NotEnabled(open),
             _ => throw Transient(open, info),
         };
-    }
 
     private static async Task RequireModeAsync(OpenVolume open, MirrorImageMode wanted, CancellationToken cancellationToken)
     {
         var mode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false);
         if (mode != wanted)
-            throw open.Refused("enable", ReplicationError.FailedPrecondition, $"it is mirrored in {Name(mode)} mode, and {Name(wanted)} mode is asked for; disable it first, or correct mirroringMode in the class");
+            throw open.Refused("enable", ReplicationError.NotConfigured, $"it is mirrored in {Name(mode)} mode, and {Name(wanted)} mode is asked for; disable it first, or correct mirroringMode in the class");
     }
 
     private static string Name(MirrorImageMode mode) => mode == MirrorImageMode.Journal ? "journal" : "snapshot";

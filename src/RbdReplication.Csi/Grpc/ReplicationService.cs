@@ -61,9 +61,6 @@ internal sealed class ReplicationService(VolumeReplication replication, ServeOpt
         var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
         using var deadline = Deadline(context);
         var info = await replication.GetInfoAsync(volume, deadline.Token);
-        // The controller takes NOT_FOUND as "nothing synced yet"; a fault must not hide behind it.
-        if (info is { LastSyncTime: null, Health: ReplicationHealth.Healthy or ReplicationHealth.Unknown or ReplicationHealth.Degraded })
-            throw new ReplicationException(ReplicationError.NotFound, $"volume {volume.Handle} has no sync time yet: {info.Message}");
         return new GetVolumeReplicationInfoResponse
         {
             LastSyncTime = info.LastSyncTime?.ToTimestamp(),

@@ -90,7 +90,7 @@ public sealed class FaultVolume
         return status;
     }
 
-    /// <summary>Whether an answer is the success of the call; a volume that was synced only once has no time to tell yet.</summary>
+    /// <summary>Whether an answer is the success of the call; of a new primary that its peer does not follow yet nothing is known.</summary>
     public bool IsSuccess(Status status) =>
         status.StatusCode == StatusCode.OK
         || (Call == Rpc.GetInfo && status.StatusCode == StatusCode.NotFound && status.Detail.Contains("has no sync time yet", StringComparison.Ordinal));

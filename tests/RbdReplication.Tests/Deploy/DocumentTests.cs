@@ -5,7 +5,8 @@ namespace RbdReplication.Tests.Deploy;
 
 public sealed partial class DocumentTests
 {
-    private static readonly string[] Pages = ["docs/disaster-recovery.md", "docs/debugging.md", "docs/configuration.md", "docs/security.md", "docs/metrics.md", "docs/reliability.md", "CONTRIBUTING.md"];
+    private static readonly string[] Pages =
+        [.. Directory.EnumerateFiles(Path.Combine(Manifests.Repository, "docs"), "*.md").Select(page => "docs/" + Path.GetFileName(page)).Order(StringComparer.Ordinal), "README.md", "CONTRIBUTING.md"];
 
     [Fact]
     public void Links_between_the_pages_lead_somewhere()
@@ -37,11 +38,40 @@ public sealed partial class DocumentTests
         var tests = Directory.EnumerateFiles(Path.Combine(Manifests.Repository, "tests"), "*.cs", SearchOption.AllDirectories)
             .SelectMany(file => TestClass().Split(File.ReadAllText(file)).Skip(1).Chunk(2))
             .SelectMany(part => TestMethod().Matches(part[1]).Select(method => $"{part[0]}.{method.Groups[1].Value}").Append(part[0])).ToHashSet(StringComparer.Ordinal);
-        string[] pages = [.. Directory.EnumerateFiles(Path.Combine(Manifests.Repository, "docs"), "*.md"), Path.Combine(Manifests.Repository, "README.md")];
-        var named = pages.SelectMany(page => TestName().Matches(File.ReadAllText(page)).Select(match => (Page: page, Name: match.Groups[1].Value))).ToList();
+        var named = Pages.SelectMany(page => TestName().Matches(Read(page)).Select(match => (Page: page, Name: match.Groups[1].Value))).ToList();
         Assert.True(named.Count > 50);
         Assert.All(named, test => Assert.True(tests.Contains(test.Name), $"{test.Page}: {test.Name}"));
     }
+
+    [Fact]
+    public void Make_targets_that_the_pages_name_exist()
+    {
+        var targets = MakeTarget().Matches(Read("Makefile")).Select(match => match.Groups[1].Value).ToHashSet(StringComparer.Ordinal);
+        var named = Pages.SelectMany(page => Code(page).SelectMany(code => Make().Matches(code)).Select(match => (Page: page, Target: match.Groups[1].Value))).ToList();
+        Assert.True(named.Count > 30, $"only {named.Count} were found");
+        Assert.All(named, make => Assert.True(targets.Contains(make.Target), $"{make.Page}: make {make.Target}"));
+    }
+
+    [Fact]
+    public void Commands_that_the_pages_show_exist_with_their_flags()
+    {
+        var commands = Leaves(CommandLine.Root(), "").ToDictionary(leaf => leaf.Name, leaf => leaf.Flags);
+        var shown = Pages.SelectMany(page => Code(page).SelectMany(code => Invocation().Matches(code)).Select(match => (Page: page, Match: match))).ToList();
+        Assert.True(shown.Count > 60, $"only {shown.Count} were found");
+        foreach (var (page, match) in shown)
+        {
+            Assert.True(commands.TryGetValue(match.Groups[1].Value, out var flags), $"{page}: {match.Value}");
+            Assert.All(Flag().Matches(match.Groups[2].Value), flag => Assert.True(flags.Contains(flag.Value), $"{page}: {match.Value}"));
+        }
+    }
+
+    private static IEnumerable<(string Name, HashSet<string> Flags)> Leaves(System.CommandLine.Command command, string name) => command.Subcommands.Count == 0
+        ? [(name, [.. command.Options.SelectMany(option => option.Aliases.Append(option.Name)), "--help"])]
+        : command.Subcommands.SelectMany(sub => Leaves(sub, $"{name} {sub.Name}".Trim()));
+
+    /// <summary>What stands between marks of code on a page; the lines of a command that goes on are one.</summary>
+    private static IEnumerable<string> Code(string page) =>
+        CodeOf().Matches(Read(page)).Select(match => match.Value.Replace("\\\n", " ", StringComparison.Ordinal));
 
     [Fact]
     public void The_debugging_page_calls_every_rpc_that_call_knows()
@@ -58,10 +88,12 @@ public sealed partial class DocumentTests
     {
         var source = File.ReadAllText(Path.Combine(Manifests.Repository, "src", "RbdReplication.Csi", "Grpc", "StatusInterceptor.cs"));
         var page = Read("docs/debugging.md");
-        var codes = Code().Matches(source).Select(match => Enum.Parse<Grpc.Core.StatusCode>(match.Groups[1].Value)).Distinct()
+        var readme = Read("README.md");
+        var codes = StatusName().Matches(source).Select(match => Enum.Parse<Grpc.Core.StatusCode>(match.Groups[1].Value)).Distinct()
             .Except([Grpc.Core.StatusCode.OK, Grpc.Core.StatusCode.Cancelled]).ToList();
         Assert.True(codes.Count >= 9);
         Assert.All(codes, code => Assert.Contains($"\n### {CallCommand.GrpcName(code)}", page, StringComparison.Ordinal));
+        Assert.All(codes, code => Assert.Contains($"\n| {CallCommand.GrpcName(code)} |", readme, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -125,9 +157,25 @@ public sealed partial class DocumentTests
     [GeneratedRegex("[^a-z0-9_ -]")]
     private static partial Regex Mark();
 
-    [GeneratedRegex(@"(?<=[`( ])(?:src|deploy|docs)/(?!rbd-replication\b)[A-Za-z0-9_./-]+")]
+    [GeneratedRegex(@"(?<=[`( ])(?:src|deploy|docs|proto|tests)/(?!rbd-replication\b|RbdReplication\.\w+/bin/)[A-Za-z0-9_./-]+")]
     private static partial Regex FileName();
 
     [GeneratedRegex("StatusCode\\.([A-Z][A-Za-z]+)")]
-    private static partial Regex Code();
+    private static partial Regex StatusName();
+
+    [GeneratedRegex(@"^```.*?^```|`[^`\n]+`", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex CodeOf();
+
+    [GeneratedRegex(@"(?:^|[`$;&""] ?|=\S+ )make ([a-z][a-z-]*)", RegexOptions.Multiline)]
+    private static partial Regex Make();
+
+    [GeneratedRegex(@"^([a-z-]+):", RegexOptions.Multiline)]
+    private static partial Regex MakeTarget();
+
+    // After the program's name, or alone between marks of code.
+    [GeneratedRegex(@"(?:(?:^ *|[$] |[/`])rbd-replication |\A`(?=(?:call|status|serve|omap-generator|volume (?:parse|compose|import))[ `]))((?:volume )?[a-z][a-z-]+)((?: [^\n|&>`]*)?)", RegexOptions.Multiline)]
+    private static partial Regex Invocation();
+
+    [GeneratedRegex(@"(?<= )--?[a-z][a-z-]*")]
+    private static partial Regex Flag();
 }

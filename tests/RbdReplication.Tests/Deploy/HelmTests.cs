@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace RbdReplication.Tests.Deploy;
 
 /// <summary>
-/// What helm itself makes of the chart. Run by <c>make test-chart</c>, which finds or fetches helm and names it in
-/// <c>RBD_REPLICATION_HELM</c>; the other tests read the templates with <see cref="Manifests.Render(ValueTuple{string, string}[])"/>,
+/// What helm itself makes of the chart. Run by <c>make test</c> and <c>make test-chart</c>, which find or fetch helm and name it in
+/// <c>RBD_REPLICATION_HELM</c>, and counted as skipped by the first where they cannot; the other tests read the templates with <see cref="Manifests.Render(ValueTuple{string, string}[])"/>,
 /// and the first test here shows that both read them alike.
 /// </summary>
 public sealed class HelmTests
@@ -58,7 +58,11 @@ public sealed class HelmTests
     {
         var helm = Environment.GetEnvironmentVariable("RBD_REPLICATION_HELM");
         Assert.False(string.IsNullOrEmpty(helm), "run `make test-chart`, which sets RBD_REPLICATION_HELM");
-        using var process = Process.Start(new ProcessStartInfo(helm, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var info = new ProcessStartInfo(helm, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        // Not the settings of who runs the tests.
+        foreach (var name in (string[])["HELM_CONFIG_HOME", "HELM_CACHE_HOME", "HELM_DATA_HOME"])
+            info.Environment[name] = Path.Combine(Manifests.Repository, "artifacts", "tools", "home");
+        using var process = Process.Start(info)!;
         var error = process.StandardError.ReadToEndAsync();
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

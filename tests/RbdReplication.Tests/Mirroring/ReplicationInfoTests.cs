@@ -113,6 +113,43 @@ public sealed class ReplicationInfoTests
     }
 
     [Fact]
+    public void A_peer_that_does_not_follow_is_waited_for_in_the_first_minutes_only()
+    {
+        MirrorSiteStatus[][] normal = [[Primary], [Primary, Peer(MirrorStatusState.Unknown, "remote image is not primary")]];
+        foreach (var reports in normal)
+        {
+            Assert.True(Since(TimeSpan.FromMinutes(4), reports).IsAwaited);
+            Assert.False(Since(TimeSpan.FromMinutes(5), reports).IsAwaited);
+            Assert.False(Since(null, reports).IsAwaited);
+        }
+        MirrorSiteStatus[][] other =
+        [
+            [Primary, Peer(MirrorStatusState.Error, "split-brain")],
+            [Primary, Peer(MirrorStatusState.Unknown, "remote image is not primary", up: false)],
+            [Report("", MirrorStatusState.Error, "failed")],
+            [Primary, Peer(MirrorStatusState.Syncing, "bootstrapping")],
+        ];
+        foreach (var reports in other)
+            Assert.False(Since(TimeSpan.FromSeconds(1), reports).IsAwaited);
+    }
+
+    [Fact]
+    public void A_pool_without_a_peer_that_copies_is_an_error_at_once()
+    {
+        MirrorSites[] lone = [new("site-a", []), new("site-a", [new MirrorPeerSite("1", "site-b", PeerUuid, MirrorPeerDirection.Receive, Now)])];
+        foreach (var sites in lone)
+        {
+            var info = ReplicationInfo.Of(Status(Primary), sites, EveryFiveMinutes, Now.AddSeconds(-1), Now);
+            Assert.Equal((ReplicationHealth.Error, false), (info.Health, info.IsAwaited));
+            Assert.Contains("no peer that copies from this site", info.Message, StringComparison.Ordinal);
+        }
+    }
+
+    private static ReplicationInfo Since(TimeSpan? age, MirrorSiteStatus[] reports) => ReplicationInfo.Of(Status(reports), Sites, EveryFiveMinutes, Now - age, Now);
+
+    private static MirrorGlobalStatus Status(params MirrorSiteStatus[] reports) => new("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), reports);
+
+    [Fact]
     public void In_journal_mode_the_sync_time_is_that_of_a_report_without_entries_behind()
     {
         var done = Of(Primary, Peer(MirrorStatusState.Replaying, """replaying, {"entries_behind_primary":0,"primary_position":{}}"""));

@@ -82,17 +82,28 @@ public sealed class ReplicationParametersTests
     [InlineData("14:00", 14, 0, 0)]
     [InlineData("16:18:43", 16, 18, 0)]
     [InlineData("14:00:00-05:00", 14, 0, -5)]
+    [InlineData("01:00+02:00", 1, 0, 2)]
     [InlineData("14:30Z", 14, 30, 0)]
     [InlineData("2026-11-23", 0, 0, 0)]
     [InlineData("2026-11-23T16:18", 16, 18, 0)]
     [InlineData("2026-11-23T16:18:43+02:00", 16, 18, 2)]
     [InlineData("2026-11-23T16:18:43.123Z", 16, 18, 0)]
     [InlineData("2026-11-23 16:18:43", 16, 18, 0)]
-    public void A_start_time_keeps_hour_minute_and_offset_as_the_manager_does(string text, int hour, int minute, int offset)
+    public void A_start_time_is_a_moment_of_the_day_whatever_else_it_says(string text, int hour, int minute, int offset)
     {
-        Assert.Equal((new TimeSpan(hour, minute, 0), TimeSpan.FromHours(offset)), ReplicationSchedule.ParseStartTime(text));
+        Assert.Equal(new TimeSpan((hour - offset + 24) % 24, minute, 0), ReplicationSchedule.ParseStartTime(text));
         Assert.Equal(new ReplicationSchedule("1h", text), Parse(("schedulingInterval", "1h"), ("schedulingStartTime", text)).Schedule);
     }
+
+    [Theory]
+    [InlineData("14:00", "1970-01-01T14:00:00+00:00")]
+    [InlineData("14:00:00-05:00", "1970-01-01T14:00:00-05:00")]
+    [InlineData("01:00+02:00", "1970-01-01T01:00:00+02:00")]
+    [InlineData("2026-11-23", "2026-11-23T00:00:00+00:00")]
+    [InlineData("2026-11-23T16:18:43+02:00", "2026-11-23T16:18:43+02:00")]
+    [InlineData("2026-11-23 16:18:00", "2026-11-23T16:18:00+00:00")]
+    [InlineData("no time at all", "no time at all")]
+    public void A_start_time_is_sent_as_a_full_date_and_time(string text, string sent) => Assert.Equal(sent, ReplicationSchedule.FullStartTime(text));
 
     [Theory]
     [InlineData("")]

@@ -1,0 +1,17 @@
+namespace RbdReplication.Core;
+
+/// <summary>
+/// Image metadata by which ceph-csi remembers that a volume is encrypted, and its wrapped key. Old releases of it put a dot in
+/// front, and such keys stay at this site; newer ones move them to the name without it when a node stages the volume.
+/// </summary>
+public static class EncryptionMarks
+{
+    /// <summary>How the old keys begin.</summary>
+    public const string Prefix = ".rbd.csi.ceph.com/";
+
+    private static readonly string[] Names = ["encrypted", "dek"];
+
+    /// <summary>An old key that has no newer one beside it; null if the peer gets all that there is.</summary>
+    public static string? FindLocal(IReadOnlyDictionary<string, string> metadata) =>
+        Names.Select(name => Prefix + name).FirstOrDefault(key => metadata.ContainsKey(key) && !metadata.ContainsKey(key[1..]));
+}
