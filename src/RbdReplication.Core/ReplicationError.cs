@@ -9,8 +9,11 @@ public enum ReplicationError
     /// <summary>The request is malformed or asks for something unsupported; repeating it changes nothing.</summary>
     InvalidArgument,
 
-    /// <summary>No such cluster, pool, image or journal entry.</summary>
+    /// <summary>The image or its journal entry is known to be gone. On disable the controller forgets the volume then.</summary>
     NotFound,
+
+    /// <summary>The configuration lacks a cluster, a pool number or a mapping, or contradicts itself; the message says what to configure.</summary>
+    NotConfigured,
 
     /// <summary>The credentials are wrong or do not allow it.</summary>
     AccessDenied,

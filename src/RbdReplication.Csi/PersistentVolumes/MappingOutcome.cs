@@ -42,7 +42,7 @@ internal enum MappingResult
     /// <summary>The PersistentVolume is broken.</summary>
     InvalidVolume,
 
-    /// <summary>The volume's cluster is in no configuration.</summary>
+    /// <summary>The volume's cluster is in no configuration, or it cannot be told which one is this site's.</summary>
     ClusterNotFound,
 
     /// <summary>The volume's pool does not exist.</summary>

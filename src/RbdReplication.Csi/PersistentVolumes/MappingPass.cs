@@ -33,7 +33,7 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
                 if (group.Key is { } place)
                     await RunSafelyAsync(batch, place, [.. group], cancellationToken);
                 else
-                    batch.Settle(group, i => new(MappingResult.ClusterNotFound, $"neither cluster {requests[i].Handle.ClusterId} of its volumeHandle nor one that it is mapped to is in the cluster configuration"));
+                    batch.Settle(group, i => new(MappingResult.ClusterNotFound, $"neither cluster {requests[i].Handle.ClusterId} of its volumeHandle nor one that it is mapped to is in config.json; add the volume's cluster there, or map its id to one that is with clusterIDMapping in cluster-mapping.json"));
             }
         }
         catch (ReplicationException e)
@@ -43,14 +43,12 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
         return batch.Outcomes;
     }
 
-    /// <summary>The mapped cluster first, then the handle's own: the order of ceph-csi's generator.</summary>
     private static JournalPlace? PlaceOf(ClusterSettings settings, MappingRequest request)
     {
-        var cluster = settings.Mapping.ClustersFor(request.Handle.ClusterId)
-            .Append(request.Handle.ClusterId)
-            .Select(settings.Config.Find)
-            .FirstOrDefault(entry => entry is { Monitors.Count: > 0 });
-        return cluster is null ? null : new JournalPlace(cluster, request.Pool, request.JournalPool);
+        var candidates = JournalPlace.CandidatesFor(settings, request.Handle.ClusterId);
+        return candidates.Count == 0
+            ? null
+            : new JournalPlace(settings, request.Handle.ClusterId, request.Pool, request.JournalPool, candidates.Count == 1 ? null : request.Secret);
     }
 
     private async Task RunSafelyAsync(Batch batch, JournalPlace place, IReadOnlyList<int> group, CancellationToken cancellationToken)
@@ -85,7 +83,7 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
         catch (CephException e)
         {
             opener.Failed(reader, e);
-            var outcome = MappingException.From(e, $"read the journal in pool {place.Pool} of cluster {place.Cluster.ClusterId}").Outcome;
+            var outcome = MappingException.From(e, $"read the journal in pool {place.Pool} of cluster {reader.ClusterId}").Outcome;
             batch.Settle(group, _ => outcome);
             return;
         }
@@ -184,7 +182,7 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
         // ENOENT: the object on which the plan rests was removed meanwhile, or the pool; the next attempt tells which.
         if (error.Errno is Errno.ECANCELED or Errno.EEXIST or Errno.ENOENT)
             return new(MappingResult.Interrupted, "somebody else wrote the same entry at the same time");
-        return MappingException.From(error, $"write the journal in pool {place.Pool} of cluster {place.Cluster.ClusterId}").Outcome;
+        return MappingException.From(error, $"write the journal in pool {place.Pool} of cluster {journal.ClusterId}").Outcome;
     }
 
     private static MappingOutcome OutcomeOf(MappingPlan plan, RadosPool pool) => plan switch
