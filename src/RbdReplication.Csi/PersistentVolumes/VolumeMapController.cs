@@ -32,6 +32,7 @@ internal sealed class VolumeMapController : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger<VolumeMapController> _logger;
     private readonly WorkQueue<MappingRequest> _queue;
+    private readonly AwaitedImages _images;
     private readonly ConcurrentDictionary<Guid, string> _queued = new();
     private volatile int _volumes;
     private volatile bool _hasPassed;
@@ -50,7 +51,9 @@ internal sealed class VolumeMapController : IDisposable
         _time = time;
         _logger = logger;
         _reports = new VolumeReports(events, telemetry, time, logger);
-        _queue = new WorkQueue<MappingRequest>(new WorkQueueOptions { LongestRetryDelay = options.LongestRetryDelay }, time, logger);
+        _queue = new WorkQueue<MappingRequest>(
+            new WorkQueueOptions { LongestRetryDelay = options.LongestRetryDelay }, static request => $"{request.Handle.ClusterId}/{request.Pool}", time, logger);
+        _images = new AwaitedImages(pass, there => _queue.Hasten(there.Contains), time);
     }
 
     /// <summary>Every volume has been checked at least once in this term.</summary>
@@ -74,6 +77,7 @@ internal sealed class VolumeMapController : IDisposable
         var started = _time.GetTimestamp();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(leadership.Token);
         var working = _queue.RunAsync(_options.Workers, BatchSize, (requests, token) => CheckAsync(requests, leadership, token), stop.Token);
+        var looking = _images.RunAsync(stop.Token);
         try
         {
             await _watch.RunAsync((change, token) => ApplyAsync(change, started, token), stop.Token);
@@ -82,6 +86,7 @@ internal sealed class VolumeMapController : IDisposable
         {
             await stop.CancelAsync();
             await working;
+            await looking;
         }
     }
 
@@ -132,11 +137,10 @@ internal sealed class VolumeMapController : IDisposable
         }
         else if (MappingRequest.From(volume, out var problem) is { } request)
         {
-            // The name is part of the key for the case that two volumes have one handle: each is to hear of that conflict.
-            var key = $"{request.Handle} {volume.Name}";
+            var key = KeyOf(request);
             // Another handle than last time: what was queued under the old one is not wanted any more.
             if (_queued.TryGetValue(id, out var old) && old != key)
-                _queue.Remove(old);
+                Drop(old);
             _queued[id] = key;
             _queue.Add(key, request);
         }
@@ -156,8 +160,17 @@ internal sealed class VolumeMapController : IDisposable
     private void Unqueue(Guid id)
     {
         if (_queued.TryRemove(id, out var key))
-            _queue.Remove(key);
+            Drop(key);
     }
+
+    private void Drop(string key)
+    {
+        _queue.Remove(key);
+        _images.Remove(key);
+    }
+
+    // The name is part of the key for the case that two volumes have one handle: each is to hear of that conflict.
+    private static string KeyOf(MappingRequest request) => $"{request.Handle} {request.Volume.Name}";
 
     private async Task<IReadOnlyList<bool>> CheckAsync(IReadOnlyList<MappingRequest> requests, Leadership leadership, CancellationToken cancellationToken)
     {
@@ -171,6 +184,10 @@ internal sealed class VolumeMapController : IDisposable
             // Not of a volume that was deleted meanwhile.
             if (_queued.ContainsKey(id))
                 _reports.Report(requests[i].Volume, outcomes[i]);
+            if (outcomes[i].AwaitedImage is { } image && _queued.ContainsKey(id))
+                _images.Add(KeyOf(requests[i]), requests[i], image);
+            else
+                _images.Remove(KeyOf(requests[i]));
             if (!outcomes[i].IsGood)
                 continue;
             _queued.TryRemove(id, out _);
