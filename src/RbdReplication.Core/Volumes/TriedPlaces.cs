@@ -12,9 +12,6 @@ public sealed class TriedPlaces
     /// <summary>Notes a place and why it is not there.</summary>
     public void Add(ReplicationException failure) => _failures.Add(failure);
 
-    /// <summary>Whether a place was tried with this result.</summary>
-    public bool Have(ReplicationError error) => _failures.Any(failure => failure.Error == error);
-
     /// <summary>The failure, with every place in its message.</summary>
     /// <param name="subject">What was looked for.</param>
     /// <param name="advice">What to do about it, where that is known: then the configuration is at fault.</param>

@@ -21,6 +21,8 @@ internal sealed class VolumeMapController : IDisposable
     // without a collection now and then, a list of 20,000 ends with 20 MiB of what is done.
     private const int CollectInterval = 2000;
 
+    private static readonly TimeSpan QueuePatience = TimeSpan.FromSeconds(2);
+
     private static readonly TimeSpan HastenInterval = TimeSpan.FromSeconds(1);
 
     private readonly PersistentVolumeWatch _watch;
@@ -34,6 +36,7 @@ internal sealed class VolumeMapController : IDisposable
     private readonly WorkQueue<MappingRequest> _queue;
     private readonly AwaitedImages _images;
     private readonly ConcurrentDictionary<Guid, string> _queued = new();
+    private Task? _passing;
     private volatile int _volumes;
     private volatile bool _hasPassed;
     private long _hastened;
@@ -87,6 +90,7 @@ internal sealed class VolumeMapController : IDisposable
             await stop.CancelAsync();
             await working;
             await looking;
+            await (_passing ?? Task.CompletedTask).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -99,7 +103,7 @@ internal sealed class VolumeMapController : IDisposable
             case VolumeChange.Listed page:
                 foreach (var volume in page.Volumes)
                     Apply(volume);
-                await _queue.WaitBelowAsync(QueueLimit, cancellationToken);
+                await WaitForQueueAsync(cancellationToken);
                 CollectAfter(page.Volumes.Count);
                 break;
             case VolumeChange.Applied applied:
@@ -110,13 +114,29 @@ internal sealed class VolumeMapController : IDisposable
                 break;
             case VolumeChange.ListCompleted list:
                 _volumes = list.Count;
-                if (_hasPassed)
-                    break;
-                await _queue.WaitBelowAsync(1, cancellationToken);
-                _hasPassed = true;
-                Log.FirstPass(_logger, list.Count, _time.GetElapsedTime(started).TotalSeconds, _reports.Failing.Sum(f => f.Value));
+                _passing ??= PassAsync(list.Count, started, cancellationToken);
                 break;
         }
+    }
+
+    private async Task WaitForQueueAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _queue.WaitBelowAsync(QueueLimit, cancellationToken).WaitAsync(QueuePatience, _time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            // What waits is a place that does not answer.
+        }
+    }
+
+    /// <summary>Apart from the watch: what changes meanwhile must not wait for a place that does not answer.</summary>
+    private async Task PassAsync(int count, long started, CancellationToken cancellationToken)
+    {
+        await _queue.WaitBelowAsync(1, cancellationToken);
+        _hasPassed = true;
+        Log.FirstPass(_logger, count, _time.GetElapsedTime(started).TotalSeconds, _reports.Failing.Sum(f => f.Value));
     }
 
     private void CollectAfter(int listed)
