@@ -13,8 +13,11 @@ namespace RbdReplication.Core;
 /// <param name="time">Clock.</param>
 public sealed class Places(ClusterConnections connections, TimeProvider time)
 {
-    // Who was not let in is asked again after this time, beside the calls: they do not wait for a site that is down.
-    private static readonly TimeSpan RefusalLifetime = TimeSpan.FromSeconds(30);
+    // Where one cluster accepts the key, the others are asked again beside the calls, which do not wait for a site that is down.
+    private static readonly TimeSpan SilenceLifetime = TimeSpan.FromSeconds(30);
+
+    // librados writes a line to stderr for each denial.
+    private static readonly TimeSpan DenialLifetime = TimeSpan.FromMinutes(10);
 
     // Those of old keys would stay for ever.
     private const int EvidenceLimit = 4096;
@@ -74,15 +77,14 @@ public sealed class Places(ClusterConnections connections, TimeProvider time)
 
     private async Task TellApartAsync(List<ClusterEntry> sites, CephCredentials credentials, CancellationToken cancellationToken)
     {
-        var evidence = sites.Select(site => EvidenceOf(site, credentials)).ToList();
-        await Task.WhenAll(sites.Zip(evidence, (site, known) => known.IsKnown ? Task.CompletedTask : AskAsync(known, site, credentials)))
+        var pairs = sites.Select(site => (Site: site, Known: EvidenceOf(site, credentials))).ToList();
+        // As long as none accepts the key, every call asks anew, as where there is only one cluster.
+        var isAccepted = pairs.Any(pair => pair.Known.Fsid is not null);
+        await Task.WhenAll(pairs.Where(pair => pair.Known.Fsid is null && (!isAccepted || pair.Known.Refusal is null)).Select(pair => AskAsync(pair.Known, pair.Site, credentials)))
             .WaitAsync(cancellationToken).ConfigureAwait(false);
-        foreach (var (site, known) in sites.Zip(evidence))
-        {
-            if (known.Fsid is null && time.GetElapsedTime(known.At) > RefusalLifetime)
-                _ = AskAsync(known, site, credentials);
-        }
-        var accepting = sites.Zip(evidence).Where(pair => pair.Second.Fsid is not null).DistinctBy(pair => pair.Second.Fsid).Select(pair => pair.First.ClusterId).ToList();
+        foreach (var (site, known) in pairs.Where(pair => pair.Known.Fsid is null && time.GetElapsedTime(pair.Known.At) > LifetimeOf(pair.Known)))
+            _ = AskAsync(known, site, credentials);
+        var accepting = pairs.Where(pair => pair.Known.Fsid is not null).DistinctBy(pair => pair.Known.Fsid).Select(pair => pair.Site.ClusterId).ToList();
         if (accepting.Count > 1)
         {
             throw new ReplicationException(
@@ -91,6 +93,9 @@ public sealed class Places(ClusterConnections connections, TimeProvider time)
                 + "take the other site's cluster out of config.json, or name it as the replicationDestination of this site's");
         }
     }
+
+    private static TimeSpan LifetimeOf(Evidence known) =>
+        known.Refusal?.Error == ReplicationError.AccessDenied ? DenialLifetime : SilenceLifetime;
 
     private Evidence EvidenceOf(ClusterEntry cluster, CephCredentials credentials)
     {
@@ -152,8 +157,6 @@ public sealed class Places(ClusterConnections connections, TimeProvider time)
         public long At { get; set; }
 
         public Task? Asking { get; set; }
-
-        public bool IsKnown => Fsid is not null || Refusal is not null;
     }
 }
 
