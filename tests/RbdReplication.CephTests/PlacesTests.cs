@@ -45,8 +45,7 @@ public sealed class PlacesTests(TwoSites sites)
         await using var server = await OwnServer.StartAsync([Entry(sites.A), Entry(sites.B)], Mapping);
         foreach (var handle in (VolumeHandle[])[volume.Handle, volume.Handle.WithLocation(sites.B.Name, sites.B.Pool.Id)])
         {
-            var status = await CallAsync(server, Rpc.Disable, handle, sites.B.Secrets);
-            Assert.Equal(StatusCode.FailedPrecondition, status.StatusCode);
+            await RefusedAtSecondaryAsync(server, handle, sites.B.Secrets);
             Assert.Equal(Status.DefaultSuccess, await CallAsync(server, Rpc.Promote, handle, sites.A.Secrets));
         }
         Assert.Equal(before, (await VolumeState.ReadAsync(sites.A, volume), await VolumeState.ReadAsync(sites.B, volume)));
@@ -92,7 +91,7 @@ public sealed class PlacesTests(TwoSites sites)
 
         // As site B's file has it: its own cluster names the other one as its destination.
         await using (var server = await OwnServer.StartAsync([Entry(sites.A), Entry(sites.B, destination: sites.A.Name)], Mapping))
-            Assert.Equal(StatusCode.FailedPrecondition, (await CallAsync(server, Rpc.Disable, volume.Handle, twin)).StatusCode);
+            await RefusedAtSecondaryAsync(server, volume.Handle, twin);
         Assert.Equal(before.A, await VolumeState.ReadAsync(sites.A, volume));
         // And as site A's.
         await using (var server = await OwnServer.StartAsync([Entry(sites.A, destination: sites.B.Name), Entry(sites.B)], Mapping))
@@ -168,6 +167,14 @@ public sealed class PlacesTests(TwoSites sites)
         {
             folder.Delete(recursive: true);
         }
+    }
+
+    // At site A, where the volume is primary, it is OK.
+    private static async Task RefusedAtSecondaryAsync(ServerProcess server, VolumeHandle handle, IReadOnlyDictionary<string, string> secrets)
+    {
+        var status = await CallAsync(server, Rpc.Promote, handle, secrets);
+        Assert.True(status.StatusCode is StatusCode.Aborted or StatusCode.FailedPrecondition, $"{status}");
+        Assert.Contains(handle.Uuid, status.Detail, StringComparison.Ordinal);
     }
 
     /// <summary>A user that has the same key at both sites.</summary>
