@@ -13,7 +13,7 @@ namespace RbdReplication.Kubernetes;
 /// </summary>
 internal static class ApiTransport
 {
-    public static HttpClient CreateClient(KubernetesClientConfiguration configuration)
+    public static HttpClient CreateClient(KubernetesClientConfiguration configuration, KeepAlive keepAlive)
     {
         var tls = new SslClientAuthenticationOptions();
         if (configuration.SkipTlsVerify)
@@ -33,7 +33,15 @@ internal static class ApiTransport
         }
         if (ClientCertificate(configuration) is { } certificate)
             tls.ClientCertificates = [certificate];
-        var handler = new SocketsHttpHandler { SslOptions = tls, PooledConnectionLifetime = TimeSpan.FromMinutes(10) };
+        var handler = new SocketsHttpHandler
+        {
+            SslOptions = tls,
+            PooledConnectionLifetime = TimeSpan.FromMinutes(10),
+            KeepAlivePingDelay = keepAlive.Delay,
+            KeepAlivePingTimeout = keepAlive.Timeout,
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            EnableMultipleHttp2Connections = true,
+        };
         var client = new HttpClient(handler) { BaseAddress = BaseAddress(configuration.Host), Timeout = Timeout.InfiniteTimeSpan };
         // The handler takes the name to ask for and to check from this header.
         client.DefaultRequestHeaders.Host = string.IsNullOrEmpty(configuration.TlsServerName) ? null : configuration.TlsServerName;
@@ -63,4 +71,13 @@ internal static class ApiTransport
         !string.IsNullOrEmpty(base64) ? Encoding.UTF8.GetString(Convert.FromBase64String(base64))
         : !string.IsNullOrEmpty(path) ? File.ReadAllText(path)
         : null;
+}
+
+/// <summary>When a silent HTTP/2 connection with a request under way is asked whether it is still there.</summary>
+/// <param name="Delay">After so long without a word.</param>
+/// <param name="Timeout">Without an answer for so long it is dead, and its requests fail.</param>
+internal readonly record struct KeepAlive(TimeSpan Delay, TimeSpan Timeout)
+{
+    /// <summary>As KubernetesClient has it.</summary>
+    public static KeepAlive Default { get; } = new(TimeSpan.FromMinutes(3), TimeSpan.FromSeconds(30));
 }

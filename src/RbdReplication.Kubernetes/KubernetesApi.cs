@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text.Json;
@@ -22,10 +23,15 @@ public sealed class KubernetesApi : IDisposable
     /// <summary>Connects with a ready-made client configuration.</summary>
     /// <exception cref="CryptographicException">The client certificate or its key cannot be read.</exception>
     public KubernetesApi(KubernetesClientConfiguration configuration)
+        : this(configuration, KeepAlive.Default)
+    {
+    }
+
+    internal KubernetesApi(KubernetesClientConfiguration configuration, KeepAlive keepAlive)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         _userAgent = configuration.UserAgent ?? "rbd-replication";
-        _client = ApiTransport.CreateClient(configuration);
+        _client = ApiTransport.CreateClient(configuration, keepAlive);
         _credentials = ApiTransport.Credentials(configuration);
         Namespace = configuration.Namespace;
     }
@@ -63,7 +69,13 @@ public sealed class KubernetesApi : IDisposable
     /// <exception cref="KubernetesApiException">The server answered with an error, or could not be reached.</exception>
     internal async Task<HttpResponseMessage> GetAsync(string path, TimeProvider time, CancellationToken cancellation)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        // A stream is silent for minutes, and only HTTP/2 has pings to tell that from a dead connection. The short requests keep
+        // to connections of their own, which a request that fails takes with it: a dead one never costs a leader its lease.
+        using var request = new HttpRequestMessage(HttpMethod.Get, path)
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+        };
         return await WithinAsync(RequestTimeout, time, token => SendAsync(request, token), cancellation).ConfigureAwait(false);
     }
 

@@ -58,9 +58,9 @@ public sealed class ErrorTableTests(TwoSites sites)
         switch (fault)
         {
             case "an unknown cluster":
-                return new(At("nowhere", 1), StatusCode.NotFound, "cluster nowhere");
+                return new(At("nowhere", 1), StatusCode.Unavailable, "add it to config.json");
             case "an unknown pool":
-                return new(At(sites.A.Name, 987654), StatusCode.NotFound, "pool 987654 of volume");
+                return new(At(sites.A.Name, 987654), StatusCode.Unavailable, "RBDPoolIDMapping in cluster-mapping.json");
             case "an image that does not exist":
                 await RbdImage.RemoveAsync(sites.A.Pool, volume.ImageName, CancellationToken.None);
                 await sites.A.Pool.WriteAsync("csi.volume." + volume.Handle.Uuid, new ObjectWrite().Remove(), CancellationToken.None);

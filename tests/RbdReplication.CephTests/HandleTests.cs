@@ -63,7 +63,7 @@ public sealed class HandleTests(TwoSites sites)
     {
         await using var server = await OwnServer.StartAsync([SiteA], Mapped("east", sites.A.Name, "1", "2"));
         var status = await CallAsync(server, Rpc.GetInfo, new VolumeHandle("east", 7777, Guid.NewGuid().ToString()));
-        Assert.Equal(StatusCode.NotFound, status.StatusCode);
+        Assert.Equal(StatusCode.Unavailable, status.StatusCode);
         Assert.Contains("maps it to site-a, but not its pool 7777", status.Detail, StringComparison.Ordinal);
     }
 

@@ -19,6 +19,7 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
     private const int DirectoryChunk = 128;
 
     private readonly string _directory = JournalKeys.DirectoryObject(instanceId);
+    private readonly JournalObjects _objects = new(imagePool, journalPool, JournalKeys.DirectoryObject(instanceId));
 
     /// <summary>Pool and name of the directory object, for messages.</summary>
     public string DirectorySpec => journalPool.SpecOf(_directory);
@@ -49,7 +50,7 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
         {
             var state = new MappingState(
                 listed?.GetValueOrDefault(JournalKeys.DirectoryKey(mappings[i].RequestName)), objects[i], ids.GetValueOrDefault(names[i]));
-            plans[i] = MappingPlan.For(mappings[i], state, imagePool.Id, journalPool.Id);
+            plans[i] = MappingPlan.For(mappings[i], state, _objects);
             if (plans[i] is MappingPlan.CheckOther other)
                 plans[i] = await CheckOtherAsync(mappings[i], other, state.DirectoryValue!, cancellationToken).ConfigureAwait(false);
         }
@@ -61,8 +62,8 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
     /// after it, its directory entry. A crash in between leaves an object that names its volume, which the next plan takes up.
     /// </summary>
     /// <param name="writes">Mappings and what to write.</param>
-    /// <param name="beforeWrite">Called before each write; throws when no more may be written.</param>
-    /// <returns>For each, what failed, or null. ECANCELED and EEXIST: somebody else wrote meanwhile, plan again.</returns>
+    /// <param name="beforeWrite">Called before each write; throws when no more may be written, and nothing else is thrown.</param>
+    /// <returns>For each, what failed, or null. ECANCELED and EEXIST: somebody else wrote or closed the pool meanwhile, plan again.</returns>
     public async Task<IReadOnlyList<CephException?>> ApplyAsync(
         IReadOnlyList<(VolumeMapping Mapping, MappingPlan.Write Write)> writes, Action beforeWrite)
     {
@@ -111,7 +112,7 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
         }
     }
 
-    private static async Task<MappingPlan> CheckOtherAsync(
+    private async Task<MappingPlan> CheckOtherAsync(
         RadosPool pool, VolumeMapping mapping, MappingPlan.CheckOther other, string listed, CancellationToken cancellationToken)
     {
         var record = await VolumeRecord.ReadAsync(pool, other.Uuid, cancellationToken).ConfigureAwait(false);
@@ -125,7 +126,8 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
         }
         return new MappingPlan.Conflict(
             $"the directory maps {mapping.RequestName} to '{listed}' (image {pool.SpecOf(image)}, recorded for PV {record.RequestName ?? "(none)"}), "
-            + $"and the PV's volume handle names {mapping.Uuid}");
+            + $"and the PV's volume handle names {mapping.Uuid}",
+            $"Restore the PV with the volumeHandle of {other.Uuid} if that volume is meant; if not, give the name up for it: {_objects.RemoveFromDirectory(mapping.RequestName)}");
     }
 
     private Task WriteObjectAsync(VolumeMapping mapping, MappingPlan.Write write)
@@ -154,7 +156,9 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
         if (failure?.Errno != Errno.ECANCELED)
             return failure;
         var key = JournalKeys.DirectoryKey(mapping.RequestName);
-        var entries = await journalPool.ReadOmapAsync(_directory, [key], CancellationToken.None).ConfigureAwait(false);
+        IReadOnlyDictionary<string, string>? entries = null;
+        if (await TryAsync(async () => entries = await journalPool.ReadOmapAsync(_directory, [key], CancellationToken.None).ConfigureAwait(false)).ConfigureAwait(false) is { } unread)
+            return unread;
         if (entries?.GetValueOrDefault(key) == write.DirectoryValue)
             return null;
         // The name went to another volume meanwhile: what this call has made is taken back.
@@ -179,6 +183,11 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
         catch (CephException e)
         {
             return e;
+        }
+        catch (ObjectDisposedException e)
+        {
+            // Another batch found the connection or the pool to be of no more use and closed it.
+            return new CephException(Errno.ECANCELED, "rados_write_op_operate", e.ObjectName, "the pool was closed");
         }
     }
 

@@ -16,7 +16,8 @@ public abstract record MappingPlan
 
     /// <summary>An entry belongs to another volume: a person has to decide, and nothing is written.</summary>
     /// <param name="Problem">Names both sides.</param>
-    public sealed record Conflict(string Problem) : MappingPlan;
+    /// <param name="WayOut">What that person can do, with the commands.</param>
+    public sealed record Conflict(string Problem, string WayOut) : MappingPlan;
 
     /// <summary>
     /// The directory's key names another volume or pool. It is taken over if nothing is left of that volume, else it is a
@@ -52,14 +53,15 @@ public abstract record MappingPlan
     /// <summary>Decides, from values alone.</summary>
     /// <param name="mapping">What should be.</param>
     /// <param name="state">What is.</param>
-    /// <param name="imagePoolId">The image's pool.</param>
-    /// <param name="journalPoolId">The directory's pool.</param>
-    public static MappingPlan For(VolumeMapping mapping, MappingState state, long imagePoolId, long journalPoolId)
+    /// <param name="where">The objects that hold it.</param>
+    public static MappingPlan For(VolumeMapping mapping, MappingState state, JournalObjects where)
     {
         ArgumentNullException.ThrowIfNull(mapping);
         ArgumentNullException.ThrowIfNull(state);
-        if (FindConflict(mapping, state, imagePoolId, journalPoolId) is { } problem)
-            return new Conflict(problem);
+        ArgumentNullException.ThrowIfNull(where);
+        var (imagePoolId, journalPoolId) = (where.ImagePoolId, where.JournalPoolId);
+        if (FindConflict(mapping, state, where) is { } conflict)
+            return conflict;
         var imageName = state.Recorded(JournalKeys.ImageName) ?? mapping.ImageName;
         if (state.ImageId is null)
             return new ImageMissing(imageName);
@@ -106,26 +108,37 @@ public abstract record MappingPlan
         return keys;
     }
 
-    private static string? FindConflict(VolumeMapping mapping, MappingState state, long imagePoolId, long journalPoolId)
+    private static Conflict? FindConflict(VolumeMapping mapping, MappingState state, JournalObjects where)
     {
         var objectName = JournalKeys.VolumeObject(mapping.Uuid);
-        if (state.DirectoryValue is { Length: > 0 } listed && !JournalKeys.TryParseDirectoryValue(listed, journalPoolId, out _, out _))
-            return $"the directory entry of {mapping.RequestName} is '{listed}', which is no volume's uuid";
+        if (state.DirectoryValue is { Length: > 0 } listed && !JournalKeys.TryParseDirectoryValue(listed, where.JournalPoolId, out _, out _))
+        {
+            return new(
+                $"the directory entry of {mapping.RequestName} is '{listed}', which is no volume's uuid",
+                $"Remove it, and it is made anew: {where.RemoveFromDirectory(mapping.RequestName)}");
+        }
         // Without a request name the object was left by a crash, or by a call that came too early: what else it says is
         // completed and not judged.
         if (state.RecordedRequestName is not { } recorded)
             return null;
         if (recorded != mapping.RequestName)
-            return $"{objectName} belongs to PV {recorded}, not to {mapping.RequestName}";
+        {
+            return new(
+                $"{objectName} belongs to PV {recorded}, not to {mapping.RequestName}",
+                $"Restore the volume as PV {recorded}; or, if no PV of that name uses it at this site any more, hand it over: {where.RemoveRequestName(mapping.Uuid)} && {where.RemoveFromDirectory(recorded)}");
+        }
         if (state.Recorded(JournalKeys.EncryptionKms) is var kms && kms != mapping.EncryptionKms)
-            return $"{objectName} records {Encryption(kms)}, and PV {mapping.RequestName} says {Encryption(mapping.EncryptionKms)}";
+            return new($"{objectName} records {Encryption(kms)}, and PV {mapping.RequestName} says {Encryption(mapping.EncryptionKms)}", RestoreWith("encrypted and encryptionKMSID"));
         if (state.Recorded(JournalKeys.EncryptionType) is { } type && mapping.EncryptionKms is not null && type != mapping.EncryptionType)
-            return $"{objectName} records encryption type {type}, and PV {mapping.RequestName} says {mapping.EncryptionType ?? "none"}";
-        var wanted = imagePoolId == journalPoolId ? null : JournalKeys.PoolText(journalPoolId);
-        if (state.Recorded(JournalKeys.JournalPool) is { } pool && pool != (wanted ?? JournalKeys.PoolText(imagePoolId)))
-            return $"{objectName} records journal pool {pool}, and PV {mapping.RequestName} says {wanted ?? JournalKeys.PoolText(imagePoolId)}";
+            return new($"{objectName} records encryption type {type}, and PV {mapping.RequestName} says {mapping.EncryptionType ?? "none"}", RestoreWith("encryptionType"));
+        var wanted = where.ImagePoolId == where.JournalPoolId ? null : JournalKeys.PoolText(where.JournalPoolId);
+        if (state.Recorded(JournalKeys.JournalPool) is { } pool && pool != (wanted ?? JournalKeys.PoolText(where.ImagePoolId)))
+            return new($"{objectName} records journal pool {pool}, and PV {mapping.RequestName} says {wanted ?? JournalKeys.PoolText(where.ImagePoolId)}", RestoreWith("journalPool"));
         return null;
     }
+
+    private static string RestoreWith(string attributes) =>
+        $"Delete the PV, whose reclaim policy has to be Retain, and restore it with the {attributes} in its volumeAttributes that the volume was made with";
 
     private static string Encryption(string? kms) => kms is null ? "no encryption" : $"encryption with KMS {kms}";
 }

@@ -28,14 +28,14 @@ public sealed class VolumeJournal(RadosPool pool, string instanceId)
         var listed = await pool.ReadOmapAsync(directory, [directoryKey], cancellationToken).ConfigureAwait(false);
         var listedUuid = listed?.GetValueOrDefault(directoryKey) ?? "";
         if (listedUuid.Length > 0 && listedUuid != entry.Uuid)
-            throw Conflict($"{directory} says that {entry.RequestName} is volume {listedUuid}, not {entry.Uuid}");
+            throw Conflict($"{directory} says that {entry.RequestName} is volume {listedUuid}, not {entry.Uuid}", "choose another name with --pv-name");
 
         var volumeObject = JournalKeys.VolumeObject(entry.Uuid);
         var record = await VolumeRecord.ReadAsync(pool, entry.Uuid, cancellationToken).ConfigureAwait(false);
         if (record.RequestName is not null && record.RequestName != entry.RequestName)
-            throw Conflict($"{volumeObject} belongs to {record.RequestName}, not to {entry.RequestName}");
+            throw Conflict($"{volumeObject} belongs to {record.RequestName}, not to {entry.RequestName}", $"import it as that one with --pv-name {record.RequestName}");
         if (record.ImageName is not null && record.ImageName != entry.ImageName)
-            throw Conflict($"{volumeObject} names image {record.ImageName}, not {entry.ImageName}");
+            throw Conflict($"{volumeObject} names image {record.ImageName}, not {entry.ImageName}", "give this image a name with another uuid: rbd rename");
 
         // The comparisons repeat on the OSD what was just read: two writers cannot both win.
         await pool.WriteAsync(
@@ -64,6 +64,6 @@ public sealed class VolumeJournal(RadosPool pool, string instanceId)
         return keys;
     }
 
-    private ReplicationException Conflict(string what) =>
-        new(ReplicationError.FailedPrecondition, $"the CSI journal in {pool.SpecOf("")} contradicts: {what}; nothing was changed");
+    private ReplicationException Conflict(string what, string wayOut) =>
+        new(ReplicationError.FailedPrecondition, $"the CSI journal in {pool.SpecOf("")} contradicts: {what}; nothing was changed; {wayOut}");
 }

@@ -267,7 +267,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
             && !long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out poolId))
         {
             throw new ReplicationException(
-                ReplicationError.Unreachable,
+                ReplicationError.NotConfigured,
                 $"cannot find the destination of {volume}: the cluster configuration maps pool {volume.Pool.Name} of cluster {volume.Cluster.ClusterId} to \"{text}\", which is no pool number");
         }
         try
@@ -277,7 +277,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         catch (ArgumentException e)
         {
             throw new ReplicationException(
-                ReplicationError.Unreachable, $"cannot find the destination of {volume}: replicationDestination of cluster {volume.Cluster.ClusterId} in the cluster configuration cannot be used: {e.Message}", e);
+                ReplicationError.NotConfigured, $"cannot find the destination of {volume}: replicationDestination of cluster {volume.Cluster.ClusterId} in the cluster configuration cannot be used: {e.Message}", e);
         }
     }
 

@@ -33,11 +33,11 @@ public sealed class ClusterConnections : IAsyncDisposable
     /// <param name="cluster">Monitors and id.</param>
     /// <param name="credentials">Ceph user and key.</param>
     /// <param name="cancellationToken">Ends the wait; the connection attempt goes on for those who come later.</param>
-    /// <exception cref="ReplicationException">AccessDenied, Unreachable or InvalidArgument, with the cluster's id.</exception>
+    /// <exception cref="ReplicationException">AccessDenied, Unreachable, or NotConfigured where no monitors are listed; with the cluster's id.</exception>
     public async Task<ClusterConnection> GetAsync(ClusterEntry cluster, CephCredentials credentials, CancellationToken cancellationToken)
     {
         if (cluster.Monitors is not { Count: > 0 })
-            throw new ReplicationException(ReplicationError.Unreachable, $"the cluster configuration lists no monitors for cluster {cluster.ClusterId}");
+            throw new ReplicationException(ReplicationError.NotConfigured, $"the cluster configuration lists no monitors for cluster {cluster.ClusterId}");
         var key = new Key(string.Join(',', cluster.Monitors), credentials.User, credentials.Key.Fingerprint);
         var entry = _entries.GetOrAdd(key, key => Connecting(key, cluster, credentials));
         entry.LastUsed = _time.GetTimestamp();

@@ -30,16 +30,20 @@ internal static class StatusCommand
             try
             {
                 var files = new ClusterFiles(parsed.GetRequiredValue(shared.ClusterConfig), "/nonexistent", static (_, _) => { });
-                var clusters = Select(files.Read().Config, parsed.GetRequiredValue(cluster), parsed.GetValue(radosNamespace));
+                var named = parsed.GetRequiredValue(cluster);
+                var clusters = Select(files.Read().Config, named, parsed.GetValue(radosNamespace));
                 var credentials = CephCredentials.FromSecrets(SecretSource.Read(parsed.GetRequiredValue(secret)));
                 var poolName = parsed.GetRequiredValue(pool) is { Length: > 0 } name ? name : null;
                 await using var connections = new ClusterConnections(TimeProvider.System);
+                var places = new Places(connections, TimeProvider.System);
                 var inventory = new MirrorInventory(connections, TimeProvider.System);
                 var view = StatusView.Of(parsed.GetRequiredValue(output), parsed.GetValue(watch));
                 while (true)
                 {
+                    var passed = named.Length > 0 ? [] : await FindForeignAsync(
+                        places, clusters, credentials, parsed.GetRequiredValue(timeout), cancellationToken);
                     var report = await LookAsync(
-                        inventory, clusters, credentials, poolName, parsed.GetRequiredValue(endpoint).LocalPath, parsed.GetRequiredValue(timeout), cancellationToken);
+                        inventory, clusters, passed, credentials, poolName, parsed.GetRequiredValue(endpoint).LocalPath, parsed.GetRequiredValue(timeout), cancellationToken);
                     view.Show(report);
                     if (!parsed.GetValue(watch))
                         return report.IsGood ? CommandLine.Success : CommandLine.Failure;
@@ -65,23 +69,41 @@ internal static class StatusCommand
         var ids = clusterId.Length > 0 ? [clusterId] : config.ClusterIds;
         var clusters = ids
             .Select(id => config.Find(id) ?? throw new ReplicationException(
-                ReplicationError.NotFound, $"cluster {id} is not in the cluster configuration; known are {string.Join(", ", config.ClusterIds)}"))
+                ReplicationError.NotConfigured, $"cluster {id} is not in the cluster configuration; known are {string.Join(", ", config.ClusterIds)}"))
             .Where(cluster => radosNamespace is null || cluster.RadosNamespace == radosNamespace)
             .DistinctBy(cluster => (string.Join(',', cluster.Monitors ?? []), cluster.RadosNamespace))
             .ToList();
         return clusters.Count > 0 ? clusters : throw new ReplicationException(
-            ReplicationError.NotFound, $"no cluster of the cluster configuration has rados namespace \"{radosNamespace}\"");
+            ReplicationError.NotConfigured, $"no cluster of the cluster configuration has rados namespace \"{radosNamespace}\"");
+    }
+
+    /// <summary>The clusters that are the other site's. Those that do not answer may be this site's.</summary>
+    private static async Task<IReadOnlyList<PassedOver>> FindForeignAsync(
+        Places places, List<ClusterEntry> clusters, CephCredentials credentials, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(timeout);
+        try
+        {
+            var found = await places.FindAsync(clusters, credentials, deadline.Token);
+            return [.. found.PassedOver.Where(passed => passed.IsOtherSites)];
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return [];
+        }
     }
 
     // A cluster that does not answer must not hide the others.
     private static async Task<StatusReport> LookAsync(
-        MirrorInventory inventory, List<ClusterEntry> clusters, CephCredentials credentials, string? poolName, string socketPath, TimeSpan timeout,
-        CancellationToken cancellationToken)
+        MirrorInventory inventory, List<ClusterEntry> clusters, IReadOnlyList<PassedOver> foreign, CephCredentials credentials, string? poolName,
+        string socketPath, TimeSpan timeout, CancellationToken cancellationToken)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(timeout);
         var server = AskServerAsync(socketPath, deadline.Token, cancellationToken);
-        var looks = await Task.WhenAll(clusters.Select(async cluster =>
+        var local = clusters.Where(cluster => foreign.All(passed => passed.ClusterId != cluster.ClusterId));
+        var looks = await Task.WhenAll(local.Select(async cluster =>
         {
             try
             {
@@ -99,7 +121,8 @@ internal static class StatusCommand
         var (operations, silence) = await server;
         return new StatusReport(
             [.. looks.SelectMany(look => look.Volumes).OrderByDescending(v => v.Status.Severity).ThenBy(v => v.Pool).ThenBy(v => v.PersistentVolume ?? v.Status.ImageName, StringComparer.Ordinal)],
-            [.. looks.Select(look => look.Problem).Append(silence).OfType<string>()], operations);
+            [.. looks.Select(look => look.Problem).Append(silence).OfType<string>()],
+            [.. foreign.Select(passed => passed.Why.Message)], operations);
     }
 
     private static async Task<(IReadOnlyList<OperationJson> Operations, string? Problem)> AskServerAsync(
@@ -119,8 +142,10 @@ internal static class StatusCommand
 /// <summary>What one look at a site gave.</summary>
 /// <param name="Volumes">The volumes, worst first.</param>
 /// <param name="Problems">What could not be looked at, and why.</param>
+/// <param name="PassedOver">Clusters that are the other site's, and how that is known.</param>
 /// <param name="Operations">What the server is doing to volumes.</param>
-internal sealed record StatusReport(IReadOnlyList<MirroredVolume> Volumes, IReadOnlyList<string> Problems, IReadOnlyList<OperationJson> Operations)
+internal sealed record StatusReport(
+    IReadOnlyList<MirroredVolume> Volumes, IReadOnlyList<string> Problems, IReadOnlyList<string> PassedOver, IReadOnlyList<OperationJson> Operations)
 {
     /// <summary>Operations that go on though their caller has stopped waiting.</summary>
     public IEnumerable<OperationJson> Overdue => Operations.Where(operation => operation.OverdueSince is not null);

@@ -43,6 +43,8 @@ internal abstract class StatusView
                 _console.Clear();
             foreach (var problem in report.Problems)
                 _console.MarkupLineInterpolated($"[red]{problem}[/]");
+            foreach (var cluster in report.PassedOver)
+                _console.MarkupLineInterpolated($"[dim]not shown: {cluster}[/]");
             foreach (var operation in report.Overdue)
                 _console.MarkupLineInterpolated($"[yellow]{Describe(operation, report.Volumes)}[/]");
             if (report.Volumes.Count > 0)
@@ -96,7 +98,7 @@ internal abstract class StatusView
         public override void Show(StatusReport report)
         {
             var document = new StatusJson(
-                [.. report.Volumes.Select(Of)], report.Operations, report.Problems, report.IsGood);
+                [.. report.Volumes.Select(Of)], report.Operations, report.Problems, report.PassedOver, report.IsGood);
             // A stream of looks is one document a line.
             Console.Out.WriteLine(JsonSerializer.Serialize(document, (repeats ? StatusJsonContext.Lines : StatusJsonContext.Indented).StatusJson));
         }
@@ -116,7 +118,8 @@ internal abstract class StatusView
 }
 
 /// <summary>The document of <c>status -o json</c>.</summary>
-internal sealed record StatusJson(IReadOnlyList<VolumeJson> Volumes, IReadOnlyList<OperationJson> Operations, IReadOnlyList<string> Problems, bool IsGood);
+internal sealed record StatusJson(
+    IReadOnlyList<VolumeJson> Volumes, IReadOnlyList<OperationJson> Operations, IReadOnlyList<string> Problems, IReadOnlyList<string> PassedOver, bool IsGood);
 
 /// <summary>One volume of it.</summary>
 internal sealed record VolumeJson(

@@ -63,7 +63,7 @@ internal static class VolumeImport
         Request request, ClusterConfig config, CephCredentials credentials, string instanceId, CancellationToken cancellationToken)
     {
         var cluster = config.Find(request.ClusterId)
-            ?? throw new ReplicationException(ReplicationError.NotFound, $"cluster {request.ClusterId} is not in the cluster configuration; known are {string.Join(", ", config.ClusterIds)}");
+            ?? throw new ReplicationException(ReplicationError.NotConfigured, $"cluster {request.ClusterId} is not in the cluster configuration; known are {string.Join(", ", config.ClusterIds)}");
         var uuid = request.Image.Length >= VolumeHandle.UuidLength ? request.Image[^VolumeHandle.UuidLength..] : "";
         if (!VolumeHandle.IsUuid(uuid))
         {

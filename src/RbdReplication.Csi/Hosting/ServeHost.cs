@@ -74,6 +74,7 @@ internal static partial class ServeHost
             (path, problem) => ReportFile(provider.GetRequiredService<ILogger<ClusterFiles>>(), path, problem)));
         services.AddSingleton<ClusterConnections>();
         services.AddSingleton(new PoolsInUse(TimeProvider.System, areWatched: options.VolumeMetricsInterval > TimeSpan.Zero));
+        services.AddSingleton<Places>();
         services.AddSingleton<VolumeResolver>();
         services.AddSingleton<OverdueLog>();
         services.AddSingleton<OverdueReport>(provider => provider.GetRequiredService<OverdueLog>().Report);

@@ -7,10 +7,22 @@ using RbdReplication.Kubernetes.Secrets;
 namespace RbdReplication.Csi.PersistentVolumes;
 
 /// <summary>Where a set of mappings lies.</summary>
-internal sealed record JournalPlace(ClusterEntry Cluster, string Pool, string JournalPool);
+/// <param name="Settings">The configuration.</param>
+/// <param name="ClusterId">Cluster id of the volumes' handles.</param>
+/// <param name="Pool">Pool of images.</param>
+/// <param name="JournalPool">Pool of the directory object.</param>
+/// <param name="OnlySecret">
+/// The only Secret that may open it, where several clusters are possible: which of them it is depends on the key; else null.
+/// </param>
+internal sealed record JournalPlace(ClusterSettings Settings, string ClusterId, string Pool, string JournalPool, ObjectName? OnlySecret)
+{
+    /// <summary>The configured clusters that volumes with a cluster id may be in, the mapped ones first: the order of ceph-csi's generator.</summary>
+    public static IReadOnlyList<ClusterEntry> CandidatesFor(ClusterSettings settings, string clusterId) =>
+        [.. Places.CandidatesFor(settings, clusterId).Where(cluster => cluster.Monitors.Count > 0).OrderBy(cluster => cluster.ClusterId == clusterId)];
+}
 
-/// <summary>A journal with the connection it was opened through.</summary>
-internal sealed record OpenJournal(MappingJournal Journal, ClusterConnection Connection);
+/// <summary>A journal with the connection it was opened through, and where it lies.</summary>
+internal sealed record OpenJournal(MappingJournal Journal, ClusterConnection Connection, string ClusterId, JournalPlace Place);
 
 /// <summary>Opens journals with the credentials of Secrets. A failure is remembered for a moment, so that thousands of volumes fail on one attempt.</summary>
 /// <param name="connections">Connections to Ceph.</param>
@@ -26,32 +38,45 @@ internal sealed class JournalOpener(
 
     private static readonly TimeSpan FailureLifetime = TimeSpan.FromSeconds(1);
 
-    private readonly ConcurrentDictionary<(JournalPlace, ObjectName), Failure> _failures = new();
+    // Each try costs half a minute where OSDs are frozen; the volumes that wait behind it are told at once for so long.
+    private static readonly TimeSpan SilenceLifetime = TimeSpan.FromSeconds(5);
+
+    private readonly ConcurrentDictionary<(JournalPlace Place, ObjectName? Secret), Failure> _failures = new();
+    private readonly Places _places = new(connections, time);
 
     /// <exception cref="MappingException">Why it cannot be opened.</exception>
     public async Task<OpenJournal> OpenAsync(JournalPlace place, ObjectName secret, CancellationToken cancellationToken)
     {
-        var key = (place, secret);
-        if (_failures.TryGetValue(key, out var failure))
-        {
-            if (time.GetElapsedTime(failure.At) < FailureLifetime)
-                throw new MappingException(failure.Outcome);
-            _failures.TryRemove(new(key, failure));
-        }
+        ThrowIfFailing((place, null), SilenceLifetime);
+        ThrowIfFailing((place, secret), FailureLifetime);
         try
         {
             return await OpenNowAsync(place, secret, cancellationToken);
         }
         catch (MappingException e)
         {
-            // Those of places and Secrets that nobody asks for any more would stay for ever.
-            if (_failures.Count >= FailureLimit)
-                _failures.Clear();
-            _failures[key] = new Failure(e.Outcome, time.GetTimestamp());
+            Remember((place, secret), e.Outcome);
             if (e.Outcome.Result is MappingResult.CredentialsRejected or MappingResult.SecretNotFound)
                 forgetSecret(secret);
             throw;
         }
+    }
+
+    private void ThrowIfFailing((JournalPlace, ObjectName?) key, TimeSpan lifetime)
+    {
+        if (!_failures.TryGetValue(key, out var failure))
+            return;
+        if (time.GetElapsedTime(failure.At) < lifetime)
+            throw new MappingException(failure.Outcome);
+        _failures.TryRemove(new(key, failure));
+    }
+
+    private void Remember((JournalPlace, ObjectName?) key, MappingOutcome outcome)
+    {
+        // Those of places and Secrets that nobody asks for any more would stay for ever.
+        if (_failures.Count >= FailureLimit)
+            _failures.Clear();
+        _failures[key] = new Failure(outcome, time.GetTimestamp());
     }
 
     /// <summary>After a failed operation: makes the next one connect anew, or look the pools up again, where that can help.</summary>
@@ -59,6 +84,8 @@ internal sealed class JournalOpener(
     {
         if (failure.Errno is Errno.ESHUTDOWN or Errno.ENOTCONN)
             connections.Drop(journal.Connection);
+        if (failure.Errno == Errno.ETIMEDOUT)
+            Remember((journal.Place, null), MappingException.From(failure, $"work in pool {journal.Place.Pool} of cluster {journal.ClusterId}").Outcome);
         if (failure.Errno == Errno.ENOENT)
         {
             // Not the object, whose absence is no error: the pool that this handle names is gone.
@@ -71,8 +98,9 @@ internal sealed class JournalOpener(
     /// Everything in a pool that was deleted looks like an object that does not exist. Asks whether the pool is still there.
     /// </summary>
     /// <exception cref="MappingException">It is not, or another one has its name now.</exception>
-    public async Task CheckPoolAsync(JournalPlace place, OpenJournal journal, CancellationToken cancellationToken)
+    public async Task CheckPoolAsync(OpenJournal journal, CancellationToken cancellationToken)
     {
+        var place = journal.Place;
         var pool = journal.Journal.ImagePool;
         try
         {
@@ -84,7 +112,7 @@ internal sealed class JournalOpener(
         catch (CephException e)
         {
             Failed(journal, e);
-            throw MappingException.From(e, $"use pool {place.Pool} of cluster {place.Cluster.ClusterId}");
+            throw MappingException.From(e, $"use pool {place.Pool} of cluster {journal.ClusterId}");
         }
         throw new MappingException(new(MappingResult.Interrupted, $"pool {place.Pool} was replaced by another of the same name"));
     }
@@ -94,10 +122,10 @@ internal sealed class JournalOpener(
         try
         {
             var credentials = Credentials(await readSecret(secret, cancellationToken));
-            var connection = await ConnectAsync(place.Cluster, credentials, cancellationToken);
-            var pool = await PoolAsync(connection, place.Cluster, place.Pool, cancellationToken);
-            var journalPool = place.JournalPool == place.Pool ? pool : await PoolAsync(connection, place.Cluster, place.JournalPool, cancellationToken);
-            return new OpenJournal(new MappingJournal(pool, journalPool, instanceId), connection);
+            var (cluster, connection) = await FindLocalAsync(place, credentials, cancellationToken);
+            var pool = await PoolAsync(connection, cluster, place.Pool, cancellationToken);
+            var journalPool = place.JournalPool == place.Pool ? pool : await PoolAsync(connection, cluster, place.JournalPool, cancellationToken);
+            return new OpenJournal(new MappingJournal(pool, journalPool, instanceId), connection, cluster.ClusterId, place);
         }
         catch (ReplicationException e)
         {
@@ -109,17 +137,16 @@ internal sealed class JournalOpener(
         }
     }
 
-    private async Task<ClusterConnection> ConnectAsync(ClusterEntry cluster, CephCredentials credentials, CancellationToken cancellationToken)
+    private async Task<LocalCluster> FindLocalAsync(JournalPlace place, CephCredentials credentials, CancellationToken cancellationToken)
     {
-        try
-        {
-            return await connections.GetAsync(cluster, credentials, cancellationToken);
-        }
-        catch (ReplicationException e) when (e.Error == ReplicationError.NotFound)
-        {
-            // librados' word for monitor addresses that lead nowhere.
-            throw new MappingException(new(MappingResult.CephUnreachable, e.Message), e);
-        }
+        var candidates = JournalPlace.CandidatesFor(place.Settings, place.ClusterId);
+        var found = await _places.FindAsync(candidates, credentials, cancellationToken);
+        if (found.Clusters.Count > 0)
+            return found.Clusters[0];
+        var tried = new TriedPlaces();
+        foreach (var passed in found.PassedOver)
+            tried.Add(passed.Why);
+        throw tried.ToException($"a volume of cluster {place.ClusterId}");
     }
 
     private async Task<RadosPool> PoolAsync(ClusterConnection connection, ClusterEntry cluster, string name, CancellationToken cancellationToken)

@@ -19,6 +19,7 @@ internal sealed class MappingException(MappingOutcome outcome, Exception? cause 
         new(failure.Error switch
         {
             ReplicationError.NotFound => MappingResult.PoolNotFound,
+            ReplicationError.NotConfigured => MappingResult.ClusterNotFound,
             ReplicationError.AccessDenied => MappingResult.CredentialsRejected,
             ReplicationError.InvalidArgument => MappingResult.SecretNotFound,
             ReplicationError.Unreachable or ReplicationError.TimedOut or ReplicationError.Busy => MappingResult.CephUnreachable,

@@ -3,7 +3,8 @@ namespace RbdReplication.Csi.PersistentVolumes;
 /// <summary>What became of one volume's mapping.</summary>
 /// <param name="Result">In one word; the reason of Events and the <c>outcome</c> of metrics.</param>
 /// <param name="Message">For people; empty where there is nothing to say.</param>
-internal readonly record struct MappingOutcome(MappingResult Result, string Message = "")
+/// <param name="AwaitedImage">Name of the image that is not there yet; null where it is not that that is missing.</param>
+internal readonly record struct MappingOutcome(MappingResult Result, string Message = "", string? AwaitedImage = null)
 {
     /// <summary>The volume's image can be found.</summary>
     public bool IsGood => Result is MappingResult.Unchanged or MappingResult.Mapped or MappingResult.Repaired;
@@ -42,7 +43,7 @@ internal enum MappingResult
     /// <summary>The PersistentVolume is broken.</summary>
     InvalidVolume,
 
-    /// <summary>The volume's cluster is in no configuration.</summary>
+    /// <summary>The volume's cluster is in no configuration, or it cannot be told which one is this site's.</summary>
     ClusterNotFound,
 
     /// <summary>The volume's pool does not exist.</summary>

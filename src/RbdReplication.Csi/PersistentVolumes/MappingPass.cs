@@ -14,6 +14,9 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
     // Each costs the opening of an image.
     private const int ParallelMetadata = 8;
 
+    // Names in one read of the directory of images.
+    private const int NamesAtATime = 2000;
+
     // Each costs a request to the API server.
     private const int ParallelSecrets = 16;
 
@@ -33,7 +36,7 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
                 if (group.Key is { } place)
                     await RunSafelyAsync(batch, place, [.. group], cancellationToken);
                 else
-                    batch.Settle(group, i => new(MappingResult.ClusterNotFound, $"neither cluster {requests[i].Handle.ClusterId} of its volumeHandle nor one that it is mapped to is in the cluster configuration"));
+                    batch.Settle(group, i => new(MappingResult.ClusterNotFound, $"neither cluster {requests[i].Handle.ClusterId} of its volumeHandle nor one that it is mapped to is in config.json; add the volume's cluster there, or map its id to one that is with clusterIDMapping in cluster-mapping.json"));
             }
         }
         catch (ReplicationException e)
@@ -43,14 +46,55 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
         return batch.Outcomes;
     }
 
-    /// <summary>The mapped cluster first, then the handle's own: the order of ceph-csi's generator.</summary>
+    /// <summary>Images by where they will be; without those of volumes that have no place.</summary>
+    public IReadOnlyList<(JournalPlace Place, IReadOnlyList<AwaitedImage> Images)> ByPlace(IReadOnlyList<AwaitedImage> images)
+    {
+        if (images.Count == 0)
+            return [];
+        try
+        {
+            var settings = files.Read();
+            return [.. images.GroupBy(image => PlaceOf(settings, image.Request)).Where(group => group.Key is not null)
+                .Select(group => (group.Key!, (IReadOnlyList<AwaitedImage>)[.. group]))];
+        }
+        catch (ReplicationException)
+        {
+            // The volumes' own checks report it.
+            return [];
+        }
+    }
+
+    /// <summary>The volumes whose images are there now. What cannot be read is reported by the volumes' own checks.</summary>
+    public async Task<IReadOnlySet<MappingRequest>> FindImagesAsync(JournalPlace place, IReadOnlyList<AwaitedImage> images, CancellationToken cancellationToken)
+    {
+        var there = new HashSet<MappingRequest>();
+        if (await OpenAnyAsync(place, images.Select(image => image.Request.Secret), new(), new(), cancellationToken) is not { } reader)
+            return there;
+        try
+        {
+            foreach (var some in images.Chunk(NamesAtATime))
+            {
+                var ids = await ImageDirectory.ReadIdsAsync(reader.Journal.ImagePool, [.. some.Select(image => image.ImageName)], cancellationToken);
+                there.UnionWith(some.Where(image => ids.ContainsKey(image.ImageName)).Select(image => image.Request));
+            }
+        }
+        catch (CephException e)
+        {
+            opener.Failed(reader, e);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Another batch found the connection or the pool to be of no more use and closed it.
+        }
+        return there;
+    }
+
     private static JournalPlace? PlaceOf(ClusterSettings settings, MappingRequest request)
     {
-        var cluster = settings.Mapping.ClustersFor(request.Handle.ClusterId)
-            .Append(request.Handle.ClusterId)
-            .Select(settings.Config.Find)
-            .FirstOrDefault(entry => entry is { Monitors.Count: > 0 });
-        return cluster is null ? null : new JournalPlace(cluster, request.Pool, request.JournalPool);
+        var candidates = JournalPlace.CandidatesFor(settings, request.Handle.ClusterId);
+        return candidates.Count == 0
+            ? null
+            : new JournalPlace(settings, request.Handle.ClusterId, request.Pool, request.JournalPool, candidates.Count == 1 ? null : request.Secret);
     }
 
     private async Task RunSafelyAsync(Batch batch, JournalPlace place, IReadOnlyList<int> group, CancellationToken cancellationToken)
@@ -70,7 +114,7 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
     {
         var opened = new ConcurrentDictionary<ObjectName, OpenJournal>();
         var failures = new ConcurrentDictionary<ObjectName, MappingOutcome>();
-        if (await OpenAnyAsync(batch, place, group, opened, failures, cancellationToken) is not { } reader)
+        if (await OpenAnyAsync(place, group.Select(i => batch.Requests[i].Secret), opened, failures, cancellationToken) is not { } reader)
         {
             batch.Settle(group, i => failures.TryGetValue(batch.Requests[i].Secret, out var own) ? own : failures.Values.First());
             return;
@@ -80,12 +124,12 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
         {
             plans = await reader.Journal.PlanAsync([.. group.Select(i => batch.Requests[i].Mapping)], cancellationToken);
             if (plans.Any(plan => plan is MappingPlan.ImageMissing))
-                await opener.CheckPoolAsync(place, reader, cancellationToken);
+                await opener.CheckPoolAsync(reader, cancellationToken);
         }
         catch (CephException e)
         {
             opener.Failed(reader, e);
-            var outcome = MappingException.From(e, $"read the journal in pool {place.Pool} of cluster {place.Cluster.ClusterId}").Outcome;
+            var outcome = MappingException.From(e, $"read the journal in pool {place.Pool} of cluster {reader.ClusterId}").Outcome;
             batch.Settle(group, _ => outcome);
             return;
         }
@@ -115,7 +159,7 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
             if (together.Key is null)
                 batch.Settle(together.Select(w => w.Index), i => failures[batch.Requests[i].Secret]);
             else
-                await WriteAsync(batch, place, opened[batch.Requests[together.First().Index].Secret], [.. together]);
+                await WriteAsync(batch, opened[batch.Requests[together.First().Index].Secret], [.. together]);
         }
         if (!options.SetMetadata)
             return;
@@ -127,10 +171,10 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
 
     /// <summary>A journal opened with the first Secret that works; null if none does.</summary>
     private async Task<OpenJournal?> OpenAnyAsync(
-        Batch batch, JournalPlace place, IReadOnlyList<int> group, ConcurrentDictionary<ObjectName, OpenJournal> opened,
+        JournalPlace place, IEnumerable<ObjectName> secrets, ConcurrentDictionary<ObjectName, OpenJournal> opened,
         ConcurrentDictionary<ObjectName, MappingOutcome> failures, CancellationToken cancellationToken)
     {
-        foreach (var secret in group.Select(i => batch.Requests[i].Secret).Distinct())
+        foreach (var secret in secrets.Distinct())
         {
             if (await TryOpenAsync(place, secret, opened, failures, cancellationToken))
                 return opened[secret];
@@ -166,32 +210,32 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
         }
     }
 
-    private async Task WriteAsync(Batch batch, JournalPlace place, OpenJournal writer, IReadOnlyList<(int Index, MappingPlan.Write Write)> writes)
+    private async Task WriteAsync(Batch batch, OpenJournal writer, IReadOnlyList<(int Index, MappingPlan.Write Write)> writes)
     {
         var errors = await writer.Journal.ApplyAsync([.. writes.Select(w => (batch.Requests[w.Index].Mapping, w.Write))], batch.BeforeWrite);
         for (var n = 0; n < writes.Count; n++)
         {
             var (i, write) = writes[n];
             batch.Outcomes[i] = errors[n] is { } error
-                ? OutcomeOf(error, writer, place)
+                ? OutcomeOf(error, writer)
                 : new(write.IsNew ? MappingResult.Mapped : MappingResult.Repaired);
         }
     }
 
-    private MappingOutcome OutcomeOf(CephException error, OpenJournal journal, JournalPlace place)
+    private MappingOutcome OutcomeOf(CephException error, OpenJournal journal)
     {
         opener.Failed(journal, error);
         // ENOENT: the object on which the plan rests was removed meanwhile, or the pool; the next attempt tells which.
         if (error.Errno is Errno.ECANCELED or Errno.EEXIST or Errno.ENOENT)
             return new(MappingResult.Interrupted, "somebody else wrote the same entry at the same time");
-        return MappingException.From(error, $"write the journal in pool {place.Pool} of cluster {place.Cluster.ClusterId}").Outcome;
+        return MappingException.From(error, $"write the journal in pool {journal.Place.Pool} of cluster {journal.ClusterId}").Outcome;
     }
 
     private static MappingOutcome OutcomeOf(MappingPlan plan, RadosPool pool) => plan switch
     {
         MappingPlan.UpToDate => new(MappingResult.Unchanged),
-        MappingPlan.ImageMissing missing => new(MappingResult.ImageNotFound, $"image {pool.SpecOf(missing.ImageName)} does not exist (yet): is it mirrored to this cluster?"),
-        MappingPlan.Conflict conflict => new(MappingResult.MappingConflict, $"the CSI journal in pool {pool.Name} contradicts the volume: {conflict.Problem}; nothing was changed"),
+        MappingPlan.ImageMissing missing => new(MappingResult.ImageNotFound, $"image {pool.SpecOf(missing.ImageName)} does not exist (yet): is it mirrored to this cluster?", missing.ImageName),
+        MappingPlan.Conflict conflict => new(MappingResult.MappingConflict, $"the CSI journal in pool {pool.Name} contradicts the volume: {conflict.Problem}; nothing was changed. {conflict.WayOut}"),
         _ => throw new InvalidOperationException($"no outcome of {plan.GetType().Name}"),
     };
 

@@ -21,6 +21,8 @@ internal sealed class VolumeMapController : IDisposable
     // without a collection now and then, a list of 20,000 ends with 20 MiB of what is done.
     private const int CollectInterval = 2000;
 
+    private static readonly TimeSpan QueuePatience = TimeSpan.FromSeconds(2);
+
     private static readonly TimeSpan HastenInterval = TimeSpan.FromSeconds(1);
 
     private readonly PersistentVolumeWatch _watch;
@@ -32,7 +34,9 @@ internal sealed class VolumeMapController : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger<VolumeMapController> _logger;
     private readonly WorkQueue<MappingRequest> _queue;
+    private readonly AwaitedImages _images;
     private readonly ConcurrentDictionary<Guid, string> _queued = new();
+    private Task? _passing;
     private volatile int _volumes;
     private volatile bool _hasPassed;
     private long _hastened;
@@ -50,7 +54,9 @@ internal sealed class VolumeMapController : IDisposable
         _time = time;
         _logger = logger;
         _reports = new VolumeReports(events, telemetry, time, logger);
-        _queue = new WorkQueue<MappingRequest>(new WorkQueueOptions { LongestRetryDelay = options.LongestRetryDelay }, time, logger);
+        _queue = new WorkQueue<MappingRequest>(
+            new WorkQueueOptions { LongestRetryDelay = options.LongestRetryDelay }, static request => $"{request.Handle.ClusterId}/{request.Pool}", time, logger);
+        _images = new AwaitedImages(pass, there => _queue.Hasten(there.Contains), time);
     }
 
     /// <summary>Every volume has been checked at least once in this term.</summary>
@@ -74,6 +80,7 @@ internal sealed class VolumeMapController : IDisposable
         var started = _time.GetTimestamp();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(leadership.Token);
         var working = _queue.RunAsync(_options.Workers, BatchSize, (requests, token) => CheckAsync(requests, leadership, token), stop.Token);
+        var looking = _images.RunAsync(stop.Token);
         try
         {
             await _watch.RunAsync((change, token) => ApplyAsync(change, started, token), stop.Token);
@@ -82,6 +89,8 @@ internal sealed class VolumeMapController : IDisposable
         {
             await stop.CancelAsync();
             await working;
+            await looking;
+            await (_passing ?? Task.CompletedTask).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -94,7 +103,7 @@ internal sealed class VolumeMapController : IDisposable
             case VolumeChange.Listed page:
                 foreach (var volume in page.Volumes)
                     Apply(volume);
-                await _queue.WaitBelowAsync(QueueLimit, cancellationToken);
+                await WaitForQueueAsync(cancellationToken);
                 CollectAfter(page.Volumes.Count);
                 break;
             case VolumeChange.Applied applied:
@@ -105,13 +114,29 @@ internal sealed class VolumeMapController : IDisposable
                 break;
             case VolumeChange.ListCompleted list:
                 _volumes = list.Count;
-                if (_hasPassed)
-                    break;
-                await _queue.WaitBelowAsync(1, cancellationToken);
-                _hasPassed = true;
-                Log.FirstPass(_logger, list.Count, _time.GetElapsedTime(started).TotalSeconds, _reports.Failing.Sum(f => f.Value));
+                _passing ??= PassAsync(list.Count, started, cancellationToken);
                 break;
         }
+    }
+
+    private async Task WaitForQueueAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _queue.WaitBelowAsync(QueueLimit, cancellationToken).WaitAsync(QueuePatience, _time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            // What waits is a place that does not answer.
+        }
+    }
+
+    /// <summary>Apart from the watch: what changes meanwhile must not wait for a place that does not answer.</summary>
+    private async Task PassAsync(int count, long started, CancellationToken cancellationToken)
+    {
+        await _queue.WaitBelowAsync(1, cancellationToken);
+        _hasPassed = true;
+        Log.FirstPass(_logger, count, _time.GetElapsedTime(started).TotalSeconds, _reports.Failing.Sum(f => f.Value));
     }
 
     private void CollectAfter(int listed)
@@ -132,11 +157,10 @@ internal sealed class VolumeMapController : IDisposable
         }
         else if (MappingRequest.From(volume, out var problem) is { } request)
         {
-            // The name is part of the key for the case that two volumes have one handle: each is to hear of that conflict.
-            var key = $"{request.Handle} {volume.Name}";
+            var key = KeyOf(request);
             // Another handle than last time: what was queued under the old one is not wanted any more.
             if (_queued.TryGetValue(id, out var old) && old != key)
-                _queue.Remove(old);
+                Drop(old);
             _queued[id] = key;
             _queue.Add(key, request);
         }
@@ -156,8 +180,17 @@ internal sealed class VolumeMapController : IDisposable
     private void Unqueue(Guid id)
     {
         if (_queued.TryRemove(id, out var key))
-            _queue.Remove(key);
+            Drop(key);
     }
+
+    private void Drop(string key)
+    {
+        _queue.Remove(key);
+        _images.Remove(key);
+    }
+
+    // The name is part of the key for the case that two volumes have one handle: each is to hear of that conflict.
+    private static string KeyOf(MappingRequest request) => $"{request.Handle} {request.Volume.Name}";
 
     private async Task<IReadOnlyList<bool>> CheckAsync(IReadOnlyList<MappingRequest> requests, Leadership leadership, CancellationToken cancellationToken)
     {
@@ -171,6 +204,10 @@ internal sealed class VolumeMapController : IDisposable
             // Not of a volume that was deleted meanwhile.
             if (_queued.ContainsKey(id))
                 _reports.Report(requests[i].Volume, outcomes[i]);
+            if (outcomes[i].AwaitedImage is { } image && _queued.ContainsKey(id))
+                _images.Add(KeyOf(requests[i]), requests[i], image);
+            else
+                _images.Remove(KeyOf(requests[i]));
             if (!outcomes[i].IsGood)
                 continue;
             _queued.TryRemove(id, out _);

@@ -14,6 +14,8 @@ public sealed class LeaseElection(
     private LeaseDocument? _lease;
     private LeaseRecord? _observed;
     private long _observedAt;
+    // A claim that was sent may have been written, whatever became of the answer.
+    private bool _mayHold;
     private volatile bool _leading;
     private volatile bool _following;
 
@@ -130,13 +132,15 @@ public sealed class LeaseElection(
         try
         {
             // While leading, what we wrote last is normally still there: one request is enough. Anything else is a conflict.
-            var lease = _lease ?? await api.ReadAsync(LeasePath, LeaseJson.Default.LeaseDocument, _requestTimeout, time, stop).ConfigureAwait(false);
+            var lease = _lease ?? await ReadAsync(_requestTimeout, stop).ConfigureAwait(false);
             Observe(lease);
             if (!IsFree(lease))
             {
                 _lease = null;
+                _mayHold = false;
                 return Attempt.HeldByOther;
             }
+            _mayHold = true;
             _lease = await WriteAsync(HttpMethod.Put, LeasePath, Claim(lease), _requestTimeout, stop).ConfigureAwait(false);
             Observe(_lease);
             return Attempt.Held;
@@ -158,6 +162,7 @@ public sealed class LeaseElection(
     {
         try
         {
+            _mayHold = true;
             var lease = Claim(new LeaseDocument { Metadata = new LeaseMetadata { Name = options.Lease.Name, Namespace = options.Lease.Namespace } });
             _lease = await WriteAsync(HttpMethod.Post, LeasesPath, lease, _requestTimeout, stop).ConfigureAwait(false);
             Observe(_lease);
@@ -173,20 +178,23 @@ public sealed class LeaseElection(
 
     private async Task ReleaseAsync()
     {
-        if (_lease is null)
+        if (!_mayHold)
             return;
         try
         {
             try
             {
-                await GiveBackAsync(_lease).ConfigureAwait(false);
+                await GiveBackAsync(_lease ?? await ReadAsync(ReleaseTimeout, CancellationToken.None).ConfigureAwait(false)).ConfigureAwait(false);
             }
             catch (KubernetesApiException e) when (e.IsConflict)
             {
                 // A renewal that the stop cut off may have been written after all.
-                await GiveBackAsync(await api.ReadAsync(LeasePath, LeaseJson.Default.LeaseDocument, ReleaseTimeout, time, CancellationToken.None).ConfigureAwait(false))
-                    .ConfigureAwait(false);
+                await GiveBackAsync(await ReadAsync(ReleaseTimeout, CancellationToken.None).ConfigureAwait(false)).ConfigureAwait(false);
             }
+        }
+        catch (KubernetesApiException e) when (e.IsNotFound)
+        {
+            // Nobody has it.
         }
         catch (KubernetesApiException e)
         {
@@ -194,6 +202,7 @@ public sealed class LeaseElection(
             Log.LeaseFailed(logger, options.Lease.ToString(), e.Message);
         }
         _lease = null;
+        _mayHold = false;
     }
 
     private async Task GiveBackAsync(LeaseDocument lease)
@@ -247,6 +256,9 @@ public sealed class LeaseElection(
     private string LeasesPath => $"apis/coordination.k8s.io/v1/namespaces/{options.Lease.Namespace}/leases";
 
     private string LeasePath => $"{LeasesPath}/{options.Lease.Name}";
+
+    private Task<LeaseDocument> ReadAsync(TimeSpan timeout, CancellationToken cancellation) =>
+        api.ReadAsync(LeasePath, LeaseJson.Default.LeaseDocument, timeout, time, cancellation);
 
     private Task<LeaseDocument> WriteAsync(HttpMethod method, string path, LeaseDocument lease, TimeSpan timeout, CancellationToken cancellation) =>
         api.WriteAsync(method, path, lease, LeaseJson.Default.LeaseDocument, timeout, time, cancellation);

@@ -5,14 +5,20 @@ namespace RbdReplication.Kubernetes.Work;
 
 /// <summary>
 /// Items to work on, one per key: adding a key that is queued replaces its item, a key is never worked on twice at once,
-/// and what fails comes again after a back-off. A key that is done is forgotten and costs nothing.
+/// and what fails comes again after a back-off. A key that is done is forgotten and costs nothing. Each lane has workers of its
+/// own, so that one whose work takes long holds up no other.
 /// </summary>
-public sealed class WorkQueue<TItem>(WorkQueueOptions options, TimeProvider time, ILogger logger) : IDisposable
+/// <param name="options">When what fails comes again.</param>
+/// <param name="laneOf">The lane of an item; a key stays in the lane of its first item.</param>
+/// <param name="time">Clock.</param>
+/// <param name="logger">Log.</param>
+public sealed class WorkQueue<TItem>(WorkQueueOptions options, Func<TItem, string> laneOf, TimeProvider time, ILogger logger) : IDisposable
     where TItem : class
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
-    private readonly Channel<Ticket> _ready = Channel.CreateUnbounded<Ticket>();
+    private readonly Dictionary<string, Channel<Ticket>> _lanes = new(StringComparer.Ordinal);
+    private readonly Channel<Channel<Ticket>> _newLanes = Channel.CreateUnbounded<Channel<Ticket>>();
     private readonly PriorityQueue<Ticket, long> _waiting = new();
     private ITimer? _timer;
     private TaskCompletionSource? _change;
@@ -60,7 +66,7 @@ public sealed class WorkQueue<TItem>(WorkQueueOptions options, TimeProvider time
         {
             if (!_entries.TryGetValue(key, out var entry))
             {
-                entry = _entries[key] = new Entry(key, item);
+                entry = _entries[key] = new Entry(key, item, Lane(laneOf(item)));
                 MakeReady(entry);
                 return;
             }
@@ -139,15 +145,25 @@ public sealed class WorkQueue<TItem>(WorkQueueOptions options, TimeProvider time
     }
 
     /// <summary>
-    /// Works with <paramref name="workers"/> in parallel until <paramref name="stop"/>, then returns when the last of them
-    /// has finished what it had in hand. <paramref name="work"/> gets what is ready, up to <paramref name="batch"/> items,
-    /// and returns for each whether its key is done; false, or an exception for all, brings it back after its back-off.
+    /// Works with <paramref name="workers"/> in parallel for each lane until <paramref name="stop"/>, then returns when the last
+    /// of them has finished what it had in hand. <paramref name="work"/> gets what is ready of one lane, up to
+    /// <paramref name="batch"/> items, and returns for each whether its key is done; false, or an exception for all, brings it
+    /// back after its back-off.
     /// </summary>
-    public Task RunAsync(
+    public async Task RunAsync(
         int workers, int batch, Func<IReadOnlyList<TItem>, CancellationToken, Task<IReadOnlyList<bool>>> work, CancellationToken stop)
     {
         ArgumentNullException.ThrowIfNull(work);
-        return Task.WhenAll(Enumerable.Range(0, workers).Select(_ => Task.Run(() => WorkAsync(batch, work, stop), CancellationToken.None)));
+        List<Task> working = [];
+        try
+        {
+            await foreach (var lane in _newLanes.Reader.ReadAllAsync(stop).ConfigureAwait(false))
+                working.AddRange(Enumerable.Range(0, workers).Select(_ => Task.Run(() => WorkAsync(lane, batch, work, stop), CancellationToken.None)));
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            await Task.WhenAll(working).ConfigureAwait(false);
+        }
     }
 
     /// <inheritdoc/>
@@ -160,8 +176,17 @@ public sealed class WorkQueue<TItem>(WorkQueueOptions options, TimeProvider time
         }
     }
 
+    private Channel<Ticket> Lane(string name)
+    {
+        if (_lanes.TryGetValue(name, out var lane))
+            return lane;
+        lane = _lanes[name] = Channel.CreateUnbounded<Ticket>();
+        _newLanes.Writer.TryWrite(lane);
+        return lane;
+    }
+
     private async Task WorkAsync(
-        int batch, Func<IReadOnlyList<TItem>, CancellationToken, Task<IReadOnlyList<bool>>> work, CancellationToken stop)
+        Channel<Ticket> lane, int batch, Func<IReadOnlyList<TItem>, CancellationToken, Task<IReadOnlyList<bool>>> work, CancellationToken stop)
     {
         var entries = new List<Entry>(batch);
         var items = new List<TItem>(batch);
@@ -169,7 +194,7 @@ public sealed class WorkQueue<TItem>(WorkQueueOptions options, TimeProvider time
         {
             try
             {
-                await _ready.Reader.WaitToReadAsync(stop).ConfigureAwait(false);
+                await lane.Reader.WaitToReadAsync(stop).ConfigureAwait(false);
             }
             catch (OperationCanceledException)
             {
@@ -177,7 +202,7 @@ public sealed class WorkQueue<TItem>(WorkQueueOptions options, TimeProvider time
             }
             entries.Clear();
             items.Clear();
-            while (items.Count < batch && _ready.Reader.TryRead(out var ticket))
+            while (items.Count < batch && lane.Reader.TryRead(out var ticket))
             {
                 if (Begin(ticket) is not { } item)
                     continue;
@@ -189,7 +214,8 @@ public sealed class WorkQueue<TItem>(WorkQueueOptions options, TimeProvider time
             IReadOnlyList<bool>? done = null;
             try
             {
-                done = await work(items, stop).ConfigureAwait(false);
+                var results = await work(items, stop).ConfigureAwait(false);
+                done = results.Count == items.Count ? results : throw new InvalidOperationException($"{results.Count} results for {items.Count} items");
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {
@@ -263,7 +289,7 @@ public sealed class WorkQueue<TItem>(WorkQueueOptions options, TimeProvider time
     {
         Leave(entry);
         entry.Phase = Phase.Ready;
-        _ready.Writer.TryWrite(new Ticket(entry, entry.Version));
+        entry.Lane.Writer.TryWrite(new Ticket(entry, entry.Version));
     }
 
     /// <summary>Makes the tickets of an entry worthless.</summary>
@@ -309,9 +335,11 @@ public sealed class WorkQueue<TItem>(WorkQueueOptions options, TimeProvider time
         BackingOff,
     }
 
-    private sealed class Entry(string key, TItem item)
+    private sealed class Entry(string key, TItem item, Channel<Ticket> lane)
     {
         public string Key => key;
+
+        public Channel<Ticket> Lane => lane;
 
         public TItem Item { get; set; } = item;
 

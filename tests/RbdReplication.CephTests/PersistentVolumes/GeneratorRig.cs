@@ -56,6 +56,19 @@ public sealed class GeneratorRig : IAsyncDisposable
     public void PutSecret(string key) =>
         Api.PutSecret("ceph", "csi-rbd", (CephCredentials.UserField, "csi"), (CephCredentials.KeyField, key));
 
+    /// <summary>
+    /// Adds a cluster to the configuration of generators that are started later, and takes out of it what tells whose cluster is
+    /// whose: only the key does then.
+    /// </summary>
+    public async Task AddClusterAsync(string id, IReadOnlyList<string> monitors)
+    {
+        var config = JsonNode.Parse(await File.ReadAllTextAsync(ConfigPath))!.AsArray();
+        foreach (var cluster in config)
+            cluster!.AsObject().Remove("replicationDestination");
+        config.Add(new JsonObject { ["clusterID"] = id, ["monitors"] = new JsonArray([.. monitors.Select(m => (JsonNode)m)]) });
+        await File.WriteAllTextAsync(ConfigPath, config.ToJsonString());
+    }
+
     /// <summary>A mapping in this rig's directory whose image does not exist yet.</summary>
     public MappedImage NewImage(RadosPool? pool = null) => new(pool ?? _site.Pool, InstanceId);
 

@@ -222,6 +222,69 @@ public sealed class MappingJournalTests(TwoSites sites)
     }
 
     [Fact]
+    public async Task A_pool_that_is_closed_between_the_writes_is_a_failure_of_each_and_no_exception()
+    {
+        var instance = Guid.NewGuid().ToString("N");
+        List<MappedImage> images = [];
+        for (var i = 0; i < 3; i++)
+            images.Add(await MappedImage.CreateAsync(Pool, instance));
+        var closed = await sites.B.Cluster.OpenPoolAsync(TwoSites.Pool, "", CancellationToken.None);
+        var journal = new MappingJournal(Pool, closed, instance);
+        var plans = await journal.PlanAsync([.. images.Select(image => image.Mapping)], CancellationToken.None);
+        var writes = 0;
+        var failures = await journal.ApplyAsync(
+            [.. images.Select((image, i) => (image.Mapping, (MappingPlan.Write)plans[i]))],
+            () =>
+            {
+                // Each object is written, then the directory.
+                if (Interlocked.Increment(ref writes) == images.Count + 1)
+                    closed.Release();
+            });
+        Assert.Equal([.. images.Select(_ => Errno.ECANCELED)], failures.Select(failure => failure!.Errno));
+        foreach (var image in images)
+        {
+            await image.KeepAsync();
+            await image.AssertCompleteAsync();
+        }
+    }
+
+    [Fact]
+    public async Task The_way_out_of_a_conflict_can_be_gone()
+    {
+        // Restored under another name.
+        var renamed = await MappedImage.CreateAsync(Pool);
+        await renamed.KeepAsync();
+        renamed.Mapping = renamed.Mapping with { RequestName = "pvc-" + Guid.NewGuid() };
+        await FollowAsync(renamed, " && ");
+        await renamed.AssertCompleteAsync();
+
+        // A name that a volume of another handle has.
+        var image = await MappedImage.CreateAsync(Pool);
+        var other = await MappedImage.CreateAsync(Pool);
+        await image.PutDirectoryEntryAsync(other.Mapping.Uuid);
+        await FollowAsync(image, null);
+        await image.AssertCompleteAsync();
+
+        await image.PutDirectoryEntryAsync("neither a uuid nor a pool");
+        await FollowAsync(image, null);
+        await image.AssertCompleteAsync();
+    }
+
+    /// <summary>Runs the commands of a conflict's way out; before them it is one.</summary>
+    private async Task FollowAsync(MappedImage image, string? separator)
+    {
+        var way = Assert.IsType<MappingPlan.Conflict>(await image.KeepAsync()).WayOut;
+        var commands = way[way.IndexOf("rados -p ", StringComparison.Ordinal)..];
+        foreach (var command in separator is null ? [commands] : commands.Split(separator))
+        {
+            var words = command.Split(' ');
+            Assert.Equal("rados", words[0]);
+            await ProcessOutput.OfAsync("rados", ["-c", sites.B.ConfFile, .. words[1..]]);
+        }
+        Assert.IsType<MappingPlan.Write>(await image.KeepAsync());
+    }
+
+    [Fact]
     public async Task When_no_more_may_be_written_nothing_more_is()
     {
         var instance = Guid.NewGuid().ToString("N");

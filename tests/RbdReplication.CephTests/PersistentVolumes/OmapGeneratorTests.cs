@@ -25,6 +25,40 @@ public sealed class OmapGeneratorTests(TwoSites sites) : IAsyncLifetime
         await image.AssertCompleteAsync();
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_configuration_that_lists_both_clusters_is_mapped_into_the_one_of_this_site(bool peerAnswers)
+    {
+        // The mapped id comes first, as in ceph-csi: that of the other site for this site's own volumes.
+        await _rig.AddClusterAsync(sites.A.Name, peerAnswers ? sites.A.Monitors : ["127.0.0.1:1"]);
+        var own = await WithImageAsync();
+        var foreign = await WithImageAsync();
+        _rig.Api.Volumes.Put(_rig.Pv(own));
+        _rig.Api.Volumes.Put(_rig.Pv(foreign, clusterId: sites.A.Name));
+        await GeneratorRig.ReadyAsync(_rig.Start());
+        await own.AssertCompleteAsync();
+        await foreign.AssertCompleteAsync();
+        Assert.Null(await sites.A.Pool.ReadOmapAsync(own.ObjectName, ["csi.volname"], Token));
+        Assert.Empty(_rig.Api.Events);
+    }
+
+    [Fact]
+    public async Task An_image_that_comes_long_after_its_volume_is_mapped_within_seconds()
+    {
+        var images = Enumerable.Range(0, 20).Select(_ => _rig.NewImage()).ToList();
+        foreach (var image in images)
+            _rig.Api.Volumes.Put(_rig.Pv(image));
+        // The production back-off: by then the next tries are made three to eight seconds later.
+        await GeneratorRig.ReadyAsync(_rig.Start(options => options with { LongestRetryDelay = TimeSpan.FromSeconds(1000) }));
+        await Task.Delay(TimeSpan.FromSeconds(12), Token);
+        await Task.WhenAll(images.Select(image => image.CreateImageAsync()));
+        var started = System.Diagnostics.Stopwatch.GetTimestamp();
+        foreach (var image in images)
+            await GeneratorRig.MappedAsync(image);
+        Assert.InRange(System.Diagnostics.Stopwatch.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(5));
+    }
+
     [Fact]
     public async Task A_volume_in_a_rados_namespace_is_mapped_there()
     {
@@ -144,7 +178,9 @@ public sealed class OmapGeneratorTests(TwoSites sites) : IAsyncLifetime
         _rig.Api.Volumes.Put(_rig.Pv(image));
         await GeneratorRig.ReadyAsync(_rig.Start());
         await _rig.EventAsync(image, "MappingConflict");
-        Assert.Contains("pvc-other", (string?)_rig.EventsOf(image).Single()["message"], StringComparison.Ordinal);
+        var message = (string?)_rig.EventsOf(image).Single()["message"];
+        Assert.Contains("pvc-other", message, StringComparison.Ordinal);
+        Assert.Contains($"rados -p {TwoSites.Pool} rmomapkey {image.Directory} csi.volume.pvc-other", message, StringComparison.Ordinal);
         Assert.Equal(["csi.volname"], (await image.ReadObjectAsync())!.Keys);
     }
 

@@ -25,6 +25,7 @@ public sealed class ApiTransportTests : IAsyncLifetime
     private int _port;
     private string? _client;
     private string? _authorization;
+    private string? _protocol;
 
     public async ValueTask InitializeAsync()
     {
@@ -43,6 +44,14 @@ public sealed class ApiTransportTests : IAsyncLifetime
         {
             _client = (await context.Connection.GetClientCertificateAsync())?.Subject;
             _authorization = context.Request.Headers.Authorization;
+            _protocol = context.Request.Protocol;
+            if (context.Request.Path == "/watch")
+            {
+                await context.Response.WriteAsync("begins\n");
+                await context.Response.Body.FlushAsync();
+                await Task.Delay(Timeout.Infinite, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                return;
+            }
             context.Response.ContentType = "application/json";
             await context.Response.WriteAsync("""{"kind":"Secret","metadata":{"name":"csi-rbd","namespace":"ceph","resourceVersion":"7"},"data":{"userID":"eA=="}}""");
         });
@@ -89,6 +98,26 @@ public sealed class ApiTransportTests : IAsyncLifetime
         Assert.Equal("7", (await ReadAsync(trusted + ", tls-server-name: localhost", "token: x", "127.0.0.1")).ResourceVersion);
         Assert.Equal("7", (await ReadAsync("insecure-skip-tls-verify: true", "token: x", "127.0.0.1")).ResourceVersion);
     }
+
+    [Fact]
+    public async Task A_watch_whose_connection_has_died_without_a_word_ends_and_short_requests_do_not_share_it()
+    {
+        using var network = new FrozenNetwork(_port);
+        var configuration = new k8s.KubernetesClientConfiguration { Host = $"https://localhost:{network.Port}", SkipTlsVerify = true };
+        using var api = new KubernetesApi(configuration, new KeepAlive(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1)));
+        await new SecretReader(api, TimeProvider.System).ReadAsync(Name, TestContext.Current.CancellationToken);
+        Assert.Equal("HTTP/1.1", _protocol);
+        using var watch = await api.GetAsync("watch", TimeProvider.System, TestContext.Current.CancellationToken);
+        Assert.Equal("HTTP/2", _protocol);
+        using var lines = new StreamReader(await watch.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken));
+        Assert.Equal("begins", await lines.ReadLineAsync(TestContext.Current.CancellationToken));
+        network.Freeze();
+        await Assert.ThrowsAnyAsync<IOException>(() => lines.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(30)));
+    }
+
+    [Fact]
+    public void Connections_are_asked_as_often_as_those_of_the_kubernetes_client() =>
+        Assert.Equal(new KeepAlive(TimeSpan.FromMinutes(3), TimeSpan.FromSeconds(30)), KeepAlive.Default);
 
     [Fact]
     public void A_broken_client_certificate_names_the_kubeconfig()

@@ -192,6 +192,45 @@ public sealed class LeaseElectionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_leader_that_stops_after_a_renewal_without_an_answer_gives_the_lease_back()
+    {
+        var a = Start("a");
+        await a.LeadsAsync();
+        var writes = _server.Count("PUT", "/leases/");
+        _server.Refuse = (method, _) => method == "PUT" ? 503 : null;
+        await WaitingAsync();
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await Until.TrueAsync(() => _server.Count("PUT", "/leases/") > writes, "a renewal has failed");
+        await WaitingAsync();
+        _server.Refuse = (_, _) => null;
+        Assert.Equal("a", (string?)Spec()["holderIdentity"]);
+        await a.StopAsync();
+        Assert.Equal("", (string?)Spec()["holderIdentity"]);
+    }
+
+    [Fact]
+    public async Task A_candidate_that_stops_after_a_claim_without_an_answer_gives_the_lease_back()
+    {
+        var written = new TaskCompletionSource();
+        _server.Before = (method, path) =>
+        {
+            if (method == "POST" && path.EndsWith("/leases", StringComparison.Ordinal) && !written.Task.IsCompleted)
+            {
+                _server.PutLease("ceph", "rbd.csi.ceph.com-ceph", new JsonObject { ["holderIdentity"] = "a", ["leaseDurationSeconds"] = 15 });
+                written.SetResult();
+                _server.Refuse = (verb, _) => verb == "POST" ? 503 : null;
+            }
+            return Task.CompletedTask;
+        };
+        var a = Start("a");
+        await Until.EndsAsync(written.Task);
+        await WaitingAsync();
+        await a.StopAsync();
+        Assert.Equal(0, a.Terms);
+        Assert.Equal("", (string?)Spec()["holderIdentity"]);
+    }
+
+    [Fact]
     public async Task A_frozen_leader_notices_before_its_next_write_that_its_term_is_over()
     {
         var a = Start("a");

@@ -12,7 +12,7 @@ public sealed class WorkQueueTests : IAsyncLifetime
     private readonly WorkQueue<string> _queue;
     private Task _running = Task.CompletedTask;
 
-    public WorkQueueTests() => _queue = new WorkQueue<string>(new WorkQueueOptions(), _time, NullLogger.Instance);
+    public WorkQueueTests() => _queue = new WorkQueue<string>(new WorkQueueOptions(), static item => item.Contains('/') ? item.Split('/')[0] : "", _time, NullLogger.Instance);
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
@@ -99,6 +99,52 @@ public sealed class WorkQueueTests : IAsyncLifetime
         await Until.TrueAsync(() => _queue.BackingOff == 1, "it waits");
         _time.Advance(TimeSpan.FromSeconds(1));
         await DoneAsync("x");
+    }
+
+    [Fact]
+    public async Task A_result_too_few_is_a_failure_of_the_whole_batch_and_ends_no_worker()
+    {
+        var attempts = 0;
+        _queue.Add("a", "a");
+        _queue.Add("b", "b");
+        _running = _queue.RunAsync(
+            1, 2,
+            (items, _) =>
+            {
+                var isFirst = Interlocked.Increment(ref attempts) == 1;
+                if (!isFirst)
+                    _done.Enqueue(string.Concat(items));
+                return Task.FromResult<IReadOnlyList<bool>>([.. items.Skip(isFirst ? 1 : 0).Select(_ => true)]);
+            },
+            _stop.Token);
+        await Until.TrueAsync(() => _queue.BackingOff == 2, "both wait");
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await Until.TrueAsync(() => string.Concat(_done).Length == 2 && _queue is { Depth: 0, Running: 0, BackingOff: 0 }, "both are done");
+    }
+
+    [Fact]
+    public async Task A_lane_whose_work_does_not_end_holds_up_no_other_and_gives_no_other_its_items()
+    {
+        var gate = new TaskCompletionSource();
+        for (var i = 0; i < 10; i++)
+            _queue.Add($"frozen-{i}", $"frozen/{i}");
+        _running = _queue.RunAsync(
+            2, 4,
+            async (items, _) =>
+            {
+                if (items.Any(item => item.StartsWith("frozen", StringComparison.Ordinal)))
+                    await gate.Task;
+                _done.Enqueue(string.Join(' ', items));
+                return [.. items.Select(_ => true)];
+            },
+            _stop.Token);
+        await Until.TrueAsync(() => _queue is { Running: 8, Depth: 2 }, "both workers of the frozen lane have all they can take");
+        _queue.Add("good-0", "good/0");
+        await DoneAsync("good/0");
+        Assert.Equal(8, _queue.Running);
+        gate.SetResult();
+        await Until.TrueAsync(() => _queue is { Depth: 0, Running: 0 }, "the frozen lane goes on");
+        Assert.DoesNotContain(_done, batch => batch.Contains("frozen", StringComparison.Ordinal) && batch.Contains("good", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -1,0 +1,58 @@
+using System.Collections.Concurrent;
+
+namespace RbdReplication.Csi.PersistentVolumes;
+
+/// <summary>
+/// The images that restored volumes wait for. One read of a pool's directory tells of all of them, so they are looked for every
+/// two seconds, however long the back-off of their volumes has become.
+/// </summary>
+/// <param name="pass">Reads the directories.</param>
+/// <param name="appeared">Gets the volumes whose images are there now.</param>
+/// <param name="time">The clock.</param>
+internal sealed class AwaitedImages(MappingPass pass, Action<IReadOnlySet<MappingRequest>> appeared, TimeProvider time)
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+
+    // A pool for whose answer one look waits long is asked less often: a twentieth of the time at most.
+    private const int RestPerLook = 20;
+
+    private readonly ConcurrentDictionary<string, AwaitedImage> _awaited = new();
+
+    public void Add(string key, MappingRequest request, string imageName) => _awaited[key] = new(request, imageName);
+
+    public void Remove(string key) => _awaited.TryRemove(key, out _);
+
+    /// <summary>Looks until <paramref name="stop"/>.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        // A place that does not answer holds up no other.
+        var looks = new Dictionary<JournalPlace, Task>();
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(Interval, time, stop);
+                foreach (var ended in looks.Where(look => look.Value.IsCompleted).ToList())
+                    looks.Remove(ended.Key);
+                foreach (var (place, images) in pass.ByPlace([.. _awaited.Values]).Where(group => !looks.ContainsKey(group.Place)))
+                    looks[place] = LookAsync(place, images, stop);
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            await Task.WhenAll(looks.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task LookAsync(JournalPlace place, IReadOnlyList<AwaitedImage> images, CancellationToken stop)
+    {
+        var started = time.GetTimestamp();
+        var there = await pass.FindImagesAsync(place, images, stop);
+        if (there.Count > 0)
+            appeared(there);
+        await Task.Delay(time.GetElapsedTime(started) * RestPerLook, time, stop);
+    }
+}
+
+/// <summary>An image that a volume waits for.</summary>
+internal sealed record AwaitedImage(MappingRequest Request, string ImageName);
