@@ -1,0 +1,93 @@
+using RbdReplication.CephTests.Sandbox;
+using RbdReplication.Core;
+
+namespace RbdReplication.CephTests;
+
+/// <summary>The lock that keeps servers off each other's volumes; each <see cref="VolumeLocks"/> here stands for a server.</summary>
+public sealed class VolumeLocksTests(TwoSites sites)
+{
+    private readonly VolumeLocks _mine = new("mine", TimeProvider.System);
+    private readonly VolumeLocks _other = new("other", TimeProvider.System);
+
+    private static CancellationToken None => CancellationToken.None;
+
+    private VolumeHandle Volume() => TestVolume.At(sites.A, Guid.NewGuid().ToString()).Handle;
+
+    private static string ObjectOf(VolumeHandle volume) => "rbd-replication.volume." + volume.Uuid;
+
+    private Task<IAsyncDisposable> TakeAsync(VolumeLocks server, VolumeHandle volume, string operation, Action? onLost = null) =>
+        server.TakeAsync(sites.A.Pool, volume, operation, onLost ?? (() => { }), None);
+
+    [Fact]
+    public async Task Whoever_comes_second_is_told_who_has_it_and_nothing_is_left_when_it_is_given_back()
+    {
+        var volume = Volume();
+        await using (await TakeAsync(_mine, volume, "demote"))
+        {
+            var busy = await Assert.ThrowsAsync<ReplicationException>(() => TakeAsync(_other, volume, "promote"));
+            Assert.Equal(ReplicationError.Busy, busy.Error);
+            Assert.Contains($"volume {volume}: demote by server mine has been pending for ", busy.Message, StringComparison.Ordinal);
+            await using var elsewhere = await TakeAsync(_other, Volume(), "promote");
+            var shown = await sites.A.RadosAsync("-p", TwoSites.Pool, "lock", "info", ObjectOf(volume), "rbd-replication");
+            Assert.Contains($"demote of volume {volume} by mine", shown, StringComparison.Ordinal);
+        }
+        Assert.Null(await sites.A.Pool.ReadOmapAsync(ObjectOf(volume), ["server"], None));
+        await using var second = await TakeAsync(_other, volume, "promote");
+    }
+
+    [Fact]
+    public async Task A_lock_of_another_connection_of_the_same_server_was_left_behind_and_is_taken_over()
+    {
+        var volume = Volume();
+        await using var cutOff = await TakeAsync(_mine, volume, "demote");
+        await using var cluster = await Ceph.RadosCluster.ConnectAsync(
+            new Ceph.RadosConnectionOptions { Monitors = sites.A.Monitors, User = "csi", Key = sites.A.Credentials.Key }, None);
+        await using var pool = await cluster.OpenPoolAsync(TwoSites.Pool, "", None);
+        await using (await _mine.TakeAsync(pool, volume, "promote", () => { }, None))
+            await Assert.ThrowsAsync<ReplicationException>(() => TakeAsync(_other, volume, "promote"));
+        Assert.Null(await sites.A.Pool.ReadOmapAsync(ObjectOf(volume), ["server"], None));
+    }
+
+    [Fact]
+    public async Task It_is_renewed_for_as_long_as_it_is_held_and_whoever_loses_it_is_told_and_does_not_unlock_the_next_one()
+    {
+        var volume = Volume();
+        List<string> reports = [];
+        var watched = new VolumeLocks("watched", TimeProvider.System, (lost, operation) => reports.Add($"{operation} {lost}"));
+        var lost = new TaskCompletionSource();
+        await using (await TakeAsync(watched, volume, "demote", lost.SetResult))
+        {
+            await Task.Delay(VolumeLocks.Lease + TimeSpan.FromSeconds(2));
+            await Assert.ThrowsAsync<ReplicationException>(() => TakeAsync(_other, volume, "promote"));
+            Assert.False(lost.Task.IsCompleted);
+            await sites.A.Pool.WriteAsync(ObjectOf(volume), new Ceph.ObjectWrite().Remove(), None);
+            await using (await TakeAsync(_other, volume, "promote"))
+            {
+                await lost.Task.WaitAsync(VolumeLocks.Lease);
+                Assert.Equal([$"demote {volume}"], reports);
+            }
+            await using var third = await TakeAsync(_mine, volume, "enable");
+        }
+    }
+
+    [Fact]
+    public async Task A_user_who_may_not_write_the_object_is_told_so()
+    {
+        await using var cluster = await Ceph.RadosCluster.ConnectAsync(
+            new Ceph.RadosConnectionOptions { Monitors = sites.A.Monitors, User = await OnlyReadingUserAsync(), Key = _key!, }, None);
+        await using var pool = await cluster.OpenPoolAsync(TwoSites.Pool, "", None);
+        var denied = await Assert.ThrowsAsync<Ceph.CephException>(() => _mine.TakeAsync(pool, Volume(), "promote", () => { }, None));
+        Assert.Equal(Ceph.Errno.EPERM, denied.Errno);
+        Assert.Contains("rbd-replication.volume.", denied.Subject, StringComparison.Ordinal);
+    }
+
+    private Ceph.CephKey? _key;
+
+    private async Task<string> OnlyReadingUserAsync()
+    {
+        var user = $"reader-{Guid.NewGuid():N}"[..16];
+        await sites.A.CephAsync("auth", "get-or-create", "client." + user, "mon", "profile rbd", "osd", "profile rbd-read-only");
+        _key = Ceph.CephKey.TryParse((await sites.A.CephAsync("auth", "get-key", "client." + user)).Trim());
+        return user;
+    }
+}
