@@ -25,8 +25,8 @@ internal static class CommandLine
             await Console.Error.WriteLineAsync($"rbd-replication: {parsed.Errors[0].Message} (see --help)").ConfigureAwait(false);
             return Usage;
         }
-        // SIGTERM and SIGINT cancel the action's token; the time after that is what the host needs to drain.
-        return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(30) }).ConfigureAwait(false);
+        // SIGTERM and SIGINT cancel the action's token; how long it takes to stop then is its own to say.
+        return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = Timeout.InfiniteTimeSpan }).ConfigureAwait(false);
     }
 
     internal static RootCommand Root() =>
