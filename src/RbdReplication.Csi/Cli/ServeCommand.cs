@@ -6,6 +6,8 @@ namespace RbdReplication.Csi.Cli;
 /// <summary><c>serve</c>: the gRPC server.</summary>
 internal static class ServeCommand
 {
+    public const string Name = "serve";
+
     public static Command Create()
     {
         var endpoint = Flags.Endpoint("--csi-addons-endpoint", "unix:///csi/csi-addons.sock", "Socket that the CSI-Addons sidecar connects to", "unix");
@@ -23,7 +25,7 @@ internal static class ServeCommand
                 result.AddError($"--http-endpoint is \"{text}\", and must be a URI such as http://0.0.0.0:8080, or empty");
         });
 
-        var command = new Command("serve", "Serve CSI-Addons Identity and Replication on a unix socket.")
+        var command = new Command(Name, "Serve CSI-Addons Identity and Replication on a unix socket.")
         {
             endpoint, group, driverName, http, timeout, stopTimeout, metricsInterval, maximumSeries,
         };
