@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
 using RbdReplication.Core;
 
@@ -62,8 +63,8 @@ public sealed class VolumeLocksTests(TwoSites sites)
     {
         var volume = Volume();
         await using var cutOff = await TakeAsync(_mine, volume, "demote");
-        await using var cluster = await Ceph.RadosCluster.ConnectAsync(
-            new Ceph.RadosConnectionOptions { Monitors = sites.A.Monitors, User = "csi", Key = sites.A.Credentials.Key }, None);
+        await using var cluster = await RadosCluster.ConnectAsync(
+            new RadosConnectionOptions { Monitors = sites.A.Monitors, User = "csi", Key = sites.A.Credentials.Key }, None);
         await using var pool = await cluster.OpenPoolAsync(TwoSites.Pool, "", None);
         await using (await _mine.TakeAsync(pool, volume, "promote", () => { }, None))
             await Assert.ThrowsAsync<ReplicationException>(() => TakeAsync(_other, volume, "promote"));
@@ -82,7 +83,7 @@ public sealed class VolumeLocksTests(TwoSites sites)
             await Task.Delay(VolumeLocks.Lease + TimeSpan.FromSeconds(2));
             await Assert.ThrowsAsync<ReplicationException>(() => TakeAsync(_other, volume, "promote"));
             Assert.False(lost.Task.IsCompleted);
-            await sites.A.Pool.WriteAsync(ObjectOf(volume), new Ceph.ObjectWrite().Remove(), None);
+            await sites.A.Pool.WriteAsync(ObjectOf(volume), new ObjectWrite().Remove(), None);
             await using (await TakeAsync(_other, volume, "promote"))
             {
                 await lost.Task.WaitAsync(VolumeLocks.Lease);
@@ -93,23 +94,32 @@ public sealed class VolumeLocksTests(TwoSites sites)
     }
 
     [Fact]
-    public async Task A_user_who_may_not_write_the_object_is_told_so()
+    public async Task A_full_pool_is_no_obstacle_to_what_may_free_some_room()
     {
-        await using var cluster = await Ceph.RadosCluster.ConnectAsync(
-            new Ceph.RadosConnectionOptions { Monitors = sites.A.Monitors, User = await OnlyReadingUserAsync(), Key = _key!, }, None);
-        await using var pool = await cluster.OpenPoolAsync(TwoSites.Pool, "", None);
-        var denied = await Assert.ThrowsAsync<Ceph.CephException>(() => _mine.TakeAsync(pool, Volume(), "promote", () => { }, None));
-        Assert.Equal(Ceph.Errno.EPERM, denied.Errno);
-        Assert.Contains("rbd-replication.volume.", denied.Subject, StringComparison.Ordinal);
+        var name = $"full-{Guid.NewGuid():N}"[..16];
+        await sites.A.CephAsync("osd", "pool", "create", name, "1");
+        await sites.A.CephAsync("osd", "pool", "application", "enable", name, "rbd");
+        await using var pool = await sites.A.Cluster.OpenPoolAsync(name, "", None);
+        await pool.WriteAsync("one", new ObjectWrite().Create(exclusive: true), None);
+        await sites.A.CephAsync("osd", "pool", "set-quota", name, "max_objects", "1");
+        await Eventually.TrueAsync(
+            async () => (await sites.A.CephAsync("osd", "pool", "ls", "detail")).Split('\n').Any(line => line.Contains(name, StringComparison.Ordinal) && line.Contains("full_quota", StringComparison.Ordinal)),
+            "the pool is full");
+        var volume = Volume();
+        await using (await _mine.TakeAsync(pool, volume, "disable", () => { }, None))
+            await Assert.ThrowsAsync<ReplicationException>(() => _other.TakeAsync(pool, volume, "disable", () => { }, None));
+        Assert.Null(await pool.ReadOmapAsync(ObjectOf(volume), ["server"], None));
     }
 
-    private Ceph.CephKey? _key;
-
-    private async Task<string> OnlyReadingUserAsync()
+    [Fact]
+    public async Task A_user_who_may_not_write_the_object_is_told_so()
     {
         var user = $"reader-{Guid.NewGuid():N}"[..16];
         await sites.A.CephAsync("auth", "get-or-create", "client." + user, "mon", "profile rbd", "osd", "profile rbd-read-only");
-        _key = Ceph.CephKey.TryParse((await sites.A.CephAsync("auth", "get-key", "client." + user)).Trim());
-        return user;
+        var key = CephKey.TryParse((await sites.A.CephAsync("auth", "get-key", "client." + user)).Trim())!;
+        await using var cluster = await RadosCluster.ConnectAsync(new RadosConnectionOptions { Monitors = sites.A.Monitors, User = user, Key = key }, None);
+        await using var pool = await cluster.OpenPoolAsync(TwoSites.Pool, "", None);
+        var denied = await Assert.ThrowsAsync<CephException>(() => _mine.TakeAsync(pool, Volume(), "promote", () => { }, None));
+        Assert.Equal(Errno.EPERM, denied.Errno);
     }
 }

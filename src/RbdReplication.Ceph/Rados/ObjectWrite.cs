@@ -11,6 +11,7 @@ public sealed class ObjectWrite
     private const string LockClass = "lock";
 
     private readonly List<Action<nint>> _steps = [];
+    private int _flags;
 
     /// <summary>Creates the object. Wraps <c>rados_write_op_create</c>.</summary>
     /// <param name="exclusive">The write fails with EEXIST if the object exists.</param>
@@ -69,6 +70,13 @@ public sealed class ObjectWrite
     /// <summary>Gives a lock back, as <c>rados_unlock</c> does. The write fails with ENOENT if it is not held, or no longer.</summary>
     public ObjectWrite Unlock(string name, string cookie) => Execute(LockClass, "unlock", LockRequests.Unlock(name, cookie));
 
+    /// <summary>The write takes a little room in a full pool too, for what may free some.</summary>
+    public ObjectWrite EvenIfFull()
+    {
+        _flags |= Librados.OperationFullForce;
+        return this;
+    }
+
     /// <summary>Calls a method of an object class that the OSDs have. Wraps <c>rados_write_op_exec</c>.</summary>
     /// <param name="objectClass">Name of the class, for example <c>rbd</c>.</param>
     /// <param name="method">Name of the method.</param>
@@ -90,7 +98,7 @@ public sealed class ObjectWrite
                 step(operation);
             await NativeCall.RadosAsync(
                 "rados_aio_write_op_operate", pool.SpecOf(objectName), pool.Handle,
-                completion => Librados.AioWriteOpOperate(operation, pool.Handle, completion, objectName, 0, 0)).ConfigureAwait(false);
+                completion => Librados.AioWriteOpOperate(operation, pool.Handle, completion, objectName, 0, _flags)).ConfigureAwait(false);
         }
         finally
         {
