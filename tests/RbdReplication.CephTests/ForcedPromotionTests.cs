@@ -88,6 +88,10 @@ public sealed class ForcedPromotionTests(TwoSites sites)
             var promotion = Rpc.StatusAsync(
                 server.Replication, Rpc.Promote, new() { Source = volume.Source, Secrets = sites.B.Secrets, Force = true }, new CallOptions(cancellationToken: gone.Token));
             await Eventually.TrueAsync(async () => (await volume.ChainAsync(sites.B)).IsHalfRolledBack, "the promotion has begun");
+            // Another server must not take it for one that was interrupted.
+            var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B));
+            Assert.Equal(StatusCode.Aborted, refusal.StatusCode);
+            Assert.Contains("forced promote by server", refusal.Detail, StringComparison.Ordinal);
             await gone.CancelAsync();
             Assert.Equal(StatusCode.Cancelled, (await promotion).StatusCode);
             Assert.Equal(0, await server.TerminateAsync());
@@ -115,6 +119,9 @@ public sealed class ForcedPromotionTests(TwoSites sites)
                 await server.WaitForExitAsync();
                 Assert.IsType<RpcException>(await promotion);
             }
+            // The dead server's lock runs out first.
+            await Eventually.TrueAsync(
+                async () => (await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B))).StatusCode is not StatusCode.Aborted, "its lock has run out");
             foreach (var force in (bool[])[false, true])
             {
                 var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B, force));

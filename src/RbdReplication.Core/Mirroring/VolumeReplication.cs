@@ -98,14 +98,21 @@ public sealed class VolumeReplication(
         await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         if (force)
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-        var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
-        if (chain.IsHalfRolledBack)
-            throw open.Refused("promote", ReplicationError.Damaged, RelocationRules.HalfRolledBack);
+        if (await IsHalfRolledBackAsync(open, cancellationToken).ConfigureAwait(false))
+        {
+            // So it looks, too, while another server is in the middle of it; with the lock it is known that none is.
+            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+            if (await IsHalfRolledBackAsync(open, cancellationToken).ConfigureAwait(false))
+                throw open.Refused("promote", ReplicationError.Damaged, RelocationRules.HalfRolledBack);
+        }
         if (force)
             await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
         else
             await new Promotion(open, _questions, time).RunAsync(parameters.StrictFailover, cancellationToken).ConfigureAwait(false);
     }
+
+    private static async Task<bool> IsHalfRolledBackAsync(OpenVolume open, CancellationToken cancellationToken) =>
+        (await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false)).IsHalfRolledBack;
 
     /// <summary>Makes this site's image secondary, and reports success only when the peer holds all its data.</summary>
     /// <param name="request">The volume.</param>
