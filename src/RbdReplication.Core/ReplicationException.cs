@@ -17,12 +17,16 @@ public sealed class ReplicationException : Exception
     /// </summary>
     /// <param name="failure">The failed call.</param>
     /// <param name="doing">What was being done, to follow "cannot": for example <c>demote replicapool/csi-vol-1 of volume …</c>.</param>
-    public static ReplicationException From(CephException failure, string doing)
+    /// <param name="wasFound">
+    /// Whether the image had been opened: what is missing then was changed meanwhile, and the next call tells whether the image is gone.
+    /// </param>
+    public static ReplicationException From(CephException failure, string doing, bool wasFound = false)
     {
+        var isMissing = wasFound && failure.Errno == Errno.ENOENT;
         var error = failure.Function == "rados_connect" ? ClassifyConnect(failure.Errno)
-            : IsOvertaken(failure) ? ReplicationError.Busy
+            : isMissing || IsOvertaken(failure) ? ReplicationError.Busy
             : Classify(failure.Errno);
-        return new ReplicationException(error, $"cannot {doing}: {Explain(failure)}", failure);
+        return new ReplicationException(error, $"cannot {doing}: {Explain(failure)}{(isMissing ? "; it was there a moment ago, retry" : "")}", failure);
     }
 
     // State and role were looked at before, and releases differ in how they say that an image does not have them: of what is not

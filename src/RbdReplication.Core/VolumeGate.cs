@@ -3,7 +3,10 @@ using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
-/// <summary>Gets each operation that goes on after its caller has stopped waiting, and gets it again when it has ended.</summary>
+/// <summary>
+/// Gets each operation that goes on after its caller has stopped waiting, and gets it again when it has ended; of those that end at
+/// once only the ones that have failed.
+/// </summary>
 /// <param name="operation">The operation.</param>
 /// <param name="hasEnded">Whether it has ended.</param>
 /// <param name="failure">Why it has failed; null if it has not, or has not yet.</param>
@@ -21,6 +24,8 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
     private static readonly TimeSpan TimeToStop = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<string, PendingOperation> _pending = new(StringComparer.OrdinalIgnoreCase);
+    private readonly object _lock = new();
+    private TaskCompletionSource? _emptied;
 
     /// <summary>The operations that run now.</summary>
     public ICollection<PendingOperation> Pending => _pending.Values;
@@ -30,19 +35,16 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
     /// ends the wait, the body goes on in the background and the volume stays taken until it has ended; the body is told
     /// by the token and starts no further step.
     /// </summary>
-    /// <exception cref="ReplicationException">Busy: another operation is pending. TimedOut: the wait was cut short.</exception>
+    /// <exception cref="ReplicationException">
+    /// Busy: another operation is pending. TimedOut: the wait was cut short. Unreachable: the gate is closed.
+    /// </exception>
     public async Task<T> RunAsync<T>(VolumeHandle volume, string operation, Func<CancellationToken, Task<T>> body, CancellationToken cancellationToken)
     {
-        // The uuid alone: both sites' handles of a volume name the same image.
+        if (cancellationToken.IsCancellationRequested)
+            throw new ReplicationException(ReplicationError.TimedOut, $"volume {volume}: {operation} was not begun, because its caller has stopped waiting");
         var mine = new PendingOperation(volume, operation, time.GetUtcNow());
-        var holder = _pending.GetOrAdd(volume.Uuid, mine);
-        if (!ReferenceEquals(holder, mine))
-        {
-            throw new ReplicationException(
-                ReplicationError.Busy,
-                $"volume {volume}: {holder.Operation} has been pending for {Seconds(holder)}; retry when it has ended");
-        }
-        var running = HoldAsync(volume, mine, body, cancellationToken);
+        Enter(mine);
+        var running = HoldAsync(mine, body, cancellationToken);
         try
         {
             return await running.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -56,8 +58,50 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
         }
     }
 
-    private async Task<T> HoldAsync<T>(
-        VolumeHandle volume, PendingOperation mine, Func<CancellationToken, Task<T>> body, CancellationToken cancellationToken)
+    /// <summary>
+    /// Lets nothing more onto any volume, for a server that stops.
+    /// </summary>
+    /// <returns>Ends when the last operation has ended.</returns>
+    public Task CloseAsync()
+    {
+        lock (_lock)
+        {
+            _emptied ??= new(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (_pending.IsEmpty)
+                _emptied.TrySetResult();
+            return _emptied.Task;
+        }
+    }
+
+    private void Enter(PendingOperation mine)
+    {
+        // The uuid alone: both sites' handles of a volume name the same image.
+        PendingOperation holder;
+        lock (_lock)
+        {
+            if (_emptied is not null)
+                throw new ReplicationException(ReplicationError.Unreachable, $"volume {mine.Volume}: {mine.Operation} was not begun, because this server is stopping; retry, another one takes over");
+            holder = _pending.GetOrAdd(mine.Volume.Uuid, mine);
+        }
+        if (!ReferenceEquals(holder, mine))
+        {
+            throw new ReplicationException(
+                ReplicationError.Busy,
+                $"volume {mine.Volume}: {holder.Operation} has been pending for {Seconds(holder)}; retry when it has ended");
+        }
+    }
+
+    private void Leave(PendingOperation mine)
+    {
+        lock (_lock)
+        {
+            _pending.TryRemove(new(mine.Volume.Uuid, mine));
+            if (_pending.IsEmpty)
+                _emptied?.TrySetResult();
+        }
+    }
+
+    private async Task<T> HoldAsync<T>(PendingOperation mine, Func<CancellationToken, Task<T>> body, CancellationToken cancellationToken)
     {
         try
         {
@@ -65,26 +109,31 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
         }
         finally
         {
-            _pending.TryRemove(new(volume.Uuid, mine));
+            Leave(mine);
         }
     }
 
     private async Task FollowAsync(PendingOperation operation, Task running)
     {
         var since = time.GetUtcNow();
-        if (await Task.WhenAny(running, Task.Delay(TimeToStop, time)).ConfigureAwait(false) == running)
-            return;
-        operation.OverdueSince = since;
-        overdue?.Invoke(operation, hasEnded: false, failure: null);
-        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        overdue?.Invoke(operation, hasEnded: true, running switch
+        if (await Task.WhenAny(running, Task.Delay(TimeToStop, time)).ConfigureAwait(false) != running)
         {
-            { IsCanceled: true } => "given up at the first step that could be",
-            { Exception.InnerException: ReplicationException or CephException } => running.Exception.InnerException.Message,
-            { Exception.InnerException: { } bug } => bug.GetType().Name,
-            _ => null,
-        });
+            operation.OverdueSince = since;
+            overdue?.Invoke(operation, hasEnded: false, failure: null);
+            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        // Nobody else hears of a failure any more.
+        if (operation.OverdueSince is not null || running.IsFaulted)
+            overdue?.Invoke(operation, hasEnded: true, FailureOf(running));
     }
+
+    private static string? FailureOf(Task ended) => ended switch
+    {
+        { IsCanceled: true } => "given up at the first step that could be",
+        { Exception.InnerException: ReplicationException or CephException } => ended.Exception.InnerException.Message,
+        { Exception.InnerException: { } bug } => bug.GetType().Name,
+        _ => null,
+    };
 
     private string Seconds(PendingOperation operation) => $"{(time.GetUtcNow() - operation.StartedAt).TotalSeconds:0.0} s";
 }

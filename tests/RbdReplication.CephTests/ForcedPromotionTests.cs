@@ -79,17 +79,34 @@ public sealed class ForcedPromotionTests(TwoSites sites)
         {
             var (volume, interrupted) = await InterruptCopyAsync();
             await volume.PromoteAsync(sites.B, force: true);
+            await AssertIsWholeAsync(volume, interrupted);
+        }
+        finally
+        {
+            await sites.HealAsync();
+        }
+    }
 
-            Assert.True((await volume.InfoAsync(sites.B)).IsPrimary);
-            await using var promoted = await volume.OpenAsync(sites.B);
-            var head = await HeadAsync(volume);
-            Assert.NotEqual(interrupted, head);
-            var block = new byte[1];
-            for (var i = 0; i < Objects; i++)
-            {
-                await promoted.ReadAsync((ulong)i * ObjectSize, block, CancellationToken.None);
-                Assert.Equal(head, block[0]);
-            }
+    [Fact]
+    public async Task A_server_that_is_asked_to_stop_ends_a_forced_promotion_first_whose_caller_has_gone()
+    {
+        try
+        {
+            var (volume, interrupted) = await InterruptCopyAsync();
+            await using var server = await sites.B.StartServerAsync($"stop-{Guid.NewGuid():N}"[..20]);
+            using var gone = new CancellationTokenSource();
+            var promotion = Rpc.StatusAsync(
+                server.Replication, Rpc.Promote, new() { Source = volume.Source, Secrets = sites.B.Secrets, Force = true }, new CallOptions(cancellationToken: gone.Token));
+            await Eventually.TrueAsync(async () => (await volume.ChainAsync(sites.B)).IsHalfRolledBack, "the promotion has begun");
+            // Another server must not take it for one that was interrupted.
+            var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B));
+            Assert.Equal(StatusCode.Aborted, refusal.StatusCode);
+            Assert.Contains("forced promote by server", refusal.Detail, StringComparison.Ordinal);
+            await gone.CancelAsync();
+            Assert.Equal(StatusCode.Cancelled, (await promotion).StatusCode);
+            Assert.Equal(0, await server.TerminateAsync());
+            Assert.Contains("for 1 changes that are under way", server.Log, StringComparison.Ordinal);
+            await AssertIsWholeAsync(volume, interrupted);
         }
         finally
         {
@@ -112,6 +129,9 @@ public sealed class ForcedPromotionTests(TwoSites sites)
                 await server.WaitForExitAsync();
                 Assert.IsType<RpcException>(await promotion);
             }
+            // The dead server's lock runs out first.
+            await Eventually.TrueAsync(
+                async () => (await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B))).StatusCode is not StatusCode.Aborted, "its lock has run out");
             foreach (var force in (bool[])[false, true])
             {
                 var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B, force));
@@ -124,6 +144,21 @@ public sealed class ForcedPromotionTests(TwoSites sites)
         finally
         {
             await sites.HealAsync();
+        }
+    }
+
+    /// <summary>The image is primary, and all its blocks are of one point in time, which is not the one whose copy was interrupted.</summary>
+    private async Task AssertIsWholeAsync(TestVolume volume, byte interrupted)
+    {
+        Assert.True((await volume.InfoAsync(sites.B)).IsPrimary);
+        await using var promoted = await volume.OpenAsync(sites.B);
+        var head = await HeadAsync(volume);
+        Assert.NotEqual(interrupted, head);
+        var block = new byte[1];
+        for (var i = 0; i < Objects; i++)
+        {
+            await promoted.ReadAsync((ulong)i * ObjectSize, block, CancellationToken.None);
+            Assert.Equal(head, block[0]);
         }
     }
 

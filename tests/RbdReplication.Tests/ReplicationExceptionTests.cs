@@ -31,4 +31,16 @@ public sealed class ReplicationExceptionTests
     [InlineData("rbd_aio_mirror_image_demote", Errno.ENOSPC, ReplicationError.Unreachable)]
     public void Other_failures_keep_their_meaning(string function, Errno errno, ReplicationError error) =>
         Assert.Equal(error, ReplicationException.From(new CephException(errno, function, "pool/image"), "do it").Error);
+
+    // Disable's NotFound makes the controller forget the volume: whether the image is gone is told by the next call, which opens it first.
+    [Theory]
+    [InlineData("rbd_aio_open_by_id")]
+    [InlineData("rados_mgr_command")]
+    [InlineData("rbd_metadata_list")]
+    public void What_is_missing_after_the_image_was_opened_is_to_be_retried(string function)
+    {
+        var failure = ReplicationException.From(new CephException(Errno.ENOENT, function, "pool/image"), "disable image pool/image", wasFound: true);
+        Assert.Equal(ReplicationError.Busy, failure.Error);
+        Assert.Contains("it was there a moment ago, retry", failure.Message, StringComparison.Ordinal);
+    }
 }

@@ -127,4 +127,7 @@ internal static unsafe partial class Librados
 
     [LibraryImport(Library, EntryPoint = "rados_aio_write_op_operate", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int AioWriteOpOperate(nint operation, PoolHandle ioctx, nint completion, string objectName, nint modificationTime, int flags);
+
+    /// <summary>LIBRADOS_OPERATION_FULL_FORCE</summary>
+    public const int OperationFullForce = 128;
 }

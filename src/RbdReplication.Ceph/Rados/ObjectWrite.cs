@@ -8,7 +8,10 @@ namespace RbdReplication.Ceph;
 /// </summary>
 public sealed class ObjectWrite
 {
+    private const string LockClass = "lock";
+
     private readonly List<Action<nint>> _steps = [];
+    private int _flags;
 
     /// <summary>Creates the object. Wraps <c>rados_write_op_create</c>.</summary>
     /// <param name="exclusive">The write fails with EEXIST if the object exists.</param>
@@ -52,6 +55,28 @@ public sealed class ObjectWrite
     /// <summary>Removes the object; ENOENT if there is none. Wraps <c>rados_write_op_remove</c>.</summary>
     public ObjectWrite Remove() => Add(Librados.WriteOpRemove);
 
+    /// <summary>
+    /// Takes a lock that runs out by the OSD's clock, or takes it anew if it is this connection's with the same cookie; creates
+    /// the object if it is missing. The write fails with EBUSY while somebody else has it. The lock is one of
+    /// <c>rados_lock_exclusive</c>, as a step: that call has a form of its own only.
+    /// </summary>
+    /// <param name="name">Name of the lock.</param>
+    /// <param name="cookie">Tells this holder from others of the same connection.</param>
+    /// <param name="description">What <c>rados lock info</c> shows.</param>
+    /// <param name="lease">How long it lasts.</param>
+    public ObjectWrite Lock(string name, string cookie, string description, TimeSpan lease) =>
+        Execute(LockClass, "lock", LockRequests.Lock(name, cookie, description, lease));
+
+    /// <summary>Gives a lock back, as <c>rados_unlock</c> does. The write fails with ENOENT if it is not held, or no longer.</summary>
+    public ObjectWrite Unlock(string name, string cookie) => Execute(LockClass, "unlock", LockRequests.Unlock(name, cookie));
+
+    /// <summary>The write takes a little room in a full pool too, for what may free some.</summary>
+    public ObjectWrite EvenIfFull()
+    {
+        _flags |= Librados.OperationFullForce;
+        return this;
+    }
+
     /// <summary>Calls a method of an object class that the OSDs have. Wraps <c>rados_write_op_exec</c>.</summary>
     /// <param name="objectClass">Name of the class, for example <c>rbd</c>.</param>
     /// <param name="method">Name of the method.</param>
@@ -73,7 +98,7 @@ public sealed class ObjectWrite
                 step(operation);
             await NativeCall.RadosAsync(
                 "rados_aio_write_op_operate", pool.SpecOf(objectName), pool.Handle,
-                completion => Librados.AioWriteOpOperate(operation, pool.Handle, completion, objectName, 0, 0)).ConfigureAwait(false);
+                completion => Librados.AioWriteOpOperate(operation, pool.Handle, completion, objectName, 0, _flags)).ConfigureAwait(false);
         }
         finally
         {

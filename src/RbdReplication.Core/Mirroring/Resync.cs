@@ -37,8 +37,10 @@ internal static class Resync
     public static async Task WithdrawAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var mode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false);
-        if (await ResyncRequest.FindAsync(open.Image, mode, cancellationToken).ConfigureAwait(false) is { } request)
-            await request.WithdrawAsync(cancellationToken).ConfigureAwait(false);
+        if (await ResyncRequest.FindAsync(open.Image, mode, cancellationToken).ConfigureAwait(false) is not { } request)
+            return;
+        await open.LockAsync().ConfigureAwait(false);
+        await request.WithdrawAsync(cancellationToken).ConfigureAwait(false);
     }
 
     // The copy has a new image id after a resync, and deleting a volume finds its image in the trash by the recorded one.
@@ -49,6 +51,7 @@ internal static class Resync
         // Without a request name the entry is not complete: the omap generator writes it.
         if (record.RequestName is null || record.ImageId == id)
             return;
+        await open.LockAsync().ConfigureAwait(false);
         var write = new ObjectWrite().AssertOmap(JournalKeys.RequestName, record.RequestName).SetOmap(JournalKeys.ImageId, id);
         await open.Volume.Pool.WriteAsync(JournalKeys.VolumeObject(open.Volume.Handle.Uuid), write, cancellationToken).ConfigureAwait(false);
     }

@@ -21,13 +21,16 @@ public static class SnapshotSchedules
     private static readonly TimeSpan ManagerPatience = TimeSpan.FromSeconds(30);
 
     /// <summary>Gives the image exactly this schedule: adds it if it is missing and then removes others of the image's own.</summary>
-    /// <param name="connection">Connection to the cluster.</param>
-    /// <param name="image">The image.</param>
+    /// <param name="open">The volume; locked where its schedules are another.</param>
     /// <param name="wanted">The schedule.</param>
     /// <param name="cancellationToken">Ends waiting for a manager that is not ready.</param>
     /// <exception cref="CephException">The manager refuses, or none was ready for half a minute.</exception>
-    public static async Task SetAsync(ClusterConnection connection, RbdImage image, ReplicationSchedule wanted, CancellationToken cancellationToken)
+    public static async Task SetAsync(OpenVolume open, ReplicationSchedule wanted, CancellationToken cancellationToken)
     {
+        var (connection, image) = (open.Volume.Connection, open.Image);
+        if (await ReadAsync(connection, image, cancellationToken).ConfigureAwait(false) is [var only] && only.Means(wanted))
+            return;
+        await open.LockAsync().ConfigureAwait(false);
         var present = await ReadAsync(connection, image, cancellationToken).ConfigureAwait(false);
         var same = present.FirstOrDefault(item => item.Means(wanted));
         // Adding first: there is no moment without any schedule.

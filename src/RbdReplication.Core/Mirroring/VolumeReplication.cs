@@ -10,15 +10,21 @@ public sealed record VolumeRequest(VolumeHandle Handle, CephCredentials Credenti
 
 /// <summary>
 /// The replication calls. Each resolves its volume, opens the image read-only, decides, and only where there is something to
-/// change opens it for writing; changing calls hold the volume's gate until librbd has truly finished. All are idempotent: repeating a call leads to the same end.
+/// change opens it for writing, with a lock that keeps other servers off it; changing calls hold the volume's gate until librbd has truly
+/// finished. All are idempotent: repeating a call leads to the same end.
 /// </summary>
 /// <param name="resolver">Finds images.</param>
 /// <param name="files">Cluster configuration.</param>
-/// <param name="gate">One changing call per volume.</param>
+/// <param name="gate">One changing call per volume of this server.</param>
+/// <param name="locks">One server per volume.</param>
 /// <param name="time">Clock, for waiting and for the age of reports.</param>
 /// <param name="flattenReport">Gets the progress of flattening.</param>
-public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles files, VolumeGate gate, TimeProvider time, FlattenReport flattenReport)
+public sealed class VolumeReplication(
+    VolumeResolver resolver, ClusterFiles files, VolumeGate gate, VolumeLocks locks, TimeProvider time, FlattenReport flattenReport)
 {
+    /// <summary>The one operation that, cut off by the end of the process, may leave an image that nothing can finish.</summary>
+    public const string ForcedPromotionName = "forced promote";
+
     private readonly OpenQuestions _questions = new(time);
 
     /// <summary>Starts mirroring the image.</summary>
@@ -68,7 +74,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
 
     /// <summary>Makes this site's image primary and gives it its snapshot schedule.</summary>
     public Task PromoteAsync(VolumeRequest request, ReplicationParameters parameters, bool force, CancellationToken cancellationToken) =>
-        ChangeAsync(request, force ? "forced promote" : "promote", async (open, token) =>
+        ChangeAsync(request, force ? ForcedPromotionName : "promote", async (open, token) =>
         {
             var info = await RequireEnabledAsync(open, token).ConfigureAwait(false);
             if (!info.IsPrimary)
@@ -87,7 +93,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
     {
         try
         {
-            await SnapshotSchedules.SetAsync(open.Volume.Connection, open.Image, schedule, cancellationToken).ConfigureAwait(false);
+            await SnapshotSchedules.SetAsync(open, schedule, cancellationToken).ConfigureAwait(false);
         }
         catch (CephException e)
         {
@@ -113,14 +119,21 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         if (force)
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-        var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
-        if (chain.IsHalfRolledBack)
-            throw open.Refused("promote", ReplicationError.Damaged, RelocationRules.HalfRolledBack);
+        if (await IsHalfRolledBackAsync(open, cancellationToken).ConfigureAwait(false))
+        {
+            // So it looks, too, while another server is in the middle of it; with the lock it is known that none is.
+            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+            if (await IsHalfRolledBackAsync(open, cancellationToken).ConfigureAwait(false))
+                throw open.Refused("promote", ReplicationError.Damaged, RelocationRules.HalfRolledBack);
+        }
         if (force)
             await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
         else
             await new Promotion(open, _questions, time).RunAsync(parameters.StrictFailover, cancellationToken).ConfigureAwait(false);
     }
+
+    private static async Task<bool> IsHalfRolledBackAsync(OpenVolume open, CancellationToken cancellationToken) =>
+        (await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false)).IsHalfRolledBack;
 
     /// <summary>Makes this site's image secondary, and reports success only when the peer holds all its data.</summary>
     /// <param name="request">The volume.</param>
@@ -188,6 +201,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
                 force = true;
             }
             await CloneParent.RequireNoMirroredCloneAsync(open, token).ConfigureAwait(false);
+            await open.LockAsync().ConfigureAwait(false);
             if (await open.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
                 await SnapshotSchedules.RemoveAsync(open.Volume.Connection, open.Image, token).ConfigureAwait(false);
             await EndMirroringAsync(open, force, token).ConfigureAwait(false);
@@ -283,14 +297,27 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
 
     private Task<bool> ChangeAsync(
         VolumeRequest request, string operation, Func<OpenVolume, CancellationToken, Task> body, CancellationToken cancellationToken) =>
-        gate.RunAsync(
-            request.Handle, operation,
-            token => RunAsync(request, operation, async (open, inner) =>
+        gate.RunAsync(request.Handle, operation, token => ChangeLockedAsync(request, operation, body, token), cancellationToken);
+
+    private async Task<bool> ChangeLockedAsync(
+        VolumeRequest request, string operation, Func<OpenVolume, CancellationToken, Task> body, CancellationToken cancellationToken)
+    {
+        using var steps = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        try
+        {
+            return await RunAsync(request, operation, async (open, token) =>
             {
-                await body(open, inner).ConfigureAwait(false);
+                open.LockWith(() => locks.TakeAsync(open.Volume.Pool, request.Handle, operation, steps.Cancel, token));
+                await body(open, token).ConfigureAwait(false);
                 return true;
-            }, token),
-            cancellationToken);
+            }, steps.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new ReplicationException(
+                ReplicationError.Busy, $"volume {request.Handle}: this server's lock ran out during {operation}, so no further step was begun; retry", e);
+        }
+    }
 
     private async Task<T> ReadAsync<T>(
         VolumeRequest request, string operation, Func<OpenVolume, CancellationToken, Task<T>> body, CancellationToken cancellationToken)
@@ -317,7 +344,7 @@ public sealed class VolumeReplication(VolumeResolver resolver, ClusterFiles file
         catch (CephException e)
         {
             resolver.DropIfCutOff(open.Volume.Connection, e);
-            throw ReplicationException.From(e, $"{operation} {open.Volume}");
+            throw ReplicationException.From(e, $"{operation} {open.Volume}", wasFound: true);
         }
     }
 

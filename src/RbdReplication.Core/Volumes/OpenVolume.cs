@@ -10,6 +10,9 @@ namespace RbdReplication.Core;
 /// <param name="image">Its image, opened read-only; closed with this object.</param>
 public sealed class OpenVolume(Volume volume, RbdImage image) : IAsyncDisposable
 {
+    private Func<Task<IAsyncDisposable>>? _takeLock;
+    private IAsyncDisposable? _lock;
+
     /// <summary>The volume.</summary>
     public Volume Volume => volume;
 
@@ -21,12 +24,26 @@ public sealed class OpenVolume(Volume volume, RbdImage image) : IAsyncDisposable
     /// <summary>Whether it is open for writing.</summary>
     public bool IsWritable { get; private set; }
 
-    /// <summary>Opens the image for writing, unless it is already.</summary>
+    /// <summary>Says how the volume is kept from other servers when something is to be changed.</summary>
+    internal void LockWith(Func<Task<IAsyncDisposable>> takeLock) => _takeLock = takeLock;
+
+    /// <summary>Keeps other servers off the volume until it is closed, unless that is so already.</summary>
+    /// <exception cref="ReplicationException">Busy: one of them changes it.</exception>
+    public async Task LockAsync()
+    {
+        if (_takeLock is null)
+            throw new InvalidOperationException("only a call that says what it changes may change something");
+        _lock ??= await _takeLock().ConfigureAwait(false);
+    }
+
+    /// <summary>Locks the volume and opens the image for writing, unless it is already.</summary>
+    /// <exception cref="ReplicationException">Busy: another server changes it.</exception>
     /// <exception cref="CephException">ENOENT: the image is gone or was created anew meanwhile.</exception>
     public async Task ForWritingAsync(CancellationToken cancellationToken)
     {
         if (IsWritable)
             return;
+        await LockAsync().ConfigureAwait(false);
         var readOnly = Image;
         Image = await readOnly.OpenForWritingAsync(cancellationToken).ConfigureAwait(false);
         IsWritable = true;
@@ -47,6 +64,11 @@ public sealed class OpenVolume(Volume volume, RbdImage image) : IAsyncDisposable
     public ReplicationException Refused(string operation, ReplicationError error, string reason) =>
         new(error, $"cannot {operation} {Volume}: {reason}");
 
-    /// <summary>Closes the image.</summary>
-    public ValueTask DisposeAsync() => Image.DisposeAsync();
+    /// <summary>Closes the image, which waits for what librbd is still doing with it, and then lets other servers on.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await Image.DisposeAsync().ConfigureAwait(false);
+        if (_lock is not null)
+            await _lock.DisposeAsync().ConfigureAwait(false);
+    }
 }

@@ -25,8 +25,9 @@ internal static class CommandLine
             await Console.Error.WriteLineAsync($"rbd-replication: {parsed.Errors[0].Message} (see --help)").ConfigureAwait(false);
             return Usage;
         }
-        // SIGTERM and SIGINT cancel the action's token; the time after that is what the host needs to drain.
-        return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(30) }).ConfigureAwait(false);
+        // SIGTERM and SIGINT cancel the action's token. How long it then takes to stop a server has a limit of its own.
+        var patience = parsed.CommandResult.Command.Name == ServeCommand.Name ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(30);
+        return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = patience }).ConfigureAwait(false);
     }
 
     internal static RootCommand Root() =>

@@ -66,7 +66,7 @@ internal static partial class Flags
 
     /// <summary>A group of the system; null where the option is not given.</summary>
     public static Option<UnixGroup?> Group(string name, string description) =>
-        Create<UnixGroup?>(name, null, description, "the name of a group in /etc/group, or a number", UnixGroup.TryFind);
+        Create<UnixGroup?>(name, null, description, "the name of a group that this system knows, or a number", UnixGroup.TryFind);
 
     /// <summary>Reads 150s, 2m30s, 1h or 500ms.</summary>
     internal static bool TryParseDuration(string text, out TimeSpan value)

@@ -6,6 +6,8 @@ namespace RbdReplication.Csi.Cli;
 /// <summary><c>serve</c>: the gRPC server.</summary>
 internal static class ServeCommand
 {
+    public const string Name = "serve";
+
     public static Command Create()
     {
         var endpoint = Flags.Endpoint("--csi-addons-endpoint", "unix:///csi/csi-addons.sock", "Socket that the CSI-Addons sidecar connects to", "unix");
@@ -13,6 +15,7 @@ internal static class ServeCommand
         var driverName = Flags.Text("--driver-name", "rbd.csi.ceph.com", "CSI driver name; equals the provisioner of the VolumeReplicationClass");
         var http = Flags.Text("--http-endpoint", "http://0.0.0.0:8080", "Where /metrics, /healthz, /readyz and /operations are served; \"\" for nowhere");
         var timeout = Flags.Duration("--operation-timeout", TimeSpan.FromSeconds(150), "Longest time that one call takes");
+        var stopTimeout = Flags.Duration("--stop-timeout", TimeSpan.FromSeconds(45), "Longest time that a server which was asked to stop waits for the changes under way; at least 10 s less than the pod's grace period");
         var metricsInterval = Flags.DurationOrZero("--volume-metrics-interval", TimeSpan.FromSeconds(60), "Time between two listings of the volumes for their metrics; 0 for no such metrics");
         var maximumSeries = Flags.Number("--max-volume-series", 5000, 1, 20000, "How many volumes get metrics of their own; the healthiest are left out first");
         var shared = new SharedFlags();
@@ -22,9 +25,9 @@ internal static class ServeCommand
                 result.AddError($"--http-endpoint is \"{text}\", and must be a URI such as http://0.0.0.0:8080, or empty");
         });
 
-        var command = new Command("serve", "Serve CSI-Addons Identity and Replication on a unix socket.")
+        var command = new Command(Name, "Serve CSI-Addons Identity and Replication on a unix socket.")
         {
-            endpoint, group, driverName, http, timeout, metricsInterval, maximumSeries,
+            endpoint, group, driverName, http, timeout, stopTimeout, metricsInterval, maximumSeries,
         };
         shared.AddTo(command);
         command.SetAction((parsed, cancellationToken) => ServeHost.RunAsync(new ServeOptions
@@ -37,6 +40,7 @@ internal static class ServeCommand
             ClusterMappingPath = parsed.GetRequiredValue(shared.ClusterMapping),
             HttpEndpoint = parsed.GetRequiredValue(http) is { Length: > 0 } uri ? new Uri(uri) : null,
             OperationTimeout = parsed.GetRequiredValue(timeout),
+            StopTimeout = parsed.GetRequiredValue(stopTimeout),
             VolumeMetricsInterval = parsed.GetRequiredValue(metricsInterval),
             MaximumVolumeSeries = parsed.GetRequiredValue(maximumSeries),
             LogLevel = shared.Level(parsed),

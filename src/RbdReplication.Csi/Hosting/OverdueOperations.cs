@@ -3,7 +3,7 @@ using RbdReplication.Core;
 
 namespace RbdReplication.Csi.Hosting;
 
-/// <summary>Tells the log when an operation outlives its caller and when it has ended.</summary>
+/// <summary>Tells the log when an operation outlives its caller, when it has ended, and of a failure that nobody else hears of.</summary>
 internal sealed partial class OverdueLog(ILogger<VolumeGate> logger, TimeProvider time)
 {
     public void Report(PendingOperation operation, bool hasEnded, string? failure)

@@ -17,8 +17,8 @@ namespace RbdReplication.Csi.Hosting;
 /// <summary>Puts the server together: this is the only place where its parts are wired.</summary>
 internal static partial class ServeHost
 {
-    // Kubernetes gives a container 30 s between SIGTERM and SIGKILL.
-    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(25);
+    // For the answers to calls that only read, once no change is waited for any more.
+    private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(5);
 
     // The SDK gives each instrument of a new meter a place of its own, and VolumeSeries makes new meters.
     private const int MaximumMetricStreams = 10_000;
@@ -60,7 +60,7 @@ internal static partial class ServeHost
         var builder = WebApplication.CreateSlimBuilder();
         builder.Configuration.Sources.Clear();
         Logging.Configure(builder.Logging, options.LogLevel, options.LogJson);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout + AnswerTime);
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options));
         builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = endPoint => endPoint is UnixDomainSocketEndPoint path
             ? UnixSocket.Bind(path, options.SocketGroup)
@@ -84,6 +84,12 @@ internal static partial class ServeHost
             var logger = provider.GetRequiredService<ILogger<VolumeReplication>>();
             return (clone, parent, percent) => Flattening(logger, clone.ImageSpec, clone.Handle, parent, percent);
         });
+        services.AddSingleton(provider =>
+        {
+            var logger = provider.GetRequiredService<ILogger<VolumeLocks>>();
+            // In Kubernetes that is the name of the pod.
+            return new VolumeLocks(Environment.MachineName, TimeProvider.System, (volume, operation) => LockLost(logger, operation, volume));
+        });
         services.AddSingleton<VolumeReplication>();
         services.AddSingleton<UnknownParameters>();
         services.AddSingleton<Telemetry>();
@@ -91,6 +97,7 @@ internal static partial class ServeHost
         services.AddSingleton<VolumeSeries>();
         services.AddHostedService<VolumePoller>();
         services.AddSingleton<Draining>();
+        services.AddHostedService(provider => provider.GetRequiredService<Draining>());
         services.AddSingleton<Readiness>();
         services.AddSingleton<StatusInterceptor>();
         services.AddSingleton<CallGuard>();
@@ -200,6 +207,9 @@ internal static partial class ServeHost
 
     [LoggerMessage(2001, LogLevel.Information, "Flattening {Image} of volume {VolumeHandle}, a clone of {Parent}: {Percent} %")]
     private static partial void Flattening(ILogger logger, string image, VolumeHandle volumeHandle, ImageParent parent, int percent);
+
+    [LoggerMessage(2005, LogLevel.Warning, "The lock that keeps other servers off volume {VolumeHandle} ran out during {Operation}: it could not be renewed, or another server has it now; no further step is begun")]
+    private static partial void LockLost(ILogger logger, string operation, VolumeHandle volumeHandle);
 
     [LoggerMessage(4022, LogLevel.Information, "Configuration file {Path} is good again")]
     private static partial void FileGood(ILogger logger, string path);

@@ -27,6 +27,9 @@ internal sealed record ServeOptions
     /// <summary>Longest time that one call takes.</summary>
     public required TimeSpan OperationTimeout { get; init; }
 
+    /// <summary>Longest time that a server which was asked to stop waits for the changes under way.</summary>
+    public required TimeSpan StopTimeout { get; init; }
+
     /// <summary>Time between two listings of the volumes for their metrics; zero for none.</summary>
     public required TimeSpan VolumeMetricsInterval { get; init; }
 

@@ -111,6 +111,32 @@ public sealed class DeadlineTests(TwoSites sites)
             () => Rpc.CallAsync(server.Process.Replication, Rpc.Enable, new() { Source = volume.Source, Secrets = sites.A.Secrets }), "it is enabled")));
     }
 
+    [Theory]
+    [InlineData("OSD frozen")]
+    [InlineData("monitor frozen")]
+    [InlineData("network cut")]
+    public async Task A_server_that_is_stopped_meanwhile_says_what_it_leaves_behind_and_ends_cleanly_with(string fault)
+    {
+        await using var server = await FaultServer.StartAsync(sites, stderr: null, "--stop-timeout", "1s");
+        var volumes = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => TestVolume.CreateAsync(sites.A)));
+        await AskAsync(server, volumes[0], sites.A);
+        await BreakAsync(fault);
+        try
+        {
+            string[] rpcs = [Rpc.Enable, Rpc.Enable, Rpc.Promote, Rpc.GetInfo];
+            var calls = volumes.Zip(rpcs, (volume, rpc) => Rpc.StatusAsync(
+                server.Process.Replication, rpc, new() { Source = volume.Source, Secrets = sites.A.Secrets }, new CallOptions(deadline: DateTime.UtcNow + CallersPatience))).ToList();
+            await Eventually.TrueAsync(async () => (await PendingAsync(server)).Any(operation => operation.Handle == volumes[1].Handle.ToString()), "calls are under way");
+            Assert.Equal(0, await server.Process.TerminateAsync());
+            Assert.Contains($"enable of volume {volumes[1].Handle} is left behind", server.Log, StringComparison.Ordinal);
+            await Task.WhenAll(calls);
+        }
+        finally
+        {
+            await HealAsync(fault);
+        }
+    }
+
     private static Task<Status> AskAsync(FaultServer server, TestVolume volume, Site site) =>
         Rpc.StatusAsync(server.Process.Replication, Rpc.GetDestination, new() { Source = volume.Source, Secrets = site.Secrets });
 

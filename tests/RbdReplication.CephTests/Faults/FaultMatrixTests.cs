@@ -36,7 +36,11 @@ public sealed class FaultMatrixTests(TwoSites sites)
         for (var round = 0; round < Rounds; round++)
         {
             await using var server = await FaultServer.StartAsync(sites, stderr: fault == "disk of the log full" ? "/dev/full" : null);
+            var process = server.Process;
             await MeetAsync(fault, server, new Random(round * 7919));
+            // Nothing but what kills it on purpose ends it, and nothing is left that would make its end an unclean one.
+            Assert.Equal(fault == "server killed and restarted", process.HasExited);
+            Assert.Equal(0, await server.Process.TerminateAsync());
         }
     }
 

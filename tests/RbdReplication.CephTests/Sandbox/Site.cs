@@ -84,6 +84,9 @@ public sealed class Site(string name, int port) : IAsyncDisposable
     /// <summary>Runs the ceph tool as admin.</summary>
     public Task<string> CephAsync(params string[] arguments) => ProcessOutput.OfAsync("ceph", ["-c", ConfFile, .. arguments]);
 
+    /// <summary>Runs the rados tool as admin.</summary>
+    public Task<string> RadosAsync(params string[] arguments) => ProcessOutput.OfAsync("rados", ["-c", ConfFile, .. arguments]);
+
     /// <summary>Runs the rbd tool as admin.</summary>
     public Task<string> RbdAsync(params string[] arguments) => ProcessOutput.OfAsync("rbd", ["-c", ConfFile, .. arguments]);
 

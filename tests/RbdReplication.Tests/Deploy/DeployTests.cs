@@ -197,6 +197,9 @@ public sealed partial class DeployTests
     private static void CheckPod(YamlNode deployment)
     {
         var pod = deployment.At("spec", "template", "spec");
+        // What is left of it is for closing.
+        var patience = CommandLine.Root().Parse(["serve"]).GetValue<TimeSpan>("--stop-timeout");
+        Assert.True(patience + TimeSpan.FromSeconds(10) < TimeSpan.FromSeconds(int.Parse(pod.Text("terminationGracePeriodSeconds"), System.Globalization.CultureInfo.InvariantCulture)));
         var volumes = pod.Items("volumes").Select(volume => volume.Text("name")).ToHashSet();
         var ours = pod.Items("containers").Where(container => container.Text("image") == Image).ToList();
         Assert.Equal(["omap-generator", "serve"], ours.Select(container => container.Items("args").First().ToString()).Order(StringComparer.Ordinal));

@@ -39,6 +39,41 @@ public sealed class SocketGroupTests : IDisposable
     }
 
     [Fact]
+    public async Task A_group_is_found_wherever_the_system_looks_for_groups()
+    {
+        // A source of groups as LDAP's are: a library that nsswitch.conf names. Its groups have many members.
+        await File.WriteAllTextAsync(Path.Combine(_folder, "source.c"), """
+            #include <errno.h>
+            #include <grp.h>
+            #include <nss.h>
+            #include <string.h>
+            enum nss_status _nss_elsewhere_getgrnam_r(const char *name, struct group *entry, char *buffer, size_t size, int *error) {
+                static char *nobody[] = {0};
+                if (strcmp(name, "from-elsewhere")) return NSS_STATUS_NOTFOUND;
+                if (size < 100000) { *error = ERANGE; return NSS_STATUS_TRYAGAIN; }
+                entry->gr_name = strcpy(buffer, name);
+                entry->gr_passwd = "";
+                entry->gr_gid = 4712;
+                entry->gr_mem = nobody;
+                return NSS_STATUS_SUCCESS;
+            }
+            """);
+        await ProcessOutput.OfAsync("gcc", "-shared", "-fPIC", "-o", Path.Combine(_folder, "libnss_elsewhere.so.2"), Path.Combine(_folder, "source.c"));
+        var names = Path.Combine(_folder, "nsswitch.conf");
+        await File.WriteAllTextAsync(names, "group: files elsewhere\n");
+        var info = new System.Diagnostics.ProcessStartInfo(
+            "unshare",
+            [
+                "--mount", "--propagation", "private", "sh", "-ec", "mount --bind \"$0\" /etc/nsswitch.conf; exec \"$@\"", names,
+                ServerProcess.Binary, .. Arguments("from-elsewhere"),
+            ])
+        { RedirectStandardError = true, RedirectStandardOutput = true };
+        info.Environment["LD_LIBRARY_PATH"] = _folder;
+        await using var server = await ServerProcess.AttachAsync(System.Diagnostics.Process.Start(info)!, SocketPath);
+        Assert.Equal("4712 660", await GroupOfAsync(SocketPath));
+    }
+
+    [Fact]
     public async Task The_group_may_come_from_the_environment()
     {
         var environment = new Dictionary<string, string>

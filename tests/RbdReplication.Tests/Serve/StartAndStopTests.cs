@@ -147,6 +147,40 @@ public sealed class StartAndStopTests : IDisposable
     }
 
     [Fact]
+    public async Task A_server_that_waits_for_a_change_before_it_stops_begins_no_other_and_still_answers()
+    {
+        await using var server = await StartAsync();
+        RpcArguments Volume() => new() { Source = RpcArguments.Volume(new Core.VolumeHandle("dead", 1, Guid.NewGuid().ToString()).ToString()), Secrets = RunningServer.Secrets };
+        // Ends when the attempt to connect does, after four seconds.
+        var change = Rpc.StatusAsync(server.Replication, Rpc.Promote, Volume());
+        await Eventually.TrueAsync(async () => (await Scrape.GetAsync(server, "/operations")).Contains("\"promote\"", StringComparison.Ordinal), "the change is under way");
+        var exitCode = server.TerminateAsync();
+        await Eventually.TrueAsync(async () => (await server.Identity.ProbeAsync(new())).Ready == false, "the server says that it is stopping");
+        var refused = await Rpc.StatusAsync(server.Replication, Rpc.Demote, Volume());
+        Assert.Equal(StatusCode.Unavailable, refused.StatusCode);
+        Assert.Contains("demote was not begun, because this server is stopping", refused.Detail, StringComparison.Ordinal);
+        Assert.Contains("\"promote\"", await Scrape.GetAsync(server, "/operations"), StringComparison.Ordinal);
+        Assert.Contains("cannot connect to cluster dead", (await change).Detail, StringComparison.Ordinal);
+        Assert.Equal(0, await exitCode);
+        Assert.Contains("Stopping: waiting up to 45 s for 1 changes", server.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain("left behind", server.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_change_that_outlasts_the_patience_of_a_stopping_server_is_named_in_the_log()
+    {
+        await using var server = await StartAsync("--stop-timeout", "100ms");
+        var handle = new Core.VolumeHandle("dead", 1, Guid.NewGuid().ToString()).ToString();
+        var change = Rpc.StatusAsync(server.Replication, Rpc.Promote, new() { Source = RpcArguments.Volume(handle), Secrets = RunningServer.Secrets, Force = true });
+        await Eventually.TrueAsync(async () => (await Scrape.GetAsync(server, "/operations")).Contains(handle, StringComparison.Ordinal), "the change is under way");
+        Assert.Equal(0, await server.TerminateAsync());
+        await change;
+        var line = Assert.Single(server.Log.Split('\n'), line => line.Contains("left behind", StringComparison.Ordinal));
+        Assert.Contains($"forced promote of volume {handle} is left behind after", line, StringComparison.Ordinal);
+        Assert.Contains("DATA_LOSS", line, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Metrics_and_probes_are_served_over_http()
     {
         var port = FreePort();

@@ -24,6 +24,7 @@ internal static class Listed
         ClusterMappingPath = "",
         HttpEndpoint = null,
         OperationTimeout = TimeSpan.FromSeconds(1),
+        StopTimeout = TimeSpan.FromSeconds(45),
         VolumeMetricsInterval = Interval,
         MaximumVolumeSeries = maximum,
         LogLevel = default,

@@ -98,6 +98,54 @@ public sealed class VolumeGateTests
     }
 
     [Fact]
+    public async Task An_operation_that_fails_right_after_its_caller_has_gone_is_reported()
+    {
+        List<string> reports = [];
+        var gate = new VolumeGate(new ManualTime(), (operation, hasEnded, failure) => reports.Add($"{operation.Operation} {hasEnded} {failure}"));
+        using var deadline = new CancellationTokenSource();
+        var end = new TaskCompletionSource<int>();
+        var call = gate.RunAsync(Volume(), "demote", _ => end.Task, deadline.Token);
+        await deadline.CancelAsync();
+        await Assert.ThrowsAsync<ReplicationException>(() => call);
+        end.SetException(new ReplicationException(ReplicationError.Busy, "the peer does not follow"));
+        await Until.TrueAsync(() => reports.Count == 1, "it is reported");
+        Assert.Equal(["demote True the peer does not follow"], reports);
+    }
+
+    [Fact]
+    public async Task Nothing_is_begun_for_a_caller_that_has_gone()
+    {
+        using var gone = new CancellationTokenSource();
+        await gone.CancelAsync();
+        var begun = false;
+        var e = await Assert.ThrowsAsync<ReplicationException>(() => _gate.RunAsync(Volume(), "promote", _ => Task.FromResult(begun = true), gone.Token));
+        Assert.Equal((ReplicationError.TimedOut, false), (e.Error, begun));
+    }
+
+    [Fact]
+    public async Task A_closed_gate_lets_nothing_more_in_and_tells_when_the_last_operation_has_ended()
+    {
+        var gone = new TaskCompletionSource<int>();
+        var waiting = new TaskCompletionSource<int>();
+        using var deadline = new CancellationTokenSource();
+        var overdue = _gate.RunAsync(Volume(), "forced promote", _ => gone.Task, deadline.Token);
+        await deadline.CancelAsync();
+        await Assert.ThrowsAsync<ReplicationException>(() => overdue);
+        var awaited = _gate.RunAsync(Volume(), "demote", _ => waiting.Task, CancellationToken.None);
+        var last = _gate.CloseAsync();
+        var e = await Assert.ThrowsAsync<ReplicationException>(() => _gate.RunAsync(Volume(), "enable", _ => Task.FromResult(0), CancellationToken.None));
+        Assert.Equal(ReplicationError.Unreachable, e.Error);
+        Assert.Contains("this server is stopping", e.Message, StringComparison.Ordinal);
+        waiting.SetResult(1);
+        Assert.Equal(1, await awaited);
+        Assert.False(last.IsCompleted);
+        gone.SetResult(1);
+        await last.WaitAsync(TimeSpan.FromMinutes(1));
+        Assert.Empty(_gate.Pending);
+        await _gate.CloseAsync();
+    }
+
+    [Fact]
     public async Task A_failed_operation_frees_the_volume()
     {
         var volume = Volume();
