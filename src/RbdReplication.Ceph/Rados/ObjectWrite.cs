@@ -52,7 +52,7 @@ public sealed class ObjectWrite
     /// <summary>Removes the object; ENOENT if there is none. Wraps <c>rados_write_op_remove</c>.</summary>
     public ObjectWrite Remove() => Add(Librados.WriteOpRemove);
 
-    internal async Task ApplyAsync(RadosPool pool, string objectName)
+    internal async Task ApplyAsync(RadosPool pool, string objectName, CancellationToken cancellationToken)
     {
         var operation = Librados.CreateWriteOp();
         try
@@ -61,7 +61,8 @@ public sealed class ObjectWrite
                 step(operation);
             await NativeCall.RadosAsync(
                 "rados_aio_write_op_operate", pool.SpecOf(objectName), pool.Handle,
-                completion => Librados.AioWriteOpOperate(operation, pool.Handle, completion, objectName, 0, 0)).ConfigureAwait(false);
+                completion => Librados.AioWriteOpOperate(operation, pool.Handle, completion, objectName, 0, 0),
+                cancellationToken).ConfigureAwait(false);
         }
         finally
         {

@@ -7,12 +7,12 @@ namespace RbdReplication.Ceph;
 internal static class OmapRead
 {
     public static Task<IReadOnlyDictionary<string, string>?> ByKeysAsync(
-        RadosPool pool, string objectName, IReadOnlyCollection<string> keys) =>
-        RunAsync(pool, objectName, (operation, iterator, result) => AddKeys(operation, keys, iterator, result));
+        RadosPool pool, string objectName, IReadOnlyCollection<string> keys, CancellationToken cancellationToken) =>
+        RunAsync(pool, objectName, (operation, iterator, result) => AddKeys(operation, keys, iterator, result), cancellationToken);
 
-    public static Task<IReadOnlyDictionary<string, string>?> ListAsync(RadosPool pool, string objectName, string startAfter, int maximum) =>
+    public static Task<IReadOnlyDictionary<string, string>?> ListAsync(RadosPool pool, string objectName, string startAfter, int maximum, CancellationToken cancellationToken) =>
         RunAsync(pool, objectName, (operation, iterator, result) =>
-            Librados.ReadOpOmapGetVals2(operation, startAfter, "", (ulong)maximum, iterator, 0, result));
+            Librados.ReadOpOmapGetVals2(operation, startAfter, "", (ulong)maximum, iterator, 0, result), cancellationToken);
 
     private static unsafe void AddKeys(nint operation, IReadOnlyCollection<string> keys, nint iterator, nint result)
     {
@@ -22,7 +22,7 @@ internal static class OmapRead
     }
 
     private static async Task<IReadOnlyDictionary<string, string>?> RunAsync(
-        RadosPool pool, string objectName, Action<nint, nint, nint> addStep)
+        RadosPool pool, string objectName, Action<nint, nint, nint> addStep, CancellationToken cancellationToken)
     {
         using var iterator = new OutBuffer<nint>();
         using var result = new OutBuffer<int>();
@@ -32,7 +32,8 @@ internal static class OmapRead
             addStep(operation, iterator.Address, result.Address);
             await NativeCall.RadosAsync(
                 "rados_aio_read_op_operate", pool.SpecOf(objectName), pool.Handle,
-                completion => Librados.AioReadOpOperate(operation, pool.Handle, completion, objectName, 0)).ConfigureAwait(false);
+                completion => Librados.AioReadOpOperate(operation, pool.Handle, completion, objectName, 0),
+                cancellationToken).ConfigureAwait(false);
             NativeCall.Check(result.Value, "rados_read_op_omap_get_vals", pool.SpecOf(objectName));
             return TakeEntries(iterator.Value);
         }
