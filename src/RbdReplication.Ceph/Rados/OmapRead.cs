@@ -14,6 +14,11 @@ internal static class OmapRead
         RunAsync(pool, objectName, (operation, iterator, result) =>
             Librados.ReadOpOmapGetVals2(operation, startAfter, "", (ulong)maximum, iterator, 0, result), cancellationToken);
 
+    /// <summary>Entries whose key begins with <paramref name="prefix"/>, each byte of a value as the character of that number. Null: no such object.</summary>
+    public static Task<IReadOnlyDictionary<string, string>?> ListBinaryAsync(RadosPool pool, string objectName, string prefix, int maximum, CancellationToken cancellationToken) =>
+        RunAsync(pool, objectName, (operation, iterator, result) =>
+            Librados.ReadOpOmapGetVals2(operation, "", prefix, (ulong)maximum, iterator, 0, result), cancellationToken, Encoding.Latin1);
+
     private static unsafe void AddKeys(nint operation, IReadOnlyCollection<string> keys, nint iterator, nint result)
     {
         // librados copies the keys before it returns.
@@ -22,7 +27,7 @@ internal static class OmapRead
     }
 
     private static async Task<IReadOnlyDictionary<string, string>?> RunAsync(
-        RadosPool pool, string objectName, Action<nint, nint, nint> addStep, CancellationToken cancellationToken)
+        RadosPool pool, string objectName, Action<nint, nint, nint> addStep, CancellationToken cancellationToken, Encoding? valueEncoding = null)
     {
         using var iterator = new OutBuffer<nint>();
         using var result = new OutBuffer<int>();
@@ -35,7 +40,7 @@ internal static class OmapRead
                 completion => Librados.AioReadOpOperate(operation, pool.Handle, completion, objectName, 0),
                 cancellationToken).ConfigureAwait(false);
             NativeCall.Check(result.Value, "rados_read_op_omap_get_vals", pool.SpecOf(objectName));
-            return TakeEntries(iterator.Value);
+            return TakeEntries(iterator.Value, valueEncoding ?? Encoding.UTF8);
         }
         catch (CephException e) when (e.Errno == Errno.ENOENT)
         {
@@ -49,7 +54,7 @@ internal static class OmapRead
         }
     }
 
-    private static unsafe Dictionary<string, string> TakeEntries(nint iterator)
+    private static unsafe Dictionary<string, string> TakeEntries(nint iterator, Encoding valueEncoding)
     {
         var entries = new Dictionary<string, string>(StringComparer.Ordinal);
         while (true)
@@ -59,7 +64,7 @@ internal static class OmapRead
             if (Librados.OmapGetNext2(iterator, &key, &value, &keyLength, &valueLength) < 0 || key == null)
                 return entries;
             // An empty value may come as a null pointer.
-            entries[Encoding.UTF8.GetString(key, (int)keyLength)] = Encoding.UTF8.GetString(new ReadOnlySpan<byte>(value, (int)valueLength));
+            entries[Encoding.UTF8.GetString(key, (int)keyLength)] = valueEncoding.GetString(new ReadOnlySpan<byte>(value, (int)valueLength));
         }
     }
 }

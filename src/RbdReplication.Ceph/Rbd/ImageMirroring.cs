@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Text;
 using RbdReplication.Ceph.Interop;
 
 namespace RbdReplication.Ceph;
@@ -8,6 +10,13 @@ public sealed class ImageMirroring
     // Where the mirror daemons of a pool or namespace enter themselves, one key for each client id.
     private const string DaemonsObject = "rbd_mirror_leader";
     private const string DaemonKeyPrefix = "instance_";
+
+    // Where the peers' daemons write their reports. Each begins with who wrote it: six bytes of a head, the kind of client and
+    // its number (cls/rbd/cls_rbd.h, MirrorImageStatusOnDisk).
+    private const string ReportsObject = "rbd_mirroring";
+    private const string PeerReportPrefix = "remote_status_global_";
+    private const int ReporterOffset = 7;
+    private const int MaximumPeers = 16;
 
     private readonly RbdImage _image;
 
@@ -80,6 +89,16 @@ public sealed class ImageMirroring
         return daemons is null ? [] : [.. watchers.Where(watcher => daemons.ContainsKey(DaemonKey(watcher)))];
     }
 
+    /// <summary>Client ids, at this site, of the peers' mirror daemons that have reported on this image.</summary>
+    internal async Task<IReadOnlySet<long>> ListPeerDaemonsAsync(CancellationToken cancellationToken)
+    {
+        var info = await GetInfoAsync(cancellationToken).ConfigureAwait(false);
+        var reports = await OmapRead.ListBinaryAsync(
+            _image.Pool, ReportsObject, $"{PeerReportPrefix}{info.GlobalId}_", MaximumPeers, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return (reports?.Values ?? []).Where(report => report.Length >= ReporterOffset + sizeof(long))
+            .Select(report => BinaryPrimitives.ReadInt64LittleEndian(Encoding.Latin1.GetBytes(report.Substring(ReporterOffset, sizeof(long))))).ToHashSet();
+    }
+
     private static string DaemonKey(ImageWatcher watcher) => $"{DaemonKeyPrefix}{watcher.ClientId}";
 
     /// <summary>Whether the image is mirrored and primary. Wraps <c>rbd_aio_mirror_image_get_info</c>.</summary>
@@ -143,7 +162,7 @@ public sealed class ImageMirroring
 
     private async Task<long> InTurnAsync(string function, Func<nint, int> submit, CancellationToken cancellationToken)
     {
-        await using var turn = await SnapshotTurn.TakeAsync(_image, cancellationToken).ConfigureAwait(false);
+        await SnapshotTurn.AwaitAsync(_image, cancellationToken).ConfigureAwait(false);
         return await CallAsync(function, submit, cancellationToken).ConfigureAwait(false);
     }
 
