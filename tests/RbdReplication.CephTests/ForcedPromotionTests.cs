@@ -124,7 +124,13 @@ public sealed class ForcedPromotionTests(TwoSites sites)
         await volume.ProtectAsync(sites.A, sites.B);
         // An orderly end: nothing of the daemon stays on the image.
         await sites.StopAsync(sites.B, "mirror", "term");
-        var node = Process.Start(new ProcessStartInfo("rbd", ["-c", sites.B.ConfFile, "watch", $"{TwoSites.Pool}/{volume.ImageName}"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var node = Process.Start(new ProcessStartInfo("rbd", ["-c", sites.B.ConfFile, "watch", $"{TwoSites.Pool}/{volume.ImageName}"])
+        {
+            // It watches until its input ends.
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
         try
         {
             var address = "";
