@@ -142,6 +142,7 @@ internal static class MetricCatalog
         ["rpc.method"] = "Service and method, `replication.Controller/PromoteVolume`",
         ["rpc.response.status_code"] = "gRPC code as the .NET library spells it, `FailedPrecondition`",
         ["rbd.call"] = "C function of librados or librbd",
+        ["rbd.threads"] = "What the threads are for: `changes`, `lookups`, `long` or `fencing`",
         ["error.type"] = "Name of the errno; missing when the call succeeded",
         ["cluster"] = "Cluster id, as in `config.json` and in volume handles",
         ["pool"] = "Pool name",
