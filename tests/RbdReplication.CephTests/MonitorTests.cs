@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
 using Grpc.Core;
-using RbdReplication.Ceph;
-using RbdReplication.Core;
 using RbdReplication.CephTests.Sandbox;
+using RbdReplication.Core;
 
 namespace RbdReplication.CephTests;
 
