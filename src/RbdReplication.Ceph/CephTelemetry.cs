@@ -15,12 +15,22 @@ public static class CephTelemetry
     /// <summary>What that metric tells.</summary>
     public const string CallDurationDescription = "Duration of calls into librados and librbd.";
 
+    /// <summary>Calls that wait for one of the threads that a connection has; tag <c>rbd.threads</c>: what those are for.</summary>
+    public const string QueuedCallsName = "rbd_replication.ceph.calls.queued";
+
+    /// <summary>What that metric tells.</summary>
+    public const string QueuedCallsDescription = "Blocking calls that wait for a thread: changes, lookups, long (flatten) or fencing.";
+
     private static readonly ActivitySource Source = new(SourceName);
     private static readonly Meter Meter = new(SourceName);
 
     private static readonly Histogram<double> CallDuration = Meter.CreateHistogram(
         CallDurationName, "s", CallDurationDescription,
         advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] });
+
+    private static readonly UpDownCounter<long> QueuedCalls = Meter.CreateUpDownCounter<long>(QueuedCallsName, "{call}", QueuedCallsDescription);
+
+    internal static void CountQueued(string threads, int change) => QueuedCalls.Add(change, new KeyValuePair<string, object?>("rbd.threads", threads));
 
     internal static Activity? StartCall(string function, string subject)
     {

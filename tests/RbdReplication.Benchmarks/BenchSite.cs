@@ -49,7 +49,7 @@ internal sealed partial class BenchSite : IAsyncDisposable
         var key = (await ProcessOutput.OfAsync("ceph", "-c", conf, "auth", "get-key", "client.csi")).Trim();
         var site = new BenchSite(folder, monitors, key);
         site.Cluster = await RadosCluster.ConnectAsync(
-            new RadosConnectionOptions { Monitors = [monitors], User = "csi", Key = site.Credentials.Key }, CancellationToken.None);
+            new RadosConnectionOptions { Monitors = MonitorList.Parse([monitors]), User = "csi", Key = site.Credentials.Key }, CancellationToken.None);
         site.Pool = await site.Cluster.OpenPoolAsync(PoolName, "", CancellationToken.None);
         await File.WriteAllTextAsync(site.ConfigPath, JsonSerializer.Serialize(new[] { new { clusterID = ClusterId, monitors = (string[])[monitors] } }));
         return site;

@@ -145,7 +145,7 @@ public sealed class BindingTests(TwoSites sites)
     {
         var volume = await TestVolume.CreateAsync(sites.A);
         var cluster = await RadosCluster.ConnectAsync(
-            new RadosConnectionOptions { Monitors = sites.A.Monitors, User = "csi", Key = sites.A.Credentials.Key }, None);
+            new RadosConnectionOptions { Monitors = MonitorList.Parse(sites.A.Monitors), User = "csi", Key = sites.A.Credentials.Key }, None);
         var pool = await cluster.OpenPoolAsync(TwoSites.Pool, "", None);
         var image = await RbdImage.OpenAsync(pool, volume.ImageName, readOnly: false, None);
         var clusterClosed = cluster.DisposeAsync().AsTask();
@@ -181,7 +181,7 @@ public sealed class BindingTests(TwoSites sites)
         Assert.DoesNotContain(sites.A.Secrets["userKey"], sites.A.Credentials.ToString(), StringComparison.Ordinal);
         Assert.Equal("(redacted)", $"{sites.A.Credentials.Key}");
         var error = await Assert.ThrowsAsync<CephException>(() => RadosCluster.ConnectAsync(
-            new RadosConnectionOptions { Monitors = sites.A.Monitors, User = "nobody", Key = sites.A.Credentials.Key }, None));
+            new RadosConnectionOptions { Monitors = MonitorList.Parse(sites.A.Monitors), User = "nobody", Key = sites.A.Credentials.Key }, None));
         Assert.DoesNotContain(sites.A.Secrets["userKey"], error.ToString(), StringComparison.Ordinal);
     }
 }

@@ -162,6 +162,48 @@ public sealed class ForcedPromotionTests(TwoSites sites)
         }
     }
 
+    [Fact]
+    public async Task A_client_that_is_no_mirror_daemon_is_never_cut_off_however_long_a_forced_promotion_takes()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        // An orderly end: nothing of the daemon stays on the image.
+        await sites.StopAsync(sites.B, "mirror", "term");
+        var node = Process.Start(new ProcessStartInfo("rbd", ["-c", sites.B.ConfFile, "watch", $"{TwoSites.Pool}/{volume.ImageName}"])
+        {
+            // It watches until its input ends.
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        try
+        {
+            var address = "";
+            await Eventually.TrueAsync(
+                async () =>
+                {
+                    await using var image = await volume.OpenAsync(sites.B);
+                    if (await image.ListWatchersAsync(CancellationToken.None) is not [var watcher])
+                        return false;
+                    address = watcher.Address;
+                    return true;
+                }, "the node alone has the image open");
+            // It does not answer what the promotion tells it, until its watch ends.
+            await ProcessOutput.OfAsync("kill", "-STOP", node.Id.ToString());
+            var asked = Stopwatch.GetTimestamp();
+            await volume.PromoteAsync(sites.B, force: true);
+            TestContext.Current.SendDiagnosticMessage($"the promotion took {Stopwatch.GetElapsedTime(asked).TotalSeconds:0} s");
+            Assert.True(Stopwatch.GetElapsedTime(asked) > TimeSpan.FromSeconds(10));
+            Assert.DoesNotContain(address, await sites.B.CephAsync("osd", "blocklist", "ls"), StringComparison.Ordinal);
+            Assert.True((await volume.InfoAsync(sites.B)).IsPrimary);
+        }
+        finally
+        {
+            node.Kill();
+            await sites.StartAsync(sites.B, "mirror");
+        }
+    }
+
     /// <summary>A volume whose link broke while the peer was copying a snapshot of it, and what that snapshot's blocks hold.</summary>
     private async Task<(TestVolume Volume, byte Content)> InterruptCopyAsync()
     {

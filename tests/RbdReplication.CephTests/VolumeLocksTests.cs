@@ -64,7 +64,7 @@ public sealed class VolumeLocksTests(TwoSites sites)
         var volume = Volume();
         await using var cutOff = await TakeAsync(_mine, volume, "demote");
         await using var cluster = await RadosCluster.ConnectAsync(
-            new RadosConnectionOptions { Monitors = sites.A.Monitors, User = "csi", Key = sites.A.Credentials.Key }, None);
+            new RadosConnectionOptions { Monitors = MonitorList.Parse(sites.A.Monitors), User = "csi", Key = sites.A.Credentials.Key }, None);
         await using var pool = await cluster.OpenPoolAsync(TwoSites.Pool, "", None);
         await using (await _mine.TakeAsync(pool, volume, "promote", () => { }, None))
             await Assert.ThrowsAsync<ReplicationException>(() => TakeAsync(_other, volume, "promote"));
@@ -117,7 +117,7 @@ public sealed class VolumeLocksTests(TwoSites sites)
         var user = $"reader-{Guid.NewGuid():N}"[..16];
         await sites.A.CephAsync("auth", "get-or-create", "client." + user, "mon", "profile rbd", "osd", "profile rbd-read-only");
         var key = CephKey.TryParse((await sites.A.CephAsync("auth", "get-key", "client." + user)).Trim())!;
-        await using var cluster = await RadosCluster.ConnectAsync(new RadosConnectionOptions { Monitors = sites.A.Monitors, User = user, Key = key }, None);
+        await using var cluster = await RadosCluster.ConnectAsync(new RadosConnectionOptions { Monitors = MonitorList.Parse(sites.A.Monitors), User = user, Key = key }, None);
         await using var pool = await cluster.OpenPoolAsync(TwoSites.Pool, "", None);
         var denied = await Assert.ThrowsAsync<CephException>(() => _mine.TakeAsync(pool, Volume(), "promote", () => { }, None));
         Assert.Equal(Errno.EPERM, denied.Errno);

@@ -1,12 +1,14 @@
 namespace RbdReplication.Ceph.Interop;
 
 /// <summary>
-/// A bounded set of threads for calls that librados and librbd have only in a blocking form (connect, mirror enable,
-/// disable and resync, manager commands, image metadata). Threads are started when needed and end when idle. Each cluster
-/// connection has sets of its own, one for what changes something and one for what reads, so a cluster that hangs starves
-/// nobody else, and changes that hang starve no reader.
+/// A bounded set of threads for calls that librados and librbd have only in a blocking form. Threads are started when needed
+/// and end when idle. <see cref="CallThreads"/> says which sets a connection has. How many calls wait for a thread is in
+/// <see cref="CephTelemetry.QueuedCallsName"/>.
 /// </summary>
-internal sealed class BlockingCalls(string name, int maximumThreads)
+/// <param name="name">Name of the threads.</param>
+/// <param name="purpose">What the set is for, as the metric names it.</param>
+/// <param name="maximumThreads">Calls that run at once; more wait in line.</param>
+internal sealed class BlockingCalls(string name, string purpose, int maximumThreads)
 {
     private static readonly TimeSpan IdleTime = TimeSpan.FromSeconds(10);
 
@@ -18,36 +20,47 @@ internal sealed class BlockingCalls(string name, int maximumThreads)
     private int _threads;
     private int _idle;
 
-    /// <summary>Runs <paramref name="call"/> on a thread of this set, after those that were queued before it.</summary>
-    public Task<T> RunAsync<T>(Func<T> call)
+    /// <summary>
+    /// Runs <paramref name="call"/> on a thread of this set, after those that were queued before it. Where
+    /// <paramref name="cancellationToken"/> is cancelled before its turn comes, it is dropped: whoever asked has gone.
+    /// </summary>
+    public Task<T> RunAsync<T>(Func<T> call, CancellationToken cancellationToken)
     {
         var source = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lock)
         {
-            _queue.Enqueue(() =>
-            {
-                try
-                {
-                    source.SetResult(call());
-                }
-                // A thread of ours must outlive whatever one call throws (a library that does not load, say).
-                catch (Exception e)
-                {
-                    source.SetException(e);
-                }
-            });
-            if (_idle >= _queue.Count || _threads == maximumThreads)
-                Monitor.Pulse(_lock);
-            else
+            // First, so that nothing is queued where the system has no more threads.
+            if (_idle <= _queue.Count && _threads < maximumThreads)
                 StartThread();
+            _queue.Enqueue(() => Run(call, source, cancellationToken));
+            CephTelemetry.CountQueued(purpose, 1);
+            Monitor.Pulse(_lock);
         }
         return source.Task;
     }
 
+    private static void Run<T>(Func<T> call, TaskCompletionSource<T> source, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            source.SetCanceled(cancellationToken);
+            return;
+        }
+        try
+        {
+            source.SetResult(call());
+        }
+        // A thread of ours must outlive whatever one call throws (a library that does not load, say).
+        catch (Exception e)
+        {
+            source.SetException(e);
+        }
+    }
+
     private void StartThread()
     {
-        _threads++;
         new Thread(Work, StackBytes) { IsBackground = true, Name = name }.Start();
+        _threads++;
     }
 
     private void Work()
@@ -70,6 +83,7 @@ internal sealed class BlockingCalls(string name, int maximumThreads)
                 _threads--;
                 return null;
             }
+            CephTelemetry.CountQueued(purpose, -1);
             return _queue.Dequeue();
         }
     }

@@ -6,7 +6,7 @@ namespace RbdReplication.Ceph.Interop;
 /// <summary>
 /// Bridges a completion of librados or librbd to a task: no thread waits meanwhile. The task's result is the C return
 /// value; it never fails. Continuations run on the thread pool, never on the library's callback thread, where a further
-/// call would deadlock.
+/// call would deadlock. No exception leaves a callback: it would end the process.
 /// </summary>
 internal sealed unsafe class Completion
 {
@@ -53,24 +53,41 @@ internal sealed unsafe class Completion
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void OnRbdComplete(nint native, void* argument)
     {
-        var result = Librbd.AioGetReturnValue(native);
-        Librbd.AioRelease(native);
-        Finish(argument, result);
+        var completion = Take(argument);
+        try
+        {
+            var result = Librbd.AioGetReturnValue(native);
+            Librbd.AioRelease(native);
+            completion._source.TrySetResult(result);
+        }
+        catch (Exception e)
+        {
+            completion._source.TrySetException(e);
+        }
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void OnRadosComplete(nint native, void* argument)
     {
-        var result = Librados.AioGetReturnValue(native);
-        Librados.AioRelease(native);
-        Finish(argument, result);
+        var completion = Take(argument);
+        try
+        {
+            var result = Librados.AioGetReturnValue(native);
+            Librados.AioRelease(native);
+            completion._source.TrySetResult(result);
+        }
+        catch (Exception e)
+        {
+            completion._source.TrySetException(e);
+        }
     }
 
-    private static void Finish(void* argument, long result)
+    // Cannot fail: the argument is the one that the completion was made with, and the callback runs once.
+    private static Completion Take(void* argument)
     {
         var self = GCHandle.FromIntPtr((nint)argument);
         var completion = (Completion)self.Target!;
         self.Free();
-        completion._source.SetResult(result);
+        return completion;
     }
 }

@@ -8,26 +8,32 @@ namespace RbdReplication.Ceph.Interop;
 /// </summary>
 /// <remarks>
 /// librados and librbd cannot cancel a call. Callers that lose patience stop waiting (<c>WaitAsync</c> around the whole
-/// method); the call then goes on here and frees what it wrote to when it ends.
+/// method); the call then goes on here and frees what it wrote to when it ends. The token that a call takes is looked at
+/// before it begins, and again when a thread takes it: nothing is begun for a caller that has gone.
 /// </remarks>
 internal static class NativeCall
 {
     /// <summary>Runs a call that reports through a completion of librbd.</summary>
-    public static Task<long> RbdAsync(string function, string subject, NativeHandle handle, Func<nint, int> submit) =>
-        RunAsync(function, subject, handle, Completion.ForRbd(out var native), native, submit);
+    public static Task<long> RbdAsync(string function, string subject, NativeHandle handle, Func<nint, int> submit, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested
+            ? Task.FromCanceled<long>(cancellationToken)
+            : RunAsync(function, subject, handle, Completion.ForRbd(out var native), native, submit);
 
     /// <summary>Runs a call that reports through a completion of librados.</summary>
-    public static Task<long> RadosAsync(string function, string subject, NativeHandle handle, Func<nint, int> submit) =>
-        RunAsync(function, subject, handle, Completion.ForRados(out var native), native, submit);
+    public static Task<long> RadosAsync(string function, string subject, NativeHandle handle, Func<nint, int> submit, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested
+            ? Task.FromCanceled<long>(cancellationToken)
+            : RunAsync(function, subject, handle, Completion.ForRados(out var native), native, submit);
 
     /// <summary>Runs a call that blocks, on one of the threads kept for that.</summary>
     public static async Task<long> BlockingAsync(
-        string function, string subject, NativeHandle handle, BlockingCalls threads, Func<long> call)
+        string function, string subject, NativeHandle handle, BlockingCalls threads, Func<long> call, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         using var held = new Hold(handle);
         using var activity = CephTelemetry.StartCall(function, subject);
         var queued = Stopwatch.GetTimestamp();
-        var result = await threads.RunAsync(call).ConfigureAwait(false);
+        var result = await threads.RunAsync(call, cancellationToken).ConfigureAwait(false);
         return Finish(result, function, subject, queued, activity);
     }
 

@@ -3,8 +3,9 @@ using System.Runtime.InteropServices;
 namespace RbdReplication.Ceph.Interop;
 
 /// <summary>
-/// A C handle whose owner closes it once, after the last call that uses it. A handle holds a reference on the handle it was
-/// made from, so the order image, pool, cluster is kept whatever order their owners are disposed in. Closing never blocks
+/// A C handle whose owner closes it once, after the last call that uses it. A handle holds a reference on the handle it is
+/// made from, from before the C handle is made: so the order image, pool, cluster is kept whatever order their owners are
+/// disposed in, also by one who closes the parent while the child is being opened. Closing never blocks
 /// the thread that drops the last reference, since that may be one of librbd's own; <see cref="Closed"/> tells when it is done.
 /// </summary>
 internal abstract class NativeHandle : SafeHandle
@@ -12,15 +13,19 @@ internal abstract class NativeHandle : SafeHandle
     private readonly NativeHandle? _parent;
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    protected NativeHandle(nint value, NativeHandle? parent) : base(0, ownsHandle: true)
+    /// <exception cref="ObjectDisposedException">The parent is closed already.</exception>
+    protected NativeHandle(NativeHandle? parent) : base(0, ownsHandle: true)
     {
         var held = false;
         parent?.DangerousAddRef(ref held);
         _parent = parent;
-        SetHandle(value);
     }
 
-    public sealed override bool IsInvalid => handle == 0;
+    // One that never got its C handle is closed all the same: it gives its parent back.
+    public sealed override bool IsInvalid => false;
+
+    /// <summary>Takes the C handle over. One that is disposed before has nothing to close.</summary>
+    public void Open(nint value) => SetHandle(value);
 
     /// <summary>Completes when the C handle is gone; never fails.</summary>
     public Task Closed => _closed.Task;
@@ -36,13 +41,16 @@ internal abstract class NativeHandle : SafeHandle
 
     protected sealed override bool ReleaseHandle()
     {
-        Close(handle);
+        if (handle == 0)
+            ReportClosed();
+        else
+            Close(handle);
         return true;
     }
 }
 
 /// <summary><c>rados_t</c>.</summary>
-internal sealed class ClusterHandle(nint value) : NativeHandle(value, parent: null)
+internal sealed class ClusterHandle() : NativeHandle(parent: null)
 {
     // rados_shutdown waits for librados' own threads, so it needs a thread that is neither one of them nor of the pool.
     protected override void Close(nint value) =>
@@ -55,7 +63,7 @@ internal sealed class ClusterHandle(nint value) : NativeHandle(value, parent: nu
 }
 
 /// <summary><c>rados_ioctx_t</c>.</summary>
-internal sealed class PoolHandle(nint value, ClusterHandle cluster) : NativeHandle(value, cluster)
+internal sealed class PoolHandle(ClusterHandle cluster) : NativeHandle(cluster)
 {
     protected override void Close(nint value)
     {
@@ -65,7 +73,7 @@ internal sealed class PoolHandle(nint value, ClusterHandle cluster) : NativeHand
 }
 
 /// <summary><c>rbd_image_t</c>.</summary>
-internal sealed class ImageHandle(nint value, PoolHandle pool) : NativeHandle(value, pool)
+internal sealed class ImageHandle(PoolHandle pool) : NativeHandle(pool)
 {
     protected override void Close(nint value)
     {

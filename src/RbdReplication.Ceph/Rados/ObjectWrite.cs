@@ -89,7 +89,7 @@ public sealed class ObjectWrite
                 Librados.WriteOpExec(operation, objectClass, method, bytes, (nuint)input.Length, null);
         });
 
-    internal async Task ApplyAsync(RadosPool pool, string objectName)
+    internal async Task ApplyAsync(RadosPool pool, string objectName, CancellationToken cancellationToken)
     {
         var operation = Librados.CreateWriteOp();
         try
@@ -98,7 +98,8 @@ public sealed class ObjectWrite
                 step(operation);
             await NativeCall.RadosAsync(
                 "rados_aio_write_op_operate", pool.SpecOf(objectName), pool.Handle,
-                completion => Librados.AioWriteOpOperate(operation, pool.Handle, completion, objectName, 0, _flags)).ConfigureAwait(false);
+                completion => Librados.AioWriteOpOperate(operation, pool.Handle, completion, objectName, 0, _flags),
+                cancellationToken).ConfigureAwait(false);
         }
         finally
         {

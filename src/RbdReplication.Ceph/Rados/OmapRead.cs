@@ -7,27 +7,32 @@ namespace RbdReplication.Ceph;
 internal static class OmapRead
 {
     public static Task<IReadOnlyDictionary<string, string>?> ByKeysAsync(
-        RadosPool pool, string objectName, IReadOnlyCollection<string> keys) =>
-        RunAsync(pool, objectName, Text, (operation, iterator, result) => AddKeys(operation, keys, iterator, result));
+        RadosPool pool, string objectName, IReadOnlyCollection<string> keys, CancellationToken cancellationToken) =>
+        RunAsync(pool, objectName, Text, (operation, iterator, result) => AddKeys(operation, keys, iterator, result), cancellationToken);
 
-    public static Task<IReadOnlyDictionary<string, string>?> ListAsync(RadosPool pool, string objectName, string startAfter, int maximum) =>
+    public static Task<IReadOnlyDictionary<string, string>?> ListAsync(
+        RadosPool pool, string objectName, string startAfter, int maximum, CancellationToken cancellationToken) =>
         RunAsync(pool, objectName, Text, (operation, iterator, result) =>
-            Librados.ReadOpOmapGetVals2(operation, startAfter, "", (ulong)maximum, iterator, 0, result));
+            Librados.ReadOpOmapGetVals2(operation, startAfter, "", (ulong)maximum, iterator, 0, result), cancellationToken);
 
-    public static async Task<byte[]?> ValueAsync(RadosPool pool, string objectName, string key)
+    public static async Task<byte[]?> ValueAsync(RadosPool pool, string objectName, string key, CancellationToken cancellationToken)
     {
         var entries = await RunAsync(
-            pool, objectName, static value => value.ToArray(), (operation, iterator, result) => AddKeys(operation, [key], iterator, result)).ConfigureAwait(false);
+            pool, objectName, Copy, (operation, iterator, result) => AddKeys(operation, [key], iterator, result), cancellationToken).ConfigureAwait(false);
         return entries?.GetValueOrDefault(key);
     }
 
-    public static Task<IReadOnlyDictionary<string, byte[]>?> ListBytesAsync(RadosPool pool, string objectName, int maximum) =>
-        RunAsync(pool, objectName, static value => value.ToArray(), (operation, iterator, result) =>
-            Librados.ReadOpOmapGetVals2(operation, "", "", (ulong)maximum, iterator, 0, result));
+    /// <summary>Entries whose key begins with <paramref name="prefix"/> and whose values are no text. Null: no such object.</summary>
+    public static Task<IReadOnlyDictionary<string, byte[]>?> ListBytesAsync(
+        RadosPool pool, string objectName, string prefix, int maximum, CancellationToken cancellationToken) =>
+        RunAsync(pool, objectName, Copy, (operation, iterator, result) =>
+            Librados.ReadOpOmapGetVals2(operation, "", prefix, (ulong)maximum, iterator, 0, result), cancellationToken);
 
     private delegate T Value<out T>(ReadOnlySpan<byte> bytes);
 
     private static string Text(ReadOnlySpan<byte> value) => Encoding.UTF8.GetString(value);
+
+    private static byte[] Copy(ReadOnlySpan<byte> value) => value.ToArray();
 
     private static unsafe void AddKeys(nint operation, IReadOnlyCollection<string> keys, nint iterator, nint result)
     {
@@ -37,7 +42,7 @@ internal static class OmapRead
     }
 
     private static async Task<IReadOnlyDictionary<string, T>?> RunAsync<T>(
-        RadosPool pool, string objectName, Value<T> read, Action<nint, nint, nint> addStep)
+        RadosPool pool, string objectName, Value<T> read, Action<nint, nint, nint> addStep, CancellationToken cancellationToken)
     {
         using var iterator = new OutBuffer<nint>();
         using var result = new OutBuffer<int>();
@@ -47,7 +52,8 @@ internal static class OmapRead
             addStep(operation, iterator.Address, result.Address);
             await NativeCall.RadosAsync(
                 "rados_aio_read_op_operate", pool.SpecOf(objectName), pool.Handle,
-                completion => Librados.AioReadOpOperate(operation, pool.Handle, completion, objectName, 0)).ConfigureAwait(false);
+                completion => Librados.AioReadOpOperate(operation, pool.Handle, completion, objectName, 0),
+                cancellationToken).ConfigureAwait(false);
             NativeCall.Check(result.Value, "rados_read_op_omap_get_vals", pool.SpecOf(objectName));
             return TakeEntries(iterator.Value, read);
         }

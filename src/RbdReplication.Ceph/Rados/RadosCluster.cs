@@ -10,20 +10,13 @@ namespace RbdReplication.Ceph;
 /// </summary>
 public sealed class RadosCluster : IAsyncDisposable
 {
-    // 64 volumes enabled at once wait for one monitor round together; with fewer threads they would queue for several.
-    private const int MaximumBlockingCalls = 64;
-
-    // Short calls; while every thread above waits for a monitor, those who only look are still answered.
-    private const int MaximumReadingCalls = 16;
-
     private readonly ClusterHandle _handle;
 
-    private RadosCluster(ClusterHandle handle, string subject, BlockingCalls blocking, BlockingCalls reading)
+    private RadosCluster(ClusterHandle handle, string subject, CallThreads threads)
     {
         _handle = handle;
         Subject = subject;
-        Blocking = blocking;
-        Reading = reading;
+        Threads = threads;
     }
 
     /// <summary>User and monitors, for messages.</summary>
@@ -34,33 +27,57 @@ public sealed class RadosCluster : IAsyncDisposable
 
     internal ClusterHandle Handle => _handle;
 
-    /// <summary>For calls that change something.</summary>
-    internal BlockingCalls Blocking { get; }
-
-    /// <summary>For calls that only read.</summary>
-    internal BlockingCalls Reading { get; }
+    /// <summary>For blocking calls.</summary>
+    internal CallThreads Threads { get; }
 
     /// <summary>Connects. Wraps <c>rados_create</c>, <c>rados_conf_set</c> and <c>rados_connect</c>.</summary>
     /// <exception cref="CephException">
     /// EACCES or EPERM: unknown user or wrong key. ETIMEDOUT: no monitor answered within
-    /// <see cref="RadosConnectionOptions.ConnectTimeout"/>. EINVAL: the monitor addresses cannot be parsed or
-    /// resolved. EIO: the key is of a kind that this release cannot read.
+    /// <see cref="RadosConnectionOptions.ConnectTimeout"/>. EINVAL: no name of a monitor can be resolved. EIO: the key is of a
+    /// kind that this release cannot read.
     /// </exception>
     public static Task<RadosCluster> ConnectAsync(RadosConnectionOptions options, CancellationToken cancellationToken) =>
         Abandonable.WaitAsync(ConnectAsync(options), cancellationToken);
 
     private static async Task<RadosCluster> ConnectAsync(RadosConnectionOptions options)
     {
-        var subject = $"client.{options.User} at {string.Join(',', options.Monitors)}";
-        NativeCall.Check(Librados.Create(out var cluster, options.User), "rados_create", subject);
-        var handle = new ClusterHandle(cluster);
+        var subject = $"client.{options.User} at {options.Monitors}";
+        MonitorList monitors;
         try
         {
-            foreach (var (name, value) in Settings(options))
+            monitors = (await options.Monitors.ResolveAsync(options.ConnectTimeout).ConfigureAwait(false)).WithEachProtocol();
+        }
+        catch (FormatException e)
+        {
+            throw new CephException(Errno.EINVAL, "rados_connect", subject, e.Message);
+        }
+        try
+        {
+            return await ConnectAsync(options, monitors, subject).ConfigureAwait(false);
+        }
+        // librados gives up without a word where a monitor has refused the user and another one, or the other protocol of an
+        // address that does not say which, is silent. Those that are alive give the answer at once.
+        catch (CephException e) when (e.Errno == Errno.ETIMEDOUT)
+        {
+            if (await MonitorProbe.FindAliveAsync(monitors).ConfigureAwait(false) is not { } alive)
+                throw;
+            return await ConnectAsync(options, alive, subject).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<RadosCluster> ConnectAsync(RadosConnectionOptions options, MonitorList monitors, string subject)
+    {
+        var handle = new ClusterHandle();
+        try
+        {
+            NativeCall.Check(Librados.Create(out var cluster, options.User), "rados_create", subject);
+            handle.Open(cluster);
+            foreach (var (name, value) in Settings(options, monitors))
                 NativeCall.Check(Librados.ConfSet(cluster, name, value), "rados_conf_set", $"{name} for {subject}");
-            var blocking = new BlockingCalls("ceph-" + options.User, MaximumBlockingCalls);
-            await NativeCall.BlockingAsync("rados_connect", subject, handle, blocking, () => Librados.Connect(cluster)).ConfigureAwait(false);
-            return new RadosCluster(handle, subject, blocking, new BlockingCalls("ceph-read-" + options.User, MaximumReadingCalls));
+            var threads = new CallThreads(options.User);
+            await NativeCall.BlockingAsync(
+                "rados_connect", subject, handle, threads.Changes, () => Connect(cluster), CancellationToken.None).ConfigureAwait(false);
+            return new RadosCluster(handle, subject, threads);
         }
         // 16.2 has the same EINVAL for addresses and for a key of a newer kind.
         catch (CephException e) when (e.Errno == Errno.EINVAL && e.Function == "rados_connect" && !options.Key.IsAes)
@@ -75,9 +92,16 @@ public sealed class RadosCluster : IAsyncDisposable
         }
     }
 
-    private static IEnumerable<(string Name, string Value)> Settings(RadosConnectionOptions options)
+    // A positive number is 16.2's word for a log-in that has not ended when the time is up.
+    private static long Connect(nint cluster)
     {
-        yield return ("mon_host", string.Join(',', options.Monitors));
+        var result = Librados.Connect(cluster);
+        return result > 0 ? -(int)Errno.ETIMEDOUT : result;
+    }
+
+    private static IEnumerable<(string Name, string Value)> Settings(RadosConnectionOptions options, MonitorList monitors)
+    {
+        yield return ("mon_host", monitors.ToString());
         yield return ("key", options.Key.Base64);
         // Else librados looks for a key ring in /etc/ceph and complains when there is none.
         yield return ("keyring", "");
@@ -91,6 +115,8 @@ public sealed class RadosCluster : IAsyncDisposable
         yield return ("admin_socket", "");
         // We move no data but what import and drills write: no cache, no copy of it in memory.
         yield return ("rbd_cache", "false");
+        // Our snapshots prove something, or end the writing: nobody need be quiet for them. See SnapshotTurn.
+        yield return ("rbd_default_snapshot_quiesce_mode", "skip");
     }
 
     private static string Seconds(TimeSpan time) => Math.Max(1, (long)Math.Ceiling(time.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
@@ -113,33 +139,44 @@ public sealed class RadosCluster : IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="CephException">ENOENT: no such pool.</exception>
     public Task<RadosPool> OpenPoolAsync(long id, string radosNamespace, CancellationToken cancellationToken) =>
-        Abandonable.WaitAsync(OpenPoolAsync(id, radosNamespace), cancellationToken);
+        Abandonable.WaitAsync(OpenByIdAsync(id, radosNamespace, cancellationToken), cancellationToken);
 
     /// <summary>Opens a pool by its name. Wraps <c>rados_pool_lookup</c> and <c>rados_ioctx_create2</c>.</summary>
     /// <exception cref="CephException">ENOENT: no such pool.</exception>
     public Task<RadosPool> OpenPoolAsync(string name, string radosNamespace, CancellationToken cancellationToken) =>
-        Abandonable.WaitAsync(OpenPoolAsync(name, radosNamespace), cancellationToken);
+        Abandonable.WaitAsync(OpenByNameAsync(name, radosNamespace, cancellationToken), cancellationToken);
 
-    private async Task<RadosPool> OpenPoolAsync(string name, string radosNamespace)
+    private async Task<RadosPool> OpenByNameAsync(string name, string radosNamespace, CancellationToken cancellationToken)
     {
-        var id = await NativeCall.BlockingAsync(
-            "rados_pool_lookup", name, _handle, Reading, () => Librados.PoolLookup(_handle, name)).ConfigureAwait(false);
-        return await OpenPoolAsync(id, radosNamespace).ConfigureAwait(false);
+        var id = await LookUpAsync("rados_pool_lookup", name, () => Librados.PoolLookup(_handle, name), cancellationToken).ConfigureAwait(false);
+        return await OpenByIdAsync(id, radosNamespace, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<RadosPool> OpenPoolAsync(long id, string radosNamespace)
+    private async Task<RadosPool> OpenByIdAsync(long id, string radosNamespace, CancellationToken cancellationToken)
     {
         var subject = $"pool {id.ToString(CultureInfo.InvariantCulture)}";
         var name = "";
         nint ioctx = 0;
-        await NativeCall.BlockingAsync("rados_pool_reverse_lookup", subject, _handle, Reading, () => PoolName(id, out name)).ConfigureAwait(false);
-        await NativeCall.BlockingAsync("rados_ioctx_create2", subject, _handle, Reading, () => Librados.IoctxCreate2(_handle, id, out ioctx)).ConfigureAwait(false);
-        var pool = new PoolHandle(ioctx, _handle);
-        Librados.IoctxSetNamespace(pool, radosNamespace);
-        // Else a write to a full pool waits for room; with it the answer is EDQUOT or ENOSPC, and what takes no room is done.
-        Librados.SetPoolFullTry(pool);
-        return new RadosPool(this, pool, id, name, radosNamespace);
+        await LookUpAsync("rados_pool_reverse_lookup", subject, () => PoolName(id, out name), cancellationToken).ConfigureAwait(false);
+        var pool = new PoolHandle(_handle);
+        try
+        {
+            await LookUpAsync("rados_ioctx_create2", subject, () => Librados.IoctxCreate2(_handle, id, out ioctx), cancellationToken).ConfigureAwait(false);
+            pool.Open(ioctx);
+            Librados.IoctxSetNamespace(pool, radosNamespace);
+            // Else a write to a full pool waits for room; with it the answer is EDQUOT or ENOSPC, and what takes no room is done.
+            Librados.SetPoolFullTry(pool);
+            return new RadosPool(this, pool, id, name, radosNamespace);
+        }
+        catch
+        {
+            pool.Dispose();
+            throw;
+        }
     }
+
+    private Task<long> LookUpAsync(string function, string subject, Func<long> call, CancellationToken cancellationToken) =>
+        NativeCall.BlockingAsync(function, subject, _handle, Threads.LookUps, call, cancellationToken);
 
     private unsafe long PoolName(long id, out string name) =>
         NativeText.Fill((buffer, size) => Librados.PoolReverseLookup(_handle, id, buffer, *size), out name);
@@ -148,7 +185,7 @@ public sealed class RadosCluster : IAsyncDisposable
     public async Task<IReadOnlyList<string>> ListPoolsAsync(CancellationToken cancellationToken)
     {
         IReadOnlyList<string> names = [];
-        await NativeCall.BlockingAsync("rados_pool_list", Subject, _handle, Reading, () => PoolNames(out names))
+        await LookUpAsync("rados_pool_list", Subject, () => PoolNames(out names), cancellationToken)
             .WaitAsync(cancellationToken).ConfigureAwait(false);
         return names;
     }
@@ -186,15 +223,15 @@ public sealed class RadosCluster : IAsyncDisposable
     /// holds the manager's text.
     /// </exception>
     public Task<string> MgrCommandAsync(string json, CancellationToken cancellationToken) =>
-        MgrCommandAsync(json).WaitAsync(cancellationToken);
+        RunMgrCommandAsync(json, cancellationToken).WaitAsync(cancellationToken);
 
-    private async Task<string> MgrCommandAsync(string json)
+    private async Task<string> RunMgrCommandAsync(string json, CancellationToken cancellationToken)
     {
         string output = "", status = "";
         try
         {
             await NativeCall.BlockingAsync(
-                "rados_mgr_command", json, _handle, Blocking, () => MgrCommand(json, out output, out status)).ConfigureAwait(false);
+                "rados_mgr_command", json, _handle, Threads.Changes, () => MgrCommand(json, out output, out status), cancellationToken).ConfigureAwait(false);
             return output;
         }
         catch (CephException e)
@@ -232,12 +269,12 @@ public sealed class RadosCluster : IAsyncDisposable
     /// <c>profile rbd</c> does not allow. Wraps <c>rbd_mirror_site_name_get</c>.
     /// </summary>
     public Task<string> GetMirrorSiteNameAsync(CancellationToken cancellationToken) =>
-        GetMirrorSiteNameAsync().WaitAsync(cancellationToken);
+        ReadMirrorSiteNameAsync(cancellationToken).WaitAsync(cancellationToken);
 
-    private async Task<string> GetMirrorSiteNameAsync()
+    private async Task<string> ReadMirrorSiteNameAsync(CancellationToken cancellationToken)
     {
         var name = "";
-        await NativeCall.BlockingAsync("rbd_mirror_site_name_get", Subject, _handle, Reading, () => SiteName(out name)).ConfigureAwait(false);
+        await LookUpAsync("rbd_mirror_site_name_get", Subject, () => SiteName(out name), cancellationToken).ConfigureAwait(false);
         return name;
     }
 
@@ -246,15 +283,15 @@ public sealed class RadosCluster : IAsyncDisposable
 
     /// <summary>
     /// Cuts a client off from the cluster: its operations fail and its watches end. A mirror daemon notices and connects anew.
-    /// Needs <c>profile rbd</c> for mon. Wraps <c>rados_blocklist_add</c>.
+    /// Needs <c>profile rbd</c> for mon. Has threads of its own: it is what ends calls that hang on all others. Wraps <c>rados_blocklist_add</c>.
     /// </summary>
     /// <param name="clientAddress">Address and nonce, as a watcher of an image has them.</param>
     /// <param name="duration">For how long.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     public Task BlocklistAsync(string clientAddress, TimeSpan duration, CancellationToken cancellationToken) =>
         NativeCall.BlockingAsync(
-            "rados_blocklist_add", Subject, _handle, Blocking,
-            () => Librados.BlocklistAdd(_handle, clientAddress, (uint)duration.TotalSeconds)).WaitAsync(cancellationToken);
+            "rados_blocklist_add", Subject, _handle, Threads.Fencing,
+            () => Librados.BlocklistAdd(_handle, clientAddress, (uint)duration.TotalSeconds), cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Closes the connection once the last pool and image opened through it is closed.</summary>
     public ValueTask DisposeAsync()

@@ -3,8 +3,8 @@ namespace RbdReplication.Ceph;
 /// <summary>What is needed to reach a cluster. No configuration file is read and no key is written to disk.</summary>
 public sealed record RadosConnectionOptions
 {
-    /// <summary>Monitor addresses, for example <c>10.0.0.1:6789</c> or <c>[v2:10.0.0.1:3300,v1:10.0.0.1:6789]</c>.</summary>
-    public required IReadOnlyList<string> Monitors { get; init; }
+    /// <summary>The monitors.</summary>
+    public required MonitorList Monitors { get; init; }
 
     /// <summary>Ceph user without <c>client.</c>.</summary>
     public required string User { get; init; }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using RbdReplication.Ceph.Interop;
 
 namespace RbdReplication.Ceph;
@@ -9,6 +10,13 @@ public sealed class ImageMirroring
     private const string DaemonsObject = "rbd_mirror_leader";
     private const string DaemonKeyPrefix = "instance_";
 
+    // Where the peers' daemons write their reports. Each begins with who wrote it: six bytes of a head, the kind of client and
+    // its number (cls/rbd/cls_rbd.h, MirrorImageStatusOnDisk).
+    private const string ReportsObject = "rbd_mirroring";
+    private const string PeerReportPrefix = "remote_status_global_";
+    private const int ReporterOffset = 7;
+    private const int MaximumPeers = 16;
+
     private readonly RbdImage _image;
 
     internal ImageMirroring(RbdImage image) => _image = image;
@@ -18,7 +26,7 @@ public sealed class ImageMirroring
     /// EINVAL: mirrored in the other mode, a clone of an image that is not mirrored, or the pool is not in image mode.
     /// </exception>
     public Task EnableAsync(MirrorImageMode mode, CancellationToken cancellationToken) =>
-        _image.BlockingAsync("rbd_mirror_image_enable2", () => Librbd.MirrorImageEnable2(_image.Handle, (int)mode), cancellationToken);
+        _image.ChangeAsync("rbd_mirror_image_enable2", () => Librbd.MirrorImageEnable2(_image.Handle, (int)mode), cancellationToken);
 
     /// <summary>
     /// Stops mirroring. The peer's image of a primary vanishes; a secondary needs <paramref name="force"/> and its copy
@@ -26,7 +34,7 @@ public sealed class ImageMirroring
     /// </summary>
     /// <exception cref="CephException">EINVAL: a secondary, without force. EBUSY: a mirrored clone depends on it.</exception>
     public Task DisableAsync(bool force, CancellationToken cancellationToken) =>
-        _image.BlockingAsync("rbd_mirror_image_disable", () => Librbd.MirrorImageDisable(_image.Handle, Flag(force)), cancellationToken);
+        _image.ChangeAsync("rbd_mirror_image_disable", () => Librbd.MirrorImageDisable(_image.Handle, Flag(force)), cancellationToken);
 
     /// <summary>
     /// Makes the image primary. Without force librbd asks the local image only: it succeeds whenever the newest mirror
@@ -34,29 +42,30 @@ public sealed class ImageMirroring
     /// </summary>
     /// <exception cref="CephException">EBUSY: not demoted by the peer. EROFS: the last snapshot is being copied. EINVAL: primary already.</exception>
     public Task PromoteAsync(bool force, CancellationToken cancellationToken) =>
-        CallAsync("rbd_aio_mirror_image_promote", c => Librbd.AioMirrorImagePromote(_image.Handle, Flag(force), c)).WaitAsync(cancellationToken);
+        CallAsync("rbd_aio_mirror_image_promote", c => Librbd.AioMirrorImagePromote(_image.Handle, Flag(force), c), cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Makes the image secondary; the demotion snapshot carries all its data. Wraps <c>rbd_aio_mirror_image_demote</c>.</summary>
     /// <exception cref="CephException">EINVAL: not primary. EROFS: somebody holds a managed lock on the image.</exception>
     public Task DemoteAsync(CancellationToken cancellationToken) =>
-        CallAsync("rbd_aio_mirror_image_demote", c => Librbd.AioMirrorImageDemote(_image.Handle, c)).WaitAsync(cancellationToken);
+        InTurnAsync("rbd_aio_mirror_image_demote", c => Librbd.AioMirrorImageDemote(_image.Handle, c), cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Asks the mirror daemon to delete this secondary image and copy the peer's anew. Wraps <c>rbd_mirror_image_resync</c>.</summary>
     /// <exception cref="CephException">EINVAL: the image is primary.</exception>
     public Task ResyncAsync(CancellationToken cancellationToken) =>
-        _image.BlockingAsync("rbd_mirror_image_resync", () => Librbd.MirrorImageResync(_image.Handle), cancellationToken);
+        _image.ChangeAsync("rbd_mirror_image_resync", () => Librbd.MirrorImageResync(_image.Handle), cancellationToken);
 
     /// <summary>Takes a mirror snapshot of a primary image and returns its id. Wraps <c>rbd_aio_mirror_image_create_snapshot</c>.</summary>
     /// <exception cref="CephException">EINVAL: a secondary, or mirrored by journal.</exception>
     public Task<ulong> CreateSnapshotAsync(CancellationToken cancellationToken) =>
-        CreateSnapshotAsync().WaitAsync(cancellationToken);
+        TakeSnapshotAsync(cancellationToken).WaitAsync(cancellationToken);
 
-    private async Task<ulong> CreateSnapshotAsync()
+    private async Task<ulong> TakeSnapshotAsync(CancellationToken cancellationToken)
     {
         using var id = new OutBuffer<ulong>();
-        await CallAsync(
+        await InTurnAsync(
             "rbd_aio_mirror_image_create_snapshot",
-            c => Librbd.AioMirrorImageCreateSnapshot(_image.Handle, 0, id.Address, c)).ConfigureAwait(false);
+            c => Librbd.AioMirrorImageCreateSnapshot(_image.Handle, 0, id.Address, c),
+            cancellationToken).ConfigureAwait(false);
         return id.Value;
     }
 
@@ -64,22 +73,43 @@ public sealed class ImageMirroring
     /// Whether this site's mirror daemon has the image open, as it has from before it begins to copy until it is done with
     /// the peer's demotion. A daemon that died counts for some 30 s more.
     /// </summary>
-    public async Task<bool> IsHeldByDaemonAsync(CancellationToken cancellationToken)
+    public async Task<bool> IsHeldByDaemonAsync(CancellationToken cancellationToken) =>
+        await ListHoldingDaemonsAsync(cancellationToken).ConfigureAwait(false) is { Count: > 0 };
+
+    /// <summary>
+    /// This site's mirror daemons among those who have the image open. Nodes that use the image, other programs and the peer's
+    /// daemons are not among them.
+    /// </summary>
+    public async Task<IReadOnlyList<ImageWatcher>> ListHoldingDaemonsAsync(CancellationToken cancellationToken)
     {
         var watchers = await _image.ListWatchersAsync(cancellationToken).ConfigureAwait(false);
-        string[] keys = [.. watchers.Select(watcher => $"{DaemonKeyPrefix}{watcher.ClientId}").Distinct()];
-        return await _image.Pool.ReadOmapAsync(DaemonsObject, keys, cancellationToken).ConfigureAwait(false) is { Count: > 0 };
+        string[] keys = [.. watchers.Select(DaemonKey).Distinct()];
+        var daemons = await _image.Pool.ReadOmapAsync(DaemonsObject, keys, cancellationToken).ConfigureAwait(false);
+        return daemons is null ? [] : [.. watchers.Where(watcher => daemons.ContainsKey(DaemonKey(watcher)))];
     }
 
-    /// <summary>Whether the image is mirrored and primary. Wraps <c>rbd_aio_mirror_image_get_info</c>.</summary>
-    public Task<MirrorImageInfo> GetInfoAsync(CancellationToken cancellationToken) => GetInfoAsync().WaitAsync(cancellationToken);
+    /// <summary>Client ids, at this site, of the peers' mirror daemons that have reported on this image.</summary>
+    internal async Task<IReadOnlySet<long>> ListPeerDaemonsAsync(CancellationToken cancellationToken)
+    {
+        var info = await GetInfoAsync(cancellationToken).ConfigureAwait(false);
+        var reports = await OmapRead.ListBytesAsync(
+            _image.Pool, ReportsObject, $"{PeerReportPrefix}{info.GlobalId}_", MaximumPeers, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return (reports?.Values ?? []).Where(report => report.Length >= ReporterOffset + sizeof(long))
+            .Select(report => BinaryPrimitives.ReadInt64LittleEndian(report.AsSpan(ReporterOffset))).ToHashSet();
+    }
 
-    private async Task<MirrorImageInfo> GetInfoAsync()
+    private static string DaemonKey(ImageWatcher watcher) => $"{DaemonKeyPrefix}{watcher.ClientId}";
+
+    /// <summary>Whether the image is mirrored and primary. Wraps <c>rbd_aio_mirror_image_get_info</c>.</summary>
+    public Task<MirrorImageInfo> GetInfoAsync(CancellationToken cancellationToken) => ReadInfoAsync(cancellationToken).WaitAsync(cancellationToken);
+
+    private async Task<MirrorImageInfo> ReadInfoAsync(CancellationToken cancellationToken)
     {
         using var info = new OutBuffer<MirrorImageInfoLayout>();
         await CallAsync(
             "rbd_aio_mirror_image_get_info",
-            c => Librbd.AioMirrorImageGetInfo(_image.Handle, info.Address, OutBuffer<MirrorImageInfoLayout>.Size, c)).ConfigureAwait(false);
+            c => Librbd.AioMirrorImageGetInfo(_image.Handle, info.Address, OutBuffer<MirrorImageInfoLayout>.Size, c),
+            cancellationToken).ConfigureAwait(false);
         var result = MirrorReading.Info(info.Value);
         Librbd.MirrorImageGetInfoCleanup(info.Address);
         return result;
@@ -89,25 +119,27 @@ public sealed class ImageMirroring
     /// How a mirrored image is mirrored. On an image that is not, 16.2 and 18.2 answer journal and 20.2 EINVAL: ask
     /// <see cref="GetInfoAsync(CancellationToken)"/> first. Wraps <c>rbd_aio_mirror_image_get_mode</c>.
     /// </summary>
-    public Task<MirrorImageMode> GetModeAsync(CancellationToken cancellationToken) => GetModeAsync().WaitAsync(cancellationToken);
+    public Task<MirrorImageMode> GetModeAsync(CancellationToken cancellationToken) => ReadModeAsync(cancellationToken).WaitAsync(cancellationToken);
 
-    private async Task<MirrorImageMode> GetModeAsync()
+    private async Task<MirrorImageMode> ReadModeAsync(CancellationToken cancellationToken)
     {
         using var mode = new OutBuffer<int>();
         await CallAsync(
-            "rbd_aio_mirror_image_get_mode", c => Librbd.AioMirrorImageGetMode(_image.Handle, mode.Address, c)).ConfigureAwait(false);
+            "rbd_aio_mirror_image_get_mode", c => Librbd.AioMirrorImageGetMode(_image.Handle, mode.Address, c),
+            cancellationToken).ConfigureAwait(false);
         return (MirrorImageMode)mode.Value;
     }
 
     /// <summary>What all sites last reported. Wraps <c>rbd_aio_mirror_image_get_global_status</c>.</summary>
-    public Task<MirrorGlobalStatus> GetGlobalStatusAsync(CancellationToken cancellationToken) => GetGlobalStatusAsync().WaitAsync(cancellationToken);
+    public Task<MirrorGlobalStatus> GetGlobalStatusAsync(CancellationToken cancellationToken) => ReadGlobalStatusAsync(cancellationToken).WaitAsync(cancellationToken);
 
-    private async Task<MirrorGlobalStatus> GetGlobalStatusAsync()
+    private async Task<MirrorGlobalStatus> ReadGlobalStatusAsync(CancellationToken cancellationToken)
     {
         using var status = new OutBuffer<MirrorGlobalStatusLayout>();
         await CallAsync(
             "rbd_aio_mirror_image_get_global_status",
-            c => Librbd.AioMirrorImageGetGlobalStatus(_image.Handle, status.Address, OutBuffer<MirrorGlobalStatusLayout>.Size, c)).ConfigureAwait(false);
+            c => Librbd.AioMirrorImageGetGlobalStatus(_image.Handle, status.Address, OutBuffer<MirrorGlobalStatusLayout>.Size, c),
+            cancellationToken).ConfigureAwait(false);
         var result = MirrorReading.GlobalStatus(status.Value);
         Librbd.MirrorImageGlobalStatusCleanup(status.Address);
         return result;
@@ -120,13 +152,19 @@ public sealed class ImageMirroring
     public async Task<IReadOnlyList<MirrorSnapshot>> ListSnapshotsAsync(CancellationToken cancellationToken)
     {
         List<MirrorSnapshot> snapshots = [];
-        await _image.ReadingAsync(
+        await _image.LookUpAsync(
             "rbd_snap_list", () => MirrorReading.Snapshots(_image.Handle, snapshots), cancellationToken).ConfigureAwait(false);
         return snapshots;
     }
 
     private static byte Flag(bool value) => value ? (byte)1 : (byte)0;
 
-    private Task<long> CallAsync(string function, Func<nint, int> submit) =>
-        NativeCall.RbdAsync(function, _image.Spec, _image.Handle, submit);
+    private async Task<long> InTurnAsync(string function, Func<nint, int> submit, CancellationToken cancellationToken)
+    {
+        await SnapshotTurn.AwaitAsync(_image, cancellationToken).ConfigureAwait(false);
+        return await CallAsync(function, submit, cancellationToken).ConfigureAwait(false);
+    }
+
+    private Task<long> CallAsync(string function, Func<nint, int> submit, CancellationToken cancellationToken) =>
+        NativeCall.RbdAsync(function, _image.Spec, _image.Handle, submit, cancellationToken);
 }

@@ -12,20 +12,20 @@ public sealed class PoolMirroring(RadosPool pool)
     public async Task<MirrorPoolMode> GetModeAsync(CancellationToken cancellationToken)
     {
         var mode = 0;
-        await ReadingAsync("rbd_mirror_mode_get", () => Librbd.MirrorModeGet(pool.Handle, out mode), cancellationToken).ConfigureAwait(false);
+        await LookUpAsync("rbd_mirror_mode_get", () => Librbd.MirrorModeGet(pool.Handle, out mode), cancellationToken).ConfigureAwait(false);
         return (MirrorPoolMode)mode;
     }
 
     /// <summary>Sets which images are mirrored. Wraps <c>rbd_mirror_mode_set</c>.</summary>
     /// <exception cref="CephException">EBUSY: switching off while images are mirrored. EINVAL: pool mode with a snapshot-mirrored image.</exception>
     public Task SetModeAsync(MirrorPoolMode mode, CancellationToken cancellationToken) =>
-        BlockingAsync("rbd_mirror_mode_set", () => Librbd.MirrorModeSet(pool.Handle, (int)mode), cancellationToken);
+        ChangeAsync("rbd_mirror_mode_set", () => Librbd.MirrorModeSet(pool.Handle, (int)mode), cancellationToken);
 
     /// <summary>Mirror uuid of this site's pool. Wraps <c>rbd_mirror_uuid_get</c>.</summary>
     public async Task<string> GetUuidAsync(CancellationToken cancellationToken)
     {
         var uuid = "";
-        await ReadingAsync("rbd_mirror_uuid_get", () => Uuid(out uuid), cancellationToken).ConfigureAwait(false);
+        await LookUpAsync("rbd_mirror_uuid_get", () => Uuid(out uuid), cancellationToken).ConfigureAwait(false);
         return uuid;
     }
 
@@ -36,7 +36,7 @@ public sealed class PoolMirroring(RadosPool pool)
     public async Task<IReadOnlyList<MirrorPeerSite>> ListPeersAsync(CancellationToken cancellationToken)
     {
         List<MirrorPeerSite> peers = [];
-        await ReadingAsync("rbd_mirror_peer_site_list", () => Peers(peers), cancellationToken).ConfigureAwait(false);
+        await LookUpAsync("rbd_mirror_peer_site_list", () => Peers(peers), cancellationToken).ConfigureAwait(false);
         return peers;
     }
 
@@ -70,7 +70,7 @@ public sealed class PoolMirroring(RadosPool pool)
     public async Task<string> CreateBootstrapTokenAsync(CancellationToken cancellationToken)
     {
         var token = "";
-        await BlockingAsync("rbd_mirror_peer_bootstrap_create", () => BootstrapToken(out token), cancellationToken).ConfigureAwait(false);
+        await ChangeAsync("rbd_mirror_peer_bootstrap_create", () => BootstrapToken(out token), cancellationToken).ConfigureAwait(false);
         return token;
     }
 
@@ -79,7 +79,7 @@ public sealed class PoolMirroring(RadosPool pool)
 
     /// <summary>Makes the site that issued <paramref name="token"/> a peer. Wraps <c>rbd_mirror_peer_bootstrap_import</c>.</summary>
     public Task ImportBootstrapTokenAsync(string token, MirrorPeerDirection direction, CancellationToken cancellationToken) =>
-        BlockingAsync(
+        ChangeAsync(
             "rbd_mirror_peer_bootstrap_import", () => Librbd.MirrorPeerBootstrapImport(pool.Handle, (int)direction, token), cancellationToken);
 
     /// <summary>
@@ -91,7 +91,7 @@ public sealed class PoolMirroring(RadosPool pool)
     public async Task<IReadOnlyList<KeyValuePair<string, MirrorGlobalStatus>>> ListStatusAsync(string startAfter, CancellationToken cancellationToken)
     {
         List<KeyValuePair<string, MirrorGlobalStatus>> page = [];
-        await ReadingAsync("rbd_mirror_image_global_status_list", () => StatusPage(startAfter, page), cancellationToken).ConfigureAwait(false);
+        await LookUpAsync("rbd_mirror_image_global_status_list", () => StatusPage(startAfter, page), cancellationToken).ConfigureAwait(false);
         return page;
     }
 
@@ -120,7 +120,7 @@ public sealed class PoolMirroring(RadosPool pool)
     public async Task<IReadOnlyList<MirrorImageEntry>> ListInfoAsync(string startAfter, CancellationToken cancellationToken)
     {
         List<MirrorImageEntry> page = [];
-        await ReadingAsync("rbd_mirror_image_info_list", () => InfoPage(startAfter, page), cancellationToken).ConfigureAwait(false);
+        await LookUpAsync("rbd_mirror_image_info_list", () => InfoPage(startAfter, page), cancellationToken).ConfigureAwait(false);
         return page;
     }
 
@@ -144,9 +144,9 @@ public sealed class PoolMirroring(RadosPool pool)
         }
     }
 
-    private Task<long> BlockingAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
-        NativeCall.BlockingAsync(function, pool.SpecOf(""), pool.Handle, pool.Cluster.Blocking, call).WaitAsync(cancellationToken);
+    private Task<long> ChangeAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
+        NativeCall.BlockingAsync(function, pool.SpecOf(""), pool.Handle, pool.Cluster.Threads.Changes, call, cancellationToken).WaitAsync(cancellationToken);
 
-    private Task<long> ReadingAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
-        NativeCall.BlockingAsync(function, pool.SpecOf(""), pool.Handle, pool.Cluster.Reading, call).WaitAsync(cancellationToken);
+    private Task<long> LookUpAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
+        NativeCall.BlockingAsync(function, pool.SpecOf(""), pool.Handle, pool.Cluster.Threads.LookUps, call, cancellationToken).WaitAsync(cancellationToken);
 }

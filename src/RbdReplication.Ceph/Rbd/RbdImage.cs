@@ -39,13 +39,17 @@ public sealed class RbdImage : IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait; an image that opens later is closed again.</param>
     /// <exception cref="CephException">ENOENT: no such image.</exception>
     public static Task<RbdImage> OpenAsync(RadosPool pool, string name, bool readOnly, CancellationToken cancellationToken) => Abandonable.WaitAsync(
-        readOnly ? OpenAsync(pool, name, "rbd_aio_open_read_only", Librbd.AioOpenReadOnly) : OpenAsync(pool, name, "rbd_aio_open", Librbd.AioOpen),
+        readOnly
+            ? OpenAsync(pool, name, "rbd_aio_open_read_only", Librbd.AioOpenReadOnly, pool.SpecOf(name), cancellationToken)
+            : OpenAsync(pool, name, "rbd_aio_open", Librbd.AioOpen, pool.SpecOf(name), cancellationToken),
         cancellationToken);
 
     /// <summary>Opens an image by its id. Wraps <c>rbd_aio_open_by_id</c> and <c>rbd_aio_open_by_id_read_only</c>.</summary>
     /// <exception cref="CephException">ENOENT: no such image.</exception>
     public static Task<RbdImage> OpenByIdAsync(RadosPool pool, string id, bool readOnly, CancellationToken cancellationToken) => Abandonable.WaitAsync(
-        readOnly ? OpenAsync(pool, id, "rbd_aio_open_by_id_read_only", Librbd.AioOpenByIdReadOnly) : OpenByIdAsync(pool, id, pool.SpecOf(id)),
+        readOnly
+            ? OpenAsync(pool, id, "rbd_aio_open_by_id_read_only", Librbd.AioOpenByIdReadOnly, pool.SpecOf(id), cancellationToken)
+            : OpenByIdForWritingAsync(pool, id, pool.SpecOf(id), cancellationToken),
         cancellationToken);
 
     /// <summary>
@@ -54,19 +58,29 @@ public sealed class RbdImage : IAsyncDisposable
     /// </summary>
     /// <exception cref="CephException">ENOENT: it is gone.</exception>
     public Task<RbdImage> OpenForWritingAsync(CancellationToken cancellationToken) =>
-        Abandonable.WaitAsync(OpenByIdAsync(Pool, GetId(), Spec), cancellationToken);
+        Abandonable.WaitAsync(OpenByIdForWritingAsync(Pool, GetId(), Spec, cancellationToken), cancellationToken);
 
-    private static Task<RbdImage> OpenByIdAsync(RadosPool pool, string id, string spec) =>
-        OpenAsync(pool, id, "rbd_aio_open_by_id", Librbd.AioOpenById, spec);
+    private static Task<RbdImage> OpenByIdForWritingAsync(RadosPool pool, string id, string spec, CancellationToken cancellationToken) =>
+        OpenAsync(pool, id, "rbd_aio_open_by_id", Librbd.AioOpenById, spec, cancellationToken);
 
     private static async Task<RbdImage> OpenAsync(
-        RadosPool pool, string name, string function, Func<PoolHandle, string, nint, nint, nint, int> submit, string? spec = null)
+        RadosPool pool, string name, string function, Func<PoolHandle, string, nint, nint, nint, int> submit, string spec, CancellationToken cancellationToken)
     {
-        // librbd writes the handle when the call completes, whoever still waits then.
-        using var image = new OutBuffer<nint>();
-        spec ??= pool.SpecOf(name);
-        await NativeCall.RbdAsync(function, spec, pool.Handle, completion => submit(pool.Handle, name, image.Address, NoSnapshot, completion)).ConfigureAwait(false);
-        return new RbdImage(pool, new ImageHandle(image.Value, pool.Handle), spec);
+        var handle = new ImageHandle(pool.Handle);
+        try
+        {
+            // librbd writes the handle when the call completes, whoever still waits then.
+            using var image = new OutBuffer<nint>();
+            await NativeCall.RbdAsync(
+                function, spec, pool.Handle, completion => submit(pool.Handle, name, image.Address, NoSnapshot, completion), cancellationToken).ConfigureAwait(false);
+            handle.Open(image.Value);
+            return new RbdImage(pool, handle, spec);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Creates an image with objects of 4 MiB. Wraps <c>rbd_create2</c>.</summary>
@@ -77,17 +91,18 @@ public sealed class RbdImage : IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="CephException">EEXIST: the name is taken.</exception>
     public static Task CreateAsync(RadosPool pool, string name, ulong sizeBytes, ImageFeatures features, CancellationToken cancellationToken) =>
-        NativeCall.BlockingAsync("rbd_create2", pool.SpecOf(name), pool.Handle, pool.Cluster.Blocking, () =>
+        NativeCall.BlockingAsync("rbd_create2", pool.SpecOf(name), pool.Handle, pool.Cluster.Threads.Changes, () =>
         {
             var order = 22;
             return Librbd.Create2(pool.Handle, name, sizeBytes, (ulong)features, ref order);
-        }).WaitAsync(cancellationToken);
+        }, cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Removes an image that nobody has open. Wraps <c>rbd_remove</c>.</summary>
     /// <exception cref="CephException">ENOENT: no such image. EBUSY: in use. ENOTEMPTY: it has snapshots. EINVAL: a mirrored secondary.</exception>
     public static Task RemoveAsync(RadosPool pool, string name, CancellationToken cancellationToken) =>
         NativeCall.BlockingAsync(
-            "rbd_remove", pool.SpecOf(name), pool.Handle, pool.Cluster.Blocking, () => Librbd.Remove(pool.Handle, name)).WaitAsync(cancellationToken);
+            "rbd_remove", pool.SpecOf(name), pool.Handle, pool.Cluster.Threads.Changes, () => Librbd.Remove(pool.Handle, name),
+            cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>The image's id: 12 or so hex digits that a re-created image does not share. Wraps <c>rbd_get_id</c>; reads memory only.</summary>
     public unsafe string GetId()
@@ -110,7 +125,7 @@ public sealed class RbdImage : IAsyncDisposable
     public async Task<ulong> GetSizeBytesAsync(CancellationToken cancellationToken)
     {
         ulong size = 0;
-        await ReadingAsync("rbd_get_size", () => Librbd.GetSize(Handle, out size), cancellationToken).ConfigureAwait(false);
+        await LookUpAsync("rbd_get_size", () => Librbd.GetSize(Handle, out size), cancellationToken).ConfigureAwait(false);
         return size;
     }
 
@@ -118,7 +133,7 @@ public sealed class RbdImage : IAsyncDisposable
     public async Task<ImageFeatures> GetFeaturesAsync(CancellationToken cancellationToken)
     {
         ulong features = 0;
-        await ReadingAsync("rbd_get_features", () => Librbd.GetFeatures(Handle, out features), cancellationToken).ConfigureAwait(false);
+        await LookUpAsync("rbd_get_features", () => Librbd.GetFeatures(Handle, out features), cancellationToken).ConfigureAwait(false);
         return (ImageFeatures)features;
     }
 
@@ -128,7 +143,7 @@ public sealed class RbdImage : IAsyncDisposable
         ImageParent? parent = null;
         try
         {
-            await ReadingAsync("rbd_get_parent", () => ReadParent(out parent), cancellationToken).ConfigureAwait(false);
+            await LookUpAsync("rbd_get_parent", () => ReadParent(out parent), cancellationToken).ConfigureAwait(false);
         }
         catch (CephException e) when (e.Errno == Errno.ENOENT)
         {
@@ -160,7 +175,7 @@ public sealed class RbdImage : IAsyncDisposable
     public async Task<IReadOnlyList<ImageClone>> ListDescendantsAsync(CancellationToken cancellationToken)
     {
         List<ImageClone> clones = [];
-        await ReadingAsync("rbd_list_descendants", () => ListDescendants(clones), cancellationToken).ConfigureAwait(false);
+        await LookUpAsync("rbd_list_descendants", () => ListDescendants(clones), cancellationToken).ConfigureAwait(false);
         return clones;
     }
 
@@ -193,11 +208,11 @@ public sealed class RbdImage : IAsyncDisposable
     }
 
     /// <summary>Copies what a clone shares with its parent, so that it needs it no more. Wraps <c>rbd_flatten_with_progress</c>.</summary>
-    /// <param name="progress">Gets the finished part, from 0 to 1, on a thread of librbd.</param>
+    /// <param name="progress">Gets the finished part, from 0 to 1, on a thread of librbd; what it throws is lost.</param>
     /// <param name="cancellationToken">Ends the wait; the copying goes on.</param>
     /// <exception cref="CephException">EINVAL: the image has no parent.</exception>
     public Task FlattenAsync(Action<double> progress, CancellationToken cancellationToken) =>
-        BlockingAsync("rbd_flatten_with_progress", () => Flatten(progress), cancellationToken);
+        CallAsync("rbd_flatten_with_progress", Pool.Cluster.Threads.LongCalls, () => Flatten(progress), cancellationToken);
 
     private unsafe long Flatten(Action<double> progress)
     {
@@ -215,24 +230,31 @@ public sealed class RbdImage : IAsyncDisposable
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static unsafe int OnProgress(ulong done, ulong total, void* target)
     {
-        ((Action<double>)GCHandle.FromIntPtr((nint)target).Target!)(total == 0 ? 1 : (double)done / total);
+        try
+        {
+            ((Action<double>)GCHandle.FromIntPtr((nint)target).Target!)(total == 0 ? 1 : (double)done / total);
+        }
+        catch (Exception)
+        {
+            // In C it would end the process, and the copying is none the worse for a listener that fails.
+        }
         return 0;
     }
 
     /// <summary>Takes a user snapshot. Wraps <c>rbd_snap_create</c>.</summary>
     /// <exception cref="CephException">EEXIST: the name is taken. EROFS: the image is a secondary.</exception>
     public Task CreateSnapshotAsync(string name, CancellationToken cancellationToken) =>
-        BlockingAsync("rbd_snap_create", () => Librbd.SnapCreate(Handle, name), cancellationToken);
+        ChangeAsync("rbd_snap_create", () => Librbd.SnapCreate(Handle, name), cancellationToken);
 
     /// <summary>Removes a user snapshot. Wraps <c>rbd_snap_remove</c>.</summary>
     public Task RemoveSnapshotAsync(string name, CancellationToken cancellationToken) =>
-        BlockingAsync("rbd_snap_remove", () => Librbd.SnapRemove(Handle, name), cancellationToken);
+        ChangeAsync("rbd_snap_remove", () => Librbd.SnapRemove(Handle, name), cancellationToken);
 
     /// <summary>Clones a user snapshot of this image. Wraps <c>rbd_clone</c>.</summary>
     public Task CloneAsync(string snapshot, RadosPool pool, string name, ImageFeatures features, CancellationToken cancellationToken)
     {
         var parent = Spec[(Spec.LastIndexOf('/') + 1)..];
-        return BlockingAsync("rbd_clone", () =>
+        return ChangeAsync("rbd_clone", () =>
         {
             var order = 0;
             return Librbd.Clone(Pool.Handle, parent, snapshot, pool.Handle, name, (ulong)features, ref order);
@@ -242,27 +264,29 @@ public sealed class RbdImage : IAsyncDisposable
     /// <summary>Writes to the image. Wraps <c>rbd_aio_write</c>.</summary>
     /// <exception cref="CephException">EROFS: the image is a secondary.</exception>
     public Task WriteAsync(ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
-        WriteAsync(offset, data).WaitAsync(cancellationToken);
+        SubmitWriteAsync(offset, data, cancellationToken).WaitAsync(cancellationToken);
 
-    private async Task WriteAsync(ulong offset, ReadOnlyMemory<byte> data)
+    private async Task SubmitWriteAsync(ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {
         using var pinned = data.Pin();
         var address = AddressOf(pinned);
         await NativeCall.RbdAsync(
-            "rbd_aio_write", Spec, Handle, completion => Librbd.AioWrite(Handle, offset, (nuint)data.Length, address, completion)).ConfigureAwait(false);
+            "rbd_aio_write", Spec, Handle, completion => Librbd.AioWrite(Handle, offset, (nuint)data.Length, address, completion),
+            cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Reads from the image into <paramref name="buffer"/>, which librbd writes to until the call has ended. Wraps <c>rbd_aio_read</c>.</summary>
     /// <returns>Bytes read; fewer than asked at the end of the image.</returns>
     public Task<int> ReadAsync(ulong offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
-        ReadAsync(offset, buffer).WaitAsync(cancellationToken);
+        SubmitReadAsync(offset, buffer, cancellationToken).WaitAsync(cancellationToken);
 
-    private async Task<int> ReadAsync(ulong offset, Memory<byte> buffer)
+    private async Task<int> SubmitReadAsync(ulong offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         using var pinned = buffer.Pin();
         var address = AddressOf(pinned);
         return (int)await NativeCall.RbdAsync(
-            "rbd_aio_read", Spec, Handle, completion => Librbd.AioRead(Handle, offset, (nuint)buffer.Length, address, completion)).ConfigureAwait(false);
+            "rbd_aio_read", Spec, Handle, completion => Librbd.AioRead(Handle, offset, (nuint)buffer.Length, address, completion),
+            cancellationToken).ConfigureAwait(false);
     }
 
     private static unsafe nint AddressOf(System.Buffers.MemoryHandle pinned) => (nint)pinned.Pointer;
@@ -273,7 +297,7 @@ public sealed class RbdImage : IAsyncDisposable
         var value = "";
         try
         {
-            await ReadingAsync("rbd_metadata_get", () => Metadata(key, out value), cancellationToken).ConfigureAwait(false);
+            await LookUpAsync("rbd_metadata_get", () => Metadata(key, out value), cancellationToken).ConfigureAwait(false);
         }
         catch (CephException e) when (e.Errno == Errno.ENOENT)
         {
@@ -289,7 +313,7 @@ public sealed class RbdImage : IAsyncDisposable
     public async Task<IReadOnlyDictionary<string, string>> ListMetadataAsync(string prefix, CancellationToken cancellationToken)
     {
         Dictionary<string, string> all = new(StringComparer.Ordinal);
-        await ReadingAsync("rbd_metadata_list", () => ListMetadata(prefix, all), cancellationToken).ConfigureAwait(false);
+        await LookUpAsync("rbd_metadata_list", () => ListMetadata(prefix, all), cancellationToken).ConfigureAwait(false);
         return all;
     }
 
@@ -328,14 +352,14 @@ public sealed class RbdImage : IAsyncDisposable
     /// <summary>Sets a metadata key. Keys that start with <c>.rbd</c> stay at this site in snapshot mode. Wraps <c>rbd_metadata_set</c>.</summary>
     /// <exception cref="CephException">EROFS: the image is a secondary.</exception>
     public Task SetMetadataAsync(string key, string value, CancellationToken cancellationToken) =>
-        BlockingAsync("rbd_metadata_set", () => Librbd.MetadataSet(Handle, key, value), cancellationToken);
+        ChangeAsync("rbd_metadata_set", () => Librbd.MetadataSet(Handle, key, value), cancellationToken);
 
     /// <summary>Removes a metadata key; an absent one is no error. Wraps <c>rbd_metadata_remove</c>.</summary>
     public async Task RemoveMetadataAsync(string key, CancellationToken cancellationToken)
     {
         try
         {
-            await BlockingAsync("rbd_metadata_remove", () => Librbd.MetadataRemove(Handle, key), cancellationToken).ConfigureAwait(false);
+            await ChangeAsync("rbd_metadata_remove", () => Librbd.MetadataRemove(Handle, key), cancellationToken).ConfigureAwait(false);
         }
         catch (CephException e) when (e.Errno == Errno.ENOENT)
         {
@@ -346,7 +370,7 @@ public sealed class RbdImage : IAsyncDisposable
     public async Task<IReadOnlyList<ImageWatcher>> ListWatchersAsync(CancellationToken cancellationToken)
     {
         List<ImageWatcher> watchers = [];
-        await ReadingAsync("rbd_watchers_list", () => ListWatchers(watchers), cancellationToken).ConfigureAwait(false);
+        await LookUpAsync("rbd_watchers_list", () => ListWatchers(watchers), cancellationToken).ConfigureAwait(false);
         return watchers;
     }
 
@@ -371,11 +395,14 @@ public sealed class RbdImage : IAsyncDisposable
         }
     }
 
-    internal Task<long> BlockingAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
-        NativeCall.BlockingAsync(function, Spec, Handle, Pool.Cluster.Blocking, call).WaitAsync(cancellationToken);
+    internal Task<long> ChangeAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
+        CallAsync(function, Pool.Cluster.Threads.Changes, call, cancellationToken);
 
-    internal Task<long> ReadingAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
-        NativeCall.BlockingAsync(function, Spec, Handle, Pool.Cluster.Reading, call).WaitAsync(cancellationToken);
+    internal Task<long> LookUpAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
+        CallAsync(function, Pool.Cluster.Threads.LookUps, call, cancellationToken);
+
+    private Task<long> CallAsync(string function, BlockingCalls threads, Func<long> call, CancellationToken cancellationToken) =>
+        NativeCall.BlockingAsync(function, Spec, Handle, threads, call, cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Closes the image after the calls that are still running on it. Wraps <c>rbd_aio_close</c>.</summary>
     public ValueTask DisposeAsync()

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
@@ -46,6 +47,25 @@ public sealed record ClusterEntry
 
     /// <summary>Monitor addresses.</summary>
     public IReadOnlyList<string> Monitors { get; init => field = value ?? []; } = [];
+
+    /// <summary>
+    /// The monitors in normal form: the same for all ways to write them. As they are written, where that cannot be read.
+    /// </summary>
+    [JsonIgnore]
+    public string MonitorsText
+    {
+        get
+        {
+            try
+            {
+                return MonitorList.Parse(Monitors).ToString();
+            }
+            catch (FormatException)
+            {
+                return string.Join(',', Monitors);
+            }
+        }
+    }
 
     /// <summary>Settings for RBD.</summary>
     public ClusterRbdSettings Rbd { get; init => field = value ?? new(); } = new();

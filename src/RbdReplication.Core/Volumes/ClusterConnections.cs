@@ -38,8 +38,9 @@ public sealed class ClusterConnections : IAsyncDisposable
     {
         if (cluster.Monitors is not { Count: > 0 })
             throw new ReplicationException(ReplicationError.NotConfigured, $"the cluster configuration lists no monitors for cluster {cluster.ClusterId}");
-        var key = new Key(string.Join(',', cluster.Monitors), credentials.User, credentials.Key.Fingerprint);
-        var entry = _entries.GetOrAdd(key, key => Connecting(key, cluster, credentials));
+        var monitors = MonitorsOf(cluster);
+        var key = new Key(monitors.ToString(), credentials.User, credentials.Key.Fingerprint);
+        var entry = _entries.GetOrAdd(key, key => Connecting(key, monitors, credentials));
         entry.LastUsed = _time.GetTimestamp();
         try
         {
@@ -51,15 +52,28 @@ public sealed class ClusterConnections : IAsyncDisposable
         }
     }
 
+    private static MonitorList MonitorsOf(ClusterEntry cluster)
+    {
+        try
+        {
+            return MonitorList.Parse(cluster.Monitors);
+        }
+        catch (FormatException e)
+        {
+            throw new ReplicationException(
+                ReplicationError.Unreachable, $"monitors of cluster {cluster.ClusterId} in the cluster configuration cannot be used: {e.Message}; correct config.json", e);
+        }
+    }
+
     // A failure is for those who wait now, and must not meet who comes later, even if all of these have gone.
-    private Entry Connecting(Key key, ClusterEntry cluster, CephCredentials credentials)
+    private Entry Connecting(Key key, MonitorList monitors, CephCredentials credentials)
     {
         Entry? entry = null;
         entry = new Entry(async () =>
         {
             try
             {
-                return await ConnectAsync(cluster, credentials).ConfigureAwait(false);
+                return await ConnectAsync(monitors, credentials).ConfigureAwait(false);
             }
             catch
             {
@@ -87,9 +101,9 @@ public sealed class ClusterConnections : IAsyncDisposable
             Drop(connection);
     }
 
-    private static async Task<ClusterConnection> ConnectAsync(ClusterEntry cluster, CephCredentials credentials)
+    private static async Task<ClusterConnection> ConnectAsync(MonitorList monitors, CephCredentials credentials)
     {
-        var options = new RadosConnectionOptions { Monitors = cluster.Monitors, User = credentials.User, Key = credentials.Key };
+        var options = new RadosConnectionOptions { Monitors = monitors, User = credentials.User, Key = credentials.Key };
         return new ClusterConnection(await RadosCluster.ConnectAsync(options, CancellationToken.None).ConfigureAwait(false));
     }
 

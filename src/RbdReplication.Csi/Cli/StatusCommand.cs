@@ -71,7 +71,7 @@ internal static class StatusCommand
             .Select(id => config.Find(id) ?? throw new ReplicationException(
                 ReplicationError.NotConfigured, $"cluster {id} is not in the cluster configuration; known are {string.Join(", ", config.ClusterIds)}"))
             .Where(cluster => radosNamespace is null || cluster.RadosNamespace == radosNamespace)
-            .DistinctBy(cluster => (string.Join(',', cluster.Monitors ?? []), cluster.RadosNamespace))
+            .DistinctBy(cluster => (cluster.MonitorsText, cluster.RadosNamespace))
             .ToList();
         return clusters.Count > 0 ? clusters : throw new ReplicationException(
             ReplicationError.NotConfigured, $"no cluster of the cluster configuration has rados namespace \"{radosNamespace}\"");

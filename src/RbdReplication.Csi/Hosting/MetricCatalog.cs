@@ -36,6 +36,9 @@ internal static class MetricCatalog
     public static MetricDeclaration CephCallDuration { get; } =
         new(CephTelemetry.CallDurationName, MetricKind.Histogram, "s", CephTelemetry.CallDurationDescription, "rbd.call", "error.type");
 
+    public static MetricDeclaration CephCallsQueued { get; } =
+        new(CephTelemetry.QueuedCallsName, MetricKind.UpDownCounter, "{call}", CephTelemetry.QueuedCallsDescription, "rbd.threads");
+
     public static MetricDeclaration VolumeRole { get; } =
         new("rbd_replication.volume.role", MetricKind.UpDownCounter, "{volume}",
             "Which copy of the image this site has: 1 for the role it is in, 0 for the others.", [.. VolumeLabels, "role"]);
@@ -121,7 +124,7 @@ internal static class MetricCatalog
     ];
 
     /// <summary>Calls into Ceph, at both.</summary>
-    public static IReadOnlyList<MetricDeclaration> Ceph { get; } = [CephCallDuration];
+    public static IReadOnlyList<MetricDeclaration> Ceph { get; } = [CephCallDuration, CephCallsQueued];
 
     /// <summary>The omap generator.</summary>
     public static IReadOnlyList<MetricDeclaration> Generator { get; } =
@@ -139,6 +142,7 @@ internal static class MetricCatalog
         ["rpc.method"] = "Service and method, `replication.Controller/PromoteVolume`",
         ["rpc.response.status_code"] = "gRPC code as the .NET library spells it, `FailedPrecondition`",
         ["rbd.call"] = "C function of librados or librbd",
+        ["rbd.threads"] = "What the threads are for: `changes`, `lookups`, `long` or `fencing`",
         ["error.type"] = "Name of the errno; missing when the call succeeded",
         ["cluster"] = "Cluster id, as in `config.json` and in volume handles",
         ["pool"] = "Pool name",

@@ -57,7 +57,7 @@ internal sealed partial class VolumePoller(
             return [.. pools.List().Where(IsConfigured)
                 .OrderBy(pool => pool.ClusterId, StringComparer.Ordinal)
                 .Select(pool => (Pool: pool, Cluster: config.Find(pool.ClusterId)!))
-                .DistinctBy(entry => (string.Join(',', entry.Cluster.Monitors), entry.Pool.Namespace, entry.Pool.PoolId))];
+                .DistinctBy(entry => (entry.Cluster.MonitorsText, entry.Pool.Namespace, entry.Pool.PoolId))];
         }
         catch (ReplicationException)
         {

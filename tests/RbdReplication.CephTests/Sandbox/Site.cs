@@ -41,7 +41,7 @@ public sealed class Site(string name, int port) : IAsyncDisposable
         Secrets = new() { [CephCredentials.UserField] = "csi", [CephCredentials.KeyField] = key };
         Credentials = CephCredentials.FromSecrets(Secrets);
         Cluster = await RadosCluster.ConnectAsync(
-            new RadosConnectionOptions { Monitors = Monitors, User = "csi", Key = Credentials.Key }, CancellationToken.None);
+            new RadosConnectionOptions { Monitors = MonitorList.Parse(Monitors), User = "csi", Key = Credentials.Key }, CancellationToken.None);
         Pool = await Cluster.OpenPoolAsync(TwoSites.Pool, "", CancellationToken.None);
         Tenant = await Cluster.OpenPoolAsync(TwoSites.Pool, TwoSites.Namespace, CancellationToken.None);
     }

@@ -1,0 +1,31 @@
+namespace RbdReplication.Ceph.Interop;
+
+/// <summary>
+/// The threads that one connection has for blocking calls, by what they are for, so that calls of one kind that hang keep
+/// none of another kind waiting, and a cluster that hangs no other cluster.
+/// </summary>
+/// <param name="user">The Ceph user, for the threads' names.</param>
+internal sealed class CallThreads(string user)
+{
+    // 64 volumes enabled at once wait for one monitor round together; with fewer threads they would queue for several.
+    private const int MaximumChanges = 64;
+
+    private const int MaximumLookUps = 16;
+
+    // Each moves data for minutes: more at once would only take the OSDs' bandwidth from each other.
+    private const int MaximumLongCalls = 4;
+
+    private const int MaximumFencing = 2;
+
+    /// <summary>Connecting, and short calls that change something: mirror enable, disable and resync, image metadata, manager commands.</summary>
+    public BlockingCalls Changes { get; } = new("ceph-" + user, "changes", MaximumChanges);
+
+    /// <summary>Short calls that only read.</summary>
+    public BlockingCalls LookUps { get; } = new("ceph-read-" + user, "lookups", MaximumLookUps);
+
+    /// <summary>Calls that run for minutes: flatten.</summary>
+    public BlockingCalls LongCalls { get; } = new("ceph-long-" + user, "long", MaximumLongCalls);
+
+    /// <summary>Cutting a client off, upon which calls that hang on the other threads end.</summary>
+    public BlockingCalls Fencing { get; } = new("ceph-fence-" + user, "fencing", MaximumFencing);
+}
