@@ -156,10 +156,10 @@ public sealed class ServeTests(RunningServer running) : IClassFixture<RunningSer
 
     [Theory]
     [MemberData(nameof(AllCalls))]
-    public async Task An_unknown_cluster_is_not_found(string call)
+    public async Task An_unknown_cluster_is_a_fault_of_the_configuration(string call)
     {
         var status = await StatusAsync(call, Arguments("nowhere"));
-        Is(StatusCode.NotFound, "cluster nowhere", status);
+        Is(StatusCode.Unavailable, "cluster nowhere of volume", status);
         Assert.Contains(Handle("nowhere"), status.Detail, StringComparison.Ordinal);
     }
 
@@ -172,9 +172,9 @@ public sealed class ServeTests(RunningServer running) : IClassFixture<RunningSer
     [MemberData(nameof(CallsWithOldVolumeId))]
     public async Task The_deprecated_volume_id_counts_where_there_is_no_source(string call)
     {
-        Is(StatusCode.NotFound, "cluster old", await StatusAsync(call, new() { OldVolumeId = Handle("old"), Secrets = RunningServer.Secrets }));
-        Is(StatusCode.NotFound, "cluster old", await StatusAsync(call, new() { OldVolumeId = Handle("old"), Source = new(), Secrets = RunningServer.Secrets }));
-        Is(StatusCode.NotFound, "cluster new", await StatusAsync(call, Arguments("new") with { OldVolumeId = Handle("old") }));
+        Is(StatusCode.Unavailable, "cluster old of volume", await StatusAsync(call, new() { OldVolumeId = Handle("old"), Secrets = RunningServer.Secrets }));
+        Is(StatusCode.Unavailable, "cluster old of volume", await StatusAsync(call, new() { OldVolumeId = Handle("old"), Source = new(), Secrets = RunningServer.Secrets }));
+        Is(StatusCode.Unavailable, "cluster new of volume", await StatusAsync(call, Arguments("new") with { OldVolumeId = Handle("old") }));
     }
 
     [Theory]
@@ -201,7 +201,7 @@ public sealed class ServeTests(RunningServer running) : IClassFixture<RunningSer
         var handle = new Core.VolumeHandle("logged", 1, Guid.NewGuid().ToString()).ToString();
         await StatusAsync(Rpc.Demote, new() { Source = RpcArguments.Volume(handle), Secrets = RunningServer.Secrets });
         await StatusAsync(Rpc.Demote, Arguments("dead"));
-        await Eventually.TrueAsync(() => Task.FromResult(running.Server.Log.Contains(handle + ": NotFound", StringComparison.Ordinal)), "the call is logged");
+        await Eventually.TrueAsync(() => Task.FromResult(running.Server.Log.Contains(handle + ": Unavailable", StringComparison.Ordinal)), "the call is logged");
         Assert.DoesNotContain(RunningServer.Key, running.Server.Log, StringComparison.Ordinal);
     }
 
@@ -210,7 +210,7 @@ public sealed class ServeTests(RunningServer running) : IClassFixture<RunningSer
     {
         var deadline = new CallOptions(deadline: DateTime.UtcNow.AddSeconds(60));
         var dead = Rpc.StatusAsync(Client, Rpc.GetInfo, Arguments("dead"), deadline);
-        Is(StatusCode.NotFound, "cluster nowhere", await StatusAsync(Rpc.GetInfo, Arguments("nowhere")));
+        Is(StatusCode.Unavailable, "cluster nowhere of volume", await StatusAsync(Rpc.GetInfo, Arguments("nowhere")));
         Is(StatusCode.Unavailable, "cannot connect to cluster dead as client.csi", await dead);
     }
 
@@ -230,7 +230,7 @@ public sealed class ServeTests(RunningServer running) : IClassFixture<RunningSer
         await using var server = await running.StartAsync("timeout.sock", "--operation-timeout", "200ms");
         Is(StatusCode.DeadlineExceeded, Handle("dead"), await Rpc.StatusAsync(server.Replication, Rpc.Promote, Arguments("dead")));
         await Eventually.TrueAsync(
-            async () => (await Rpc.StatusAsync(server.Replication, Rpc.Promote, Arguments("nowhere"))).StatusCode == StatusCode.NotFound,
+            async () => (await Rpc.StatusAsync(server.Replication, Rpc.Promote, Arguments("nowhere"))).Detail.Contains("cluster nowhere of volume", StringComparison.Ordinal),
             "the pending connection attempt has ended");
     }
 
@@ -242,7 +242,7 @@ public sealed class ServeTests(RunningServer running) : IClassFixture<RunningSer
         await using var server = await ServerProcess.StartAsync(
             Path.Combine(running.Folder, "changing.sock"), ["--cluster-config", config, "--cluster-mapping", Path.Combine(running.Folder, "none.json")]);
         Task<Status> Ask() => Rpc.StatusAsync(server.Replication, Rpc.GetInfo, Arguments("late"));
-        Is(StatusCode.NotFound, "cluster late", await Ask());
+        Is(StatusCode.Unavailable, "cluster late of volume", await Ask());
         await File.WriteAllTextAsync(config, """[{"clusterID":"late"}]""");
         Is(StatusCode.Unavailable, "no monitors for cluster late", await Ask());
         await File.WriteAllTextAsync(config, "[{");
