@@ -46,6 +46,21 @@ public sealed partial record ReplicationSchedule(string Interval, string? StartT
         ? null
         : schedules.Min(schedule => ParseInterval(schedule.Interval) ?? MaximumInterval);
 
+    /// <summary>
+    /// How long until the manager takes the next snapshot: it counts intervals from the start time on 1970-01-01. Where that has an
+    /// offset managers up to 20.2 add it, and later ones subtract it: the earlier of the two. Null for an interval that cannot be read.
+    /// </summary>
+    public TimeSpan? UntilNext(DateTimeOffset now)
+    {
+        if (ParseInterval(Interval) is not { } interval)
+            return null;
+        var start = StartTime is null ? null : Parse(StartTime);
+        var (time, offset) = (start?.TimeOfDay ?? TimeSpan.Zero, start?.Offset ?? TimeSpan.Zero);
+        return new[] { time + offset, time - offset }.Min(from => UntilNext(now - DateTimeOffset.UnixEpoch - from, interval));
+    }
+
+    private static TimeSpan UntilNext(TimeSpan sinceStart, TimeSpan interval) => interval - new TimeSpan(sinceStart.Ticks % interval.Ticks);
+
     /// <summary>Time of day in UTC of a start time, in whole minutes: all that every manager keeps of it; null if it is no time.</summary>
     public static TimeSpan? ParseStartTime(string text) => Parse(text) is { } time ? new TimeSpan(time.UtcDateTime.Hour, time.UtcDateTime.Minute, 0) : null;
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RbdReplication.Ceph;
 using RbdReplication.Core;
 
@@ -136,4 +137,20 @@ public sealed class ReplicationParametersTests
     [Fact]
     public void A_long_value_is_cut_in_the_message() =>
         Assert.InRange(Refused(("mirroringMode", new string('x', 100_000))).Length, 1, 300);
+
+    [Theory]
+    // interval, start time, now, seconds until the manager takes the next
+    [InlineData("1m", null, "2026-11-26T10:00:57Z", 3)]
+    [InlineData("1m", null, "2026-11-26T10:00:00Z", 60)]
+    [InlineData("1h", "14:30:00", "2026-11-26T10:29:00Z", 60)]
+    [InlineData("1d", "14:00:00", "2026-11-26T13:59:50Z", 10)]
+    // Managers up to 20.2 add the offset, later ones subtract it.
+    [InlineData("1d", "14:00:00-05:00", "2026-11-26T08:59:50Z", 10)]
+    [InlineData("1d", "14:00:00-05:00", "2026-11-26T18:59:50Z", 10)]
+    [InlineData("1d", "1970-01-01T14:00:00+00:00", "2026-11-26T13:59:50Z", 10)]
+    public void The_managers_next_snapshot_is_known(string interval, string? start, string now, int seconds) =>
+        Assert.Equal(TimeSpan.FromSeconds(seconds), new ReplicationSchedule(interval, start).UntilNext(DateTimeOffset.Parse(now, CultureInfo.InvariantCulture)));
+
+    [Fact]
+    public void A_schedule_that_cannot_be_read_is_never_due() => Assert.Null(new ReplicationSchedule("soon", null).UntilNext(DateTimeOffset.UnixEpoch));
 }
