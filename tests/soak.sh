@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The long forms: kills, faults, calls and polling, each on two real sites of its own. PARTS chooses some of kills, faults,
-# calls and poll. Sizes: KILL_ROUNDS (4 kills of a server and one of a generator each), FAULT_ROUNDS, CALLS, VOLUMES, MINUTES.
+# The long forms: kills, faults, a lagging peer, calls and polling, each on two real sites of its own. PARTS chooses some of kills,
+# faults, lagging, calls and poll. Sizes: KILL_ROUNDS (4 kills of a server and one of a generator each), FAULT_ROUNDS,
+# LAGGING_VOLUMES, LAGGING_MINUTES, CALLS, VOLUMES, MINUTES.
 # Ends with the first part that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,12 +22,13 @@ on_fresh_sites() { # arguments of the benchmarks before and after the sandbox
   tests/sandbox/two-sites.sh down "$sandbox" --purge >/dev/null
 }
 
-for part in ${PARTS:-kills faults calls poll}; do
+for part in ${PARTS:-kills faults lagging calls poll}; do
   printf '\n== %s\n' "$part"
   case $part in
     kills) "$tests" -noLogo -noColor -diagnostics -method 'RbdReplication.CephTests.KillTests.*' \
       -method '*.A_writer_killed_at_any_time_leaves_nothing_that_the_next_one_cannot_complete' ;;
     faults) "$tests" -noLogo -noColor -diagnostics -class RbdReplication.CephTests.Faults.FaultMatrixTests ;;
+    lagging) "$tests" -noLogo -noColor -diagnostics -explicit only -class RbdReplication.CephTests.Faults.LaggingTests ;;
     calls) on_fresh_sites soak-calls "${CALLS:-100000}" ;;
     poll) on_fresh_sites soak-poll "${VOLUMES:-2000}" "${MINUTES:-10}" ;;
     *) echo "soak: there is no part $part" >&2; exit 2 ;;
