@@ -52,7 +52,7 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
     {
         if (!await EndsInDemotionAsync(cancellationToken).ConfigureAwait(false))
             return false;
-        var seen = await Sighting.ReadAsync(open, time, cancellationToken).ConfigureAwait(false);
+        var (seen, _) = await LookAsync(cancellationToken).ConfigureAwait(false);
         return seen.End == HistoryEnd.UnfinishedDemotion || (!force && RelocationRules.IsDemotionMissed(seen));
     }
 
@@ -137,9 +137,6 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
         }
     }
 
-    private async Task<(Sighting Seen, OpenQuestion Question)> LookAsync(CancellationToken cancellationToken)
-    {
-        var seen = await Sighting.ReadAsync(open, time, cancellationToken).ConfigureAwait(false);
-        return (seen, questions.Ask(open.Volume.Handle, WantedRole.Secondary, Evidence.Of(open.Image.GetId(), seen), seen.Chain));
-    }
+    private Task<(Sighting Seen, OpenQuestion Question)> LookAsync(CancellationToken cancellationToken) =>
+        questions.LookAsync(open, WantedRole.Secondary, cancellationToken);
 }

@@ -60,12 +60,14 @@ public sealed record ImageHistory(MirrorChain Chain, ImageJournal? Journal)
     }
 
     /// <summary>Nothing written here is still to be copied or replayed by one of the <paramref name="followers"/>.</summary>
-    public bool LeavesNothingToCopy(IReadOnlyCollection<MirrorPeerSite> followers)
+    /// <param name="followers">The peers whose word counts.</param>
+    /// <param name="before">The mirror snapshots right before the demotion, where they are known.</param>
+    public bool LeavesNothingToCopy(IReadOnlyCollection<MirrorPeerSite> followers, MirrorChain? before)
     {
         if (End is not (HistoryEnd.OwnDemotion or HistoryEnd.UnfinishedDemotion))
             return true;
         return End == HistoryEnd.OwnDemotion && (Journal is null
-            ? Chain.LeavesNothingToCopy([.. followers.Select(peer => peer.Uuid)])
+            ? Chain.LeavesNothingToCopy([.. followers.Select(peer => peer.Uuid)], before)
             : followers.All(peer => Journal.Replayed.GetValueOrDefault(peer.MirrorUuid) == Journal.Written));
     }
 

@@ -32,10 +32,11 @@ public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
 
     /// <summary>
     /// None of the <paramref name="followers"/> lacks the demotion made here. That shows by a snapshot before it which they need no more;
-    /// where there is none, who demoted found nobody following.
+    /// where there is none, who demoted found nobody following, or librbd has removed it, as it does with those that nobody needs: then
+    /// by one that they needed <paramref name="before"/> the demotion.
     /// </summary>
-    public bool LeavesNothingToCopy(IReadOnlyCollection<string> followers) =>
-        followers.Count == 0 || (TermBeforeNewest.Any() && AwaitedBy(followers) is null);
+    public bool LeavesNothingToCopy(IReadOnlyCollection<string> followers, MirrorChain? before) =>
+        followers.Count == 0 || (AwaitedBy(followers) is null && (TermBeforeNewest.Any() || before?.NamesFollower(followers) == true));
 
     /// <summary>
     /// The mark of a forced promotion that was cut off while it rolled back: an incomplete copy followed by a complete one

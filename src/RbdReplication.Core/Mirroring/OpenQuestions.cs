@@ -32,9 +32,9 @@ public readonly record struct Evidence(string ImageId, HistoryEnd End, ulong Ter
 /// </summary>
 /// <param name="wanted">The role.</param>
 /// <param name="evidence">What the image showed when it was first asked.</param>
-/// <param name="first">The image's mirror snapshots then.</param>
+/// <param name="first">What was seen then.</param>
 /// <param name="askedAt">When that was.</param>
-public sealed class OpenQuestion(WantedRole wanted, Evidence evidence, MirrorChain first, DateTimeOffset askedAt)
+public sealed class OpenQuestion(WantedRole wanted, Evidence evidence, Sighting first, DateTimeOffset askedAt)
 {
     // The controller doubles its pauses, up to 1000 s. A pause that is much longer than those before it is no retry: somebody has
     // given up, and may have moved the volume meanwhile.
@@ -52,7 +52,7 @@ public sealed class OpenQuestion(WantedRole wanted, Evidence evidence, MirrorCha
     public DateTimeOffset FirstAsked { get; } = askedAt;
 
     /// <summary>The image's mirror snapshots then.</summary>
-    public MirrorChain First => first;
+    public MirrorChain First { get; } = first.Chain;
 
     /// <summary>Since when this site's mirror daemon is waited for to release the image; null while it is not.</summary>
     public DateTimeOffset? HeldSince { get; set; }
@@ -60,19 +60,24 @@ public sealed class OpenQuestion(WantedRole wanted, Evidence evidence, MirrorCha
     /// <summary>Whether a mirror snapshot was taken for the peer to copy although there was one already.</summary>
     public bool HasNudged { get; set; }
 
+    /// <summary>The last sighting of the image as primary, whoever asked for what then.</summary>
+    public Sighting? AsPrimary { get; private set; } = first.End == HistoryEnd.Promotion ? first : first.AsPrimary;
+
     /// <summary>This question if the same is asked again now, else the one that takes its place.</summary>
-    public OpenQuestion Again(WantedRole again, Evidence now, MirrorChain chain, DateTimeOffset at)
+    public OpenQuestion Again(WantedRole again, Evidence now, Sighting seen, DateTimeOffset at)
     {
         var pause = at - _lastAsked;
         if (again != wanted || now != evidence)
-            return new(again, now, chain, at);
+            return new(again, now, seen, at);
         var longest = _longestPause * Growth > ShortPause ? _longestPause * Growth : ShortPause;
         // One who asks rarely is recognised by the second pause.
         if (pause > longest || pause > MaximumPause)
-            return new(again, now, chain, at) { _longestPause = pause };
+            return new(again, now, seen, at) { _longestPause = pause };
         if (pause > _longestPause)
             _longestPause = pause;
         _lastAsked = at;
+        if (seen.End == HistoryEnd.Promotion)
+            AsPrimary = seen;
         return this;
     }
 }
@@ -85,12 +90,19 @@ public sealed class OpenQuestions(TimeProvider time)
 {
     private readonly ConcurrentDictionary<string, OpenQuestion> _open = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>Notes a question and returns it as it was first asked.</summary>
-    public OpenQuestion Ask(VolumeHandle volume, WantedRole wanted, Evidence evidence, MirrorChain chain)
+    /// <summary>Looks at an image and notes what is asked for it.</summary>
+    /// <returns>What is seen, and the question as it was first asked.</returns>
+    internal async Task<(Sighting Seen, OpenQuestion Question)> LookAsync(OpenVolume open, WantedRole wanted, CancellationToken cancellationToken) =>
+        Ask(open.Volume.Handle, wanted, open.Image.GetId(), await Sighting.ReadAsync(open, time, cancellationToken).ConfigureAwait(false));
+
+    /// <summary>Notes a question and returns it as it was first asked, with what is seen and was seen before.</summary>
+    public (Sighting Seen, OpenQuestion Question) Ask(VolumeHandle volume, WantedRole wanted, string imageId, Sighting seen)
     {
         var now = time.GetUtcNow();
-        return _open.AddOrUpdate(
-            volume.Uuid, _ => new OpenQuestion(wanted, evidence, chain, now), (_, open) => open.Again(wanted, evidence, chain, now));
+        if (_open.TryGetValue(volume.Uuid, out var before))
+            seen = seen with { AsPrimary = before.AsPrimary };
+        var evidence = Evidence.Of(imageId, seen);
+        return (seen, _open[volume.Uuid] = before?.Again(wanted, evidence, seen, now) ?? new OpenQuestion(wanted, evidence, seen, now));
     }
 
     /// <summary>Another role is wanted of a volume that has it already.</summary>

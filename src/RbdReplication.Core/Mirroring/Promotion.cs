@@ -20,9 +20,8 @@ internal sealed class Promotion(OpenVolume open, OpenQuestions questions, TimePr
         var deadline = time.GetUtcNow() + ReleaseWait;
         while (true)
         {
-            var seen = await Sighting.ReadAsync(open, time, cancellationToken).ConfigureAwait(false);
+            var (seen, question) = await questions.LookAsync(open, WantedRole.Primary, cancellationToken).ConfigureAwait(false);
             var isHeld = seen.Chain.End == HistoryEnd.PeersDemotion && await open.Image.Mirroring.IsHeldByDaemonAsync(cancellationToken).ConfigureAwait(false);
-            var question = questions.Ask(open.Volume.Handle, WantedRole.Primary, Evidence.Of(open.Image.GetId(), seen), seen.Chain);
             question.HeldSince = isHeld ? question.HeldSince ?? seen.At : null;
             var decision = RelocationRules.Promotion(seen, question.HeldSince, question.FirstAsked, strict);
             if (decision.Refusal is not { } refusal)

@@ -126,7 +126,8 @@ public static class RelocationRules
             _ when HasOwnError(seen, firstAsked) || peer.Role == PeerRole.Failed => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition,
                 $"the histories of the sites have parted ({peer.Describe(now)}): resync the one whose data is to be discarded, or force to go on from this site's data"),
-            _ when !seen.PeerHoldsDemotion => RelocationDecision.Refuse(
+            // A peer that does not hold it and will not copy it by itself cannot be promoted on it either.
+            _ when !seen.PeerHoldsDemotion && !IsDemotionMissed(seen) => RelocationDecision.Refuse(
                 ReplicationError.Busy, $"this site was demoted and the peer is still copying its last snapshot, wait for that: {peer.Describe(now)}"),
             _ when peer.Report!.LastUpdate >= firstAsked + OwnDemotionWait => RelocationDecision.Allow("the peer was not promoted since"),
             _ => RelocationDecision.Refuse(

@@ -10,8 +10,7 @@ internal static class Resync
     {
         while (true)
         {
-            var seen = await Sighting.ReadAsync(open, time, cancellationToken).ConfigureAwait(false);
-            var question = questions.Ask(open.Volume.Handle, WantedRole.Secondary, Evidence.Of(open.Image.GetId(), seen), seen.Chain);
+            var (seen, question) = await questions.LookAsync(open, WantedRole.Secondary, cancellationToken).ConfigureAwait(false);
             var decision = ResyncRules.Decide(seen, open.Image.GetCreateTimestamp().ToDateTimeOffset(), question.FirstAsked, force);
             // A request is for now: one that could not be carried out must not throw the image away some other day.
             if (decision.Step != ResyncStep.CopyAnew)

@@ -17,6 +17,12 @@ public sealed record Sighting(
     /// </summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(5);
 
+    // Longer than a demotion takes; a site that was seen as primary earlier may have been in between what nobody saw.
+    private static readonly TimeSpan DemotionTime = TimeSpan.FromSeconds(30);
+
+    /// <summary>The last sighting of the image as primary; null where there was none.</summary>
+    public Sighting? AsPrimary { get; init; }
+
     /// <summary>Whether the pool has peers that copy from this site.</summary>
     public bool HasFollowers => Followers.Count > 0;
 
@@ -37,8 +43,11 @@ public sealed record Sighting(
     /// before it signs off the older snapshot never does the latter; it followed when this site was demoted, so its words are about that.
     /// </summary>
     public bool PeerHoldsDemotion =>
-        History.LeavesNothingToCopy(Followers)
+        History.LeavesNothingToCopy(Followers, ChainBefore)
         || (End == HistoryEnd.OwnDemotion && Peer.SaysDemotionIsCopied && Peer.Report!.LastUpdate >= History.EndedAt + RelocationRules.ContentDelay);
+
+    // The snapshots right before the demotion.
+    private MirrorChain? ChainBefore => AsPrimary is { } before && (History.EndedAt - before.At)?.Duration() < DemotionTime ? before.Chain : null;
 
     internal static async Task<Sighting> ReadAsync(OpenVolume open, TimeProvider time, CancellationToken cancellationToken)
     {

@@ -84,12 +84,22 @@ public sealed class OpenQuestionTests
         Assert.NotEqual(second, Ask(WantedRole.Primary));
     }
 
-    private DateTimeOffset Ask(WantedRole wanted, params MirrorSnapshot[] snapshots)
+    [Fact]
+    public void What_was_seen_of_the_image_as_primary_is_known_after_its_demotion_whoever_asks()
     {
-        var chain = new MirrorChain(snapshots);
-        var seen = new Sighting(new ImageHistory(chain, null), null, new PeerView(PeerRole.Silent, "site-b", null), [], HasPeers: true, _time.GetUtcNow());
-        return _questions.Ask(Volume, wanted, Evidence.Of("image", seen), chain).FirstAsked;
+        Ask(WantedRole.Secondary, Snapshot(4, MirrorSnapshotState.Primary));
+        var demoted = new MirrorSnapshot(5, MirrorSnapshotState.PrimaryDemoted, true, "", MirrorSnapshot.NoSnapshot, [], 0, _time.GetUtcNow());
+        foreach (var wanted in (WantedRole[])[WantedRole.Secondary, WantedRole.Primary, WantedRole.Secondary])
+            Assert.Equal(4ul, _questions.Ask(Volume, wanted, "image", Seen(demoted)).Seen.AsPrimary?.Chain.Newest?.Id);
+        _questions.Settle(Volume);
+        Assert.Null(_questions.Ask(Volume, WantedRole.Secondary, "image", Seen(demoted)).Seen.AsPrimary);
     }
+
+    private DateTimeOffset Ask(WantedRole wanted, params MirrorSnapshot[] snapshots) =>
+        _questions.Ask(Volume, wanted, "image", Seen(snapshots)).Question.FirstAsked;
+
+    private Sighting Seen(params MirrorSnapshot[] snapshots) =>
+        new(new ImageHistory(new MirrorChain(snapshots), null), null, new PeerView(PeerRole.Silent, "site-b", null), [], HasPeers: true, _time.GetUtcNow());
 
     private static MirrorSnapshot Snapshot(ulong id, MirrorSnapshotState state) =>
         new(id, state, true, "x", 1, [], 0, DateTimeOffset.UnixEpoch);

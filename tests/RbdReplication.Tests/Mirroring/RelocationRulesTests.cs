@@ -59,6 +59,14 @@ public sealed class RelocationRulesTests
             Seen(chain, Peer(peer, reportAge)), heldSince: null, Now.AddSeconds(-askedSecondsAgo), strict: false)));
 
     [Theory]
+    [InlineData("remote image is not primary", Allowed)]
+    [InlineData("replaying", "Busy")]
+    public void A_demotion_that_the_peer_will_not_copy_by_itself_can_be_taken_back(string words, string answer) =>
+        Assert.Equal(answer, Name(RelocationRules.Promotion(
+            Seen("own demotion, not copied", Says(words == "replaying" ? MirrorStatusState.Replaying : MirrorStatusState.Unknown, words, 1)),
+            heldSince: null, Now.AddSeconds(-150), strict: false)));
+
+    [Theory]
     [InlineData("peer's demotion", Allowed)]
     [InlineData("own demotion", Allowed)]
     [InlineData("own demotion, not copied", Allowed)]
@@ -197,6 +205,20 @@ public sealed class RelocationRulesTests
     [InlineData("journal", PeerRole.Primary, Allowed)]
     public void A_demotion_is_done_when_the_peer_holds_it(string chain, PeerRole peer, string answer) =>
         Assert.Equal(answer, Name(RelocationRules.AfterDemotion(Seen(chain, Peer(peer, 1)), Now)));
+
+    // librbd removes a snapshot that nobody needs while it takes the next one: a peer that is quick enough leaves the demotion alone there.
+    [Theory]
+    [InlineData("P1p", 10, Allowed)]
+    [InlineData("P1 P2p", 10, Allowed)]
+    [InlineData("P1", 10, "Busy")]
+    [InlineData("P1p", 31, "Busy")]
+    public void A_demotion_that_stands_alone_is_held_where_the_peer_followed_right_before_it(string before, int secondsBefore, string answer)
+    {
+        var demoted = Seen(new MirrorChain([Snapshot(9, MirrorSnapshotState.PrimaryDemoted, 100, peers: ["p"])]), Peer(PeerRole.NotPrimary, 1));
+        var primary = Seen(Parse(before), Peer(PeerRole.Following, 1)) with { At = Now.AddSeconds(-100 - secondsBefore) };
+        Assert.Equal(answer, Name(RelocationRules.AfterDemotion(demoted with { AsPrimary = primary }, Now)));
+        Assert.Equal("Busy", Name(RelocationRules.AfterDemotion(demoted, Now)));
+    }
 
     [Theory]
     [InlineData("remote image demoted", 469, Allowed)]
