@@ -154,6 +154,8 @@ public sealed class PlacesTests(TwoSites sites)
             await File.WriteAllTextAsync(secret, JsonSerializer.Serialize(sites.B.Secrets));
             var volume = await TestVolume.CreateAsync(sites.A);
             await volume.ProtectAsync(sites.A, sites.B);
+            // The roles are told by the mirror daemons' reports.
+            await volume.AwaitReportAsync(sites.B, own => own.State == MirrorStatusState.Replaying, "that it follows");
             using var process = ServerProcess.Start(["status", "--cluster-config", config, "--secret-file", secret, "--pool", TwoSites.Pool, "--output", "json"]);
             var error = process.StandardError.ReadToEndAsync(CancellationToken.None);
             using var json = JsonDocument.Parse(await process.StandardOutput.ReadToEndAsync(CancellationToken.None));

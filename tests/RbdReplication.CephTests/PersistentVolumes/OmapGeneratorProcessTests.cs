@@ -84,15 +84,13 @@ public sealed class OmapGeneratorProcessTests(TwoSites sites) : IAsyncLifetime
     [Fact]
     public async Task A_writer_killed_between_the_object_and_the_directory_entry_leaves_what_the_next_one_completes()
     {
-        // A pool that is full by its quota takes no write: the directory entry waits there until the writer is killed.
+        // A pool that is full by its quota takes no write: the directory entry is missing until there is room.
         var pool = "journal-" + Guid.NewGuid().ToString("N");
         await sites.B.CephAsync("osd", "pool", "create", pool, "1");
         await using var journalPool = await sites.B.Cluster.OpenPoolAsync(pool, "", CancellationToken.None);
         await journalPool.WriteAsync("filler", new ObjectWrite().Create(exclusive: false), CancellationToken.None);
         await sites.B.CephAsync("osd", "pool", "set-quota", pool, "max_objects", "1");
-        await Eventually.TrueAsync(
-            async () => (await sites.B.CephAsync("osd", "pool", "ls", "detail")).Split('\n').Any(line => line.Contains(pool, StringComparison.Ordinal) && line.Contains("full_quota", StringComparison.Ordinal)),
-            "the journal's pool is full");
+        await Eventually.TrueAsync(() => IsFullAsync(pool), "the journal's pool is full");
         var image = await WithImageAsync();
         var pv = _rig.Pv(image);
         pv["spec"]!["csi"]!["volumeAttributes"]!["journalPool"] = pool;
@@ -105,14 +103,19 @@ public sealed class OmapGeneratorProcessTests(TwoSites sites) : IAsyncLifetime
         }
         Assert.Null(await journalPool.ReadOmapAsync(image.Directory, [image.DirectoryKey], CancellationToken.None));
         await sites.B.CephAsync("osd", "pool", "set-quota", pool, "max_objects", "0");
+        await Eventually.TrueAsync(async () => !await IsFullAsync(pool), "there is room");
         _rig.Api.ForgetLeases();
 
         await GeneratorRig.ReadyAsync(_rig.Start());
-        var entries = await journalPool.ReadOmapAsync(image.Directory, [image.DirectoryKey], CancellationToken.None);
-        Assert.Equal($"{sites.B.Pool.Id:x16}/{image.Mapping.Uuid}", entries![image.DirectoryKey]);
+        var entries = await Eventually.GetAsync(
+            async () => await journalPool.ReadOmapAsync(image.Directory, [image.DirectoryKey], CancellationToken.None), "the directory entry is written");
+        Assert.Equal($"{sites.B.Pool.Id:x16}/{image.Mapping.Uuid}", entries[image.DirectoryKey]);
         Assert.Equal(image.ImageId, (await image.ReadObjectAsync())!["csi.imageid"]);
         Assert.Equal(JournalKeys.PoolText(journalPool.Id), (await image.ReadObjectAsync())!["csi.journalpool"]);
     }
+
+    private async Task<bool> IsFullAsync(string pool) => (await sites.B.CephAsync("osd", "pool", "ls", "detail")).Split('\n')
+        .Any(line => line.Contains(pool, StringComparison.Ordinal) && line.Contains("full_quota", StringComparison.Ordinal));
 
     [Fact]
     public async Task Readiness_and_metrics_are_served_and_tell_of_volumes_without_a_mapping()
