@@ -37,21 +37,24 @@ internal sealed class HeldLock : IAsyncDisposable
 
     private async Task RenewAsync()
     {
-        var renewed = _time.GetTimestamp();
+        var (renewed, isLost) = (_time.GetTimestamp(), false);
         while (true)
         {
             await Task.Delay(RenewalInterval, _time, _released.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             var asked = _time.GetTimestamp();
-            var isOurs = await IsRenewedAsync(Lease - _time.GetElapsedTime(renewed, asked)).ConfigureAwait(false);
+            var isOurs = await IsRenewedAsync(isLost ? Lease : Lease - _time.GetElapsedTime(renewed, asked)).ConfigureAwait(false);
             if (_released.IsCancellationRequested)
                 return;
             if (isOurs is true)
                 renewed = asked;
-            if (isOurs is false || _time.GetElapsedTime(renewed) >= Lease)
-            {
+            if (isOurs is not false && _time.GetElapsedTime(renewed) < Lease)
+                continue;
+            if (!isLost)
                 _onLost();
+            isLost = true;
+            // What cannot be stopped goes on: where nobody else has it the lock is taken again, to keep others off that.
+            if (isOurs is false)
                 return;
-            }
         }
     }
 

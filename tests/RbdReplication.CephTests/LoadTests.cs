@@ -100,7 +100,7 @@ public sealed class LoadTests(TwoSites sites)
                 0 => [StatusCode.InvalidArgument],
                 1 => [StatusCode.NotFound],
                 // The same uuid, so the same volume to the gate.
-                2 => [StatusCode.NotFound, StatusCode.Aborted],
+                2 => [StatusCode.Unavailable, StatusCode.Aborted],
                 // NOT_FOUND: nothing is synced yet.
                 _ => [StatusCode.OK, StatusCode.Aborted, StatusCode.FailedPrecondition, StatusCode.NotFound, .. item.Kind == 3 ? [StatusCode.DeadlineExceeded] : Array.Empty<StatusCode>()],
             };

@@ -84,13 +84,10 @@ public sealed partial class MonitorTests(TwoSites sites)
             new() { [CephCredentials.UserField] = "csi", [CephCredentials.KeyField] = Convert.ToBase64String(wrongKey) },
             new() { [CephCredentials.UserField] = "nobody", [CephCredentials.KeyField] = sites.A.Secrets[CephCredentials.KeyField] },
         ];
-        var started = Stopwatch.GetTimestamp();
         await Task.WhenAll(
             from i in Enumerable.Range(0, lists.Length)
             from secrets in refused
             select AssertRefusedAsync(i, secrets));
-        // The 4 s that librados is given, a second for the search, and the answer.
-        Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 0, 15);
 
         async Task AssertRefusedAsync(int i, Dictionary<string, string> secrets)
         {

@@ -150,7 +150,8 @@ public sealed class PlacesTests(TwoSites sites)
         {
             var config = Path.Combine(folder.FullName, "config.json");
             var secret = Path.Combine(folder.FullName, "secret");
-            await File.WriteAllTextAsync(config, JsonSerializer.Serialize<object[]>([Entry(sites.A), Entry(sites.B)]));
+            var local = new { clusterID = sites.B.Name, monitors = sites.B.Monitors, replicationDestination = new { remoteClusterID = sites.A.Name } };
+            await File.WriteAllTextAsync(config, JsonSerializer.Serialize<object[]>([Entry(sites.A), local]));
             await File.WriteAllTextAsync(secret, JsonSerializer.Serialize(sites.B.Secrets));
             var volume = await TestVolume.CreateAsync(sites.A);
             await volume.ProtectAsync(sites.A, sites.B);
@@ -160,7 +161,7 @@ public sealed class PlacesTests(TwoSites sites)
             var error = process.StandardError.ReadToEndAsync(CancellationToken.None);
             using var json = JsonDocument.Parse(await process.StandardOutput.ReadToEndAsync(CancellationToken.None));
             Assert.Empty(json.RootElement.GetProperty("problems").EnumerateArray());
-            Assert.StartsWith("cluster site-a is the other site's: cannot connect", Assert.Single(json.RootElement.GetProperty("passedOver").EnumerateArray()).GetString(), StringComparison.Ordinal);
+            Assert.Equal("cluster site-a is the other site's: config.json names it as the replicationDestination of site-b", Assert.Single(json.RootElement.GetProperty("passedOver").EnumerateArray()).GetString());
             var shown = Assert.Single(json.RootElement.GetProperty("volumes").EnumerateArray(), line => line.GetProperty("image").GetString() == volume.ImageName);
             Assert.Equal("secondary", shown.GetProperty("role").GetString());
             await error;

@@ -129,16 +129,6 @@ internal static unsafe partial class Librbd
     [LibraryImport(Library, EntryPoint = "rbd_watchers_list_cleanup")]
     public static partial void WatchersListCleanup(ImageWatcherLayout* watchers, nuint count);
 
-    [LibraryImport(Library, EntryPoint = "rbd_quiesce_watch")]
-    public static partial int QuiesceWatch(
-        nint image, delegate* unmanaged[Cdecl]<void*, void> quiesce, delegate* unmanaged[Cdecl]<void*, void> unquiesce, void* argument, out ulong watch);
-
-    [LibraryImport(Library, EntryPoint = "rbd_quiesce_complete")]
-    public static partial void QuiesceComplete(nint image, ulong watch, int result);
-
-    [LibraryImport(Library, EntryPoint = "rbd_quiesce_unwatch")]
-    public static partial int QuiesceUnwatch(nint image, ulong watch);
-
     [LibraryImport(Library, EntryPoint = "rbd_mirror_image_enable2")]
     public static partial int MirrorImageEnable2(ImageHandle image, int mode);
 

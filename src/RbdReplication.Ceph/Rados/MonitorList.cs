@@ -121,6 +121,6 @@ public sealed class MonitorList
 
     /// <summary>The setting <c>mon_host</c>; the same text for all ways to write the same list.</summary>
     public override string ToString() => string.Join(',', _monitors
-        .Select(monitor => monitor.Length == 1 ? monitor[0].ToString() : $"[{string.Join(',', monitor.Select(address => address.ToString()).Order(StringComparer.Ordinal))}]")
+        .Select(monitor => monitor.Length == 1 ? monitor[0].ToString() : $"[{string.Join(',', monitor.Select(address => address.ToString()).OrderDescending(StringComparer.Ordinal))}]")
         .Order(StringComparer.Ordinal));
 }

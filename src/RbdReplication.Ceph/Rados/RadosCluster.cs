@@ -115,8 +115,6 @@ public sealed class RadosCluster : IAsyncDisposable
         yield return ("admin_socket", "");
         // We move no data but what import and drills write: no cache, no copy of it in memory.
         yield return ("rbd_cache", "false");
-        // Our snapshots prove something, or end the writing: nobody need be quiet for them. See SnapshotTurn.
-        yield return ("rbd_default_snapshot_quiesce_mode", "skip");
     }
 
     private static string Seconds(TimeSpan time) => Math.Max(1, (long)Math.Ceiling(time.TotalSeconds)).ToString(CultureInfo.InvariantCulture);

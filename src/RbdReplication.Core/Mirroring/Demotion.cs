@@ -58,15 +58,15 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
 
     private async Task DemoteAsync(bool snapshotMode, bool isPrimary, bool force, CancellationToken cancellationToken)
     {
-        if (!isPrimary)
-            await Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
         // librbd makes the image read-only first and takes the demotion snapshot second. Cut off in between it can only be
         // demoted to the end: nothing can be written to it, no snapshot can be taken for a proof.
-        var isReadOnly = (await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary);
+        var isReadOnly = isPrimary && (await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary);
         var metadata = await open.Image.ListMetadataAsync(".rbd", cancellationToken).ConfigureAwait(false);
         // Journal mode copies the marks to the peer, where they may be those of a node of a site that is gone.
         if (!isReadOnly && !force && snapshotMode)
             RequireUnpublished(metadata);
+        if (!isPrimary)
+            await Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
         while (!isReadOnly)
         {
             var seenAt = force ? DateTimeOffset.MaxValue : await AwaitFollowerAsync(snapshotMode, cancellationToken).ConfigureAwait(false);

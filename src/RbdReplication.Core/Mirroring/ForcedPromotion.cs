@@ -38,7 +38,8 @@ internal static class ForcedPromotion
             foreach (var address in now.Where(daemon => before.Any(held => held.ClientId == daemon.ClientId)).Select(daemon => daemon.Address).Distinct())
                 await open.Volume.Connection.Cluster.BlocklistAsync(address, BlocklistDuration, CancellationToken.None).ConfigureAwait(false);
         }
-        catch (CephException)
+        // Or another call has found the connection to be of no more use and closed it.
+        catch (Exception e) when (e is CephException or ObjectDisposedException)
         {
         }
     }

@@ -59,6 +59,9 @@ public sealed partial record ReplicationSchedule(string Interval, string? StartT
         return new[] { time + offset, time - offset }.Min(from => UntilNext(now - DateTimeOffset.UnixEpoch - from, interval));
     }
 
+    /// <summary>When the manager was last due to take one, by the same count.</summary>
+    public DateTimeOffset? LastDue(DateTimeOffset now) => ParseInterval(Interval) is { } interval ? now + UntilNext(now) - interval : null;
+
     private static TimeSpan UntilNext(TimeSpan sinceStart, TimeSpan interval) => interval - new TimeSpan(sinceStart.Ticks % interval.Ticks);
 
     /// <summary>Time of day in UTC of a start time, in whole minutes: all that every manager keeps of it; null if it is no time.</summary>

@@ -109,6 +109,10 @@ public sealed class VolumeReplication(
     {
         await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+        // Another tool may have been in the middle of it; with the lock it is no server of ours.
+        var info = await RequireEnabledAsync(open, cancellationToken).ConfigureAwait(false);
+        if (!info.IsPrimary || !(await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary))
+            throw open.Refused("promote", ReplicationError.Busy, "another tool has changed its role just now; retry");
         await open.Image.Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
     }
@@ -345,6 +349,10 @@ public sealed class VolumeReplication(
         {
             resolver.DropIfCutOff(open.Volume.Connection, e);
             throw ReplicationException.From(e, $"{operation} {open.Volume}", wasFound: true);
+        }
+        catch (ObjectDisposedException e)
+        {
+            throw open.Refused(operation, ReplicationError.Unreachable, "the connection to the cluster was closed meanwhile; retry", e);
         }
     }
 

@@ -19,6 +19,9 @@ public sealed class ClusterConfig
     /// <summary>Ids of all clusters.</summary>
     public IReadOnlyCollection<string> ClusterIds => _clusters.Keys;
 
+    /// <summary>All clusters.</summary>
+    public IReadOnlyCollection<ClusterEntry> Clusters => _clusters.Values;
+
     /// <summary>The cluster with this id; null if there is none.</summary>
     public ClusterEntry? Find(string clusterId) => _clusters.GetValueOrDefault(clusterId);
 

@@ -61,8 +61,8 @@ public sealed class OpenVolume(Volume volume, RbdImage image) : IAsyncDisposable
     }
 
     /// <summary>What to throw where an operation cannot be done; names the volume.</summary>
-    public ReplicationException Refused(string operation, ReplicationError error, string reason) =>
-        new(error, $"cannot {operation} {Volume}: {reason}");
+    public ReplicationException Refused(string operation, ReplicationError error, string reason, Exception? innerException = null) =>
+        new(error, $"cannot {operation} {Volume}: {reason}", innerException);
 
     /// <summary>Closes the image, which waits for what librbd is still doing with it, and then lets other servers on.</summary>
     public async ValueTask DisposeAsync()

@@ -28,23 +28,23 @@ public sealed class Places(ClusterConnections connections, TimeProvider time)
     public static IReadOnlyList<ClusterEntry> CandidatesFor(ClusterSettings settings, string clusterId) =>
         [.. settings.Mapping.ClustersFor(clusterId).Prepend(clusterId).Distinct(StringComparer.Ordinal).Select(settings.Config.Find).OfType<ClusterEntry>()];
 
+    /// <summary>Those of the clusters that another one of the configuration names as its destination, without being named back.</summary>
+    public static IReadOnlyList<PassedOver> OfOtherSites(ClusterConfig config, IEnumerable<ClusterEntry> clusters) =>
+        [.. clusters.Select(cluster => (Cluster: cluster, NamedBy: config.Clusters.FirstOrDefault(other => IsDestination(cluster, other))))
+            .Where(pair => pair.NamedBy is not null)
+            .Select(pair => new PassedOver(pair.Cluster.ClusterId, NamedBy(pair.NamedBy!, pair.Cluster), IsOtherSites: true))];
+
     /// <summary>Connects to those of the candidates that are this site's.</summary>
-    /// <param name="candidates">The clusters in question; a single one is this site's.</param>
+    /// <param name="config">All clusters of the configuration.</param>
+    /// <param name="candidates">Those in question; a single one that no cluster names as its destination is this site's.</param>
     /// <param name="credentials">Ceph user and key.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ReplicationException">NotConfigured: clusters of two sites accept the credentials.</exception>
     public async Task<LocalClusters> FindAsync(
-        IReadOnlyList<ClusterEntry> candidates, CephCredentials credentials, CancellationToken cancellationToken)
+        ClusterConfig config, IReadOnlyList<ClusterEntry> candidates, CephCredentials credentials, CancellationToken cancellationToken)
     {
-        List<PassedOver> passed = [];
-        List<ClusterEntry> possible = [];
-        foreach (var cluster in candidates)
-        {
-            if (candidates.FirstOrDefault(other => IsDestination(cluster, other)) is { } other)
-                passed.Add(new(cluster.ClusterId, NamedBy(other, cluster), IsOtherSites: true));
-            else
-                possible.Add(cluster);
-        }
+        List<PassedOver> passed = [.. OfOtherSites(config, candidates)];
+        var possible = candidates.Where(cluster => passed.All(other => other.ClusterId != cluster.ClusterId)).ToList();
         var sites = possible.GroupBy(MonitorsOf).Select(entries => entries.First()).ToList();
         // With a single one there is nothing to tell apart.
         if (sites.Count > 1)
@@ -138,7 +138,7 @@ public sealed class Places(ClusterConnections connections, TimeProvider time)
 
     private static bool Names(ClusterEntry cluster, ClusterEntry other) => cluster.ReplicationDestination?.RemoteClusterId == other.ClusterId;
 
-    private static string MonitorsOf(ClusterEntry cluster) => string.Join(',', cluster.Monitors);
+    private static string MonitorsOf(ClusterEntry cluster) => cluster.MonitorsText;
 
     private static ReplicationException NamedBy(ClusterEntry other, ClusterEntry cluster) => new(
         ReplicationError.NotConfigured,

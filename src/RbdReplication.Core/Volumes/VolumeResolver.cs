@@ -56,7 +56,7 @@ public sealed class VolumeResolver(ClusterFiles files, Places places, ClusterCon
         try
         {
             var candidates = Places.CandidatesFor(settings, handle.ClusterId);
-            return await places.FindAsync(candidates, credentials, cancellationToken).ConfigureAwait(false);
+            return await places.FindAsync(settings.Config, candidates, credentials, cancellationToken).ConfigureAwait(false);
         }
         catch (ReplicationException e)
         {

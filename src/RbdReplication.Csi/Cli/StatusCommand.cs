@@ -35,13 +35,11 @@ internal static class StatusCommand
                 var credentials = CephCredentials.FromSecrets(SecretSource.Read(parsed.GetRequiredValue(secret)));
                 var poolName = parsed.GetRequiredValue(pool) is { Length: > 0 } name ? name : null;
                 await using var connections = new ClusterConnections(TimeProvider.System);
-                var places = new Places(connections, TimeProvider.System);
                 var inventory = new MirrorInventory(connections, TimeProvider.System);
                 var view = StatusView.Of(parsed.GetRequiredValue(output), parsed.GetValue(watch));
                 while (true)
                 {
-                    var passed = named.Length > 0 ? [] : await FindForeignAsync(
-                        places, clusters, credentials, parsed.GetRequiredValue(timeout), cancellationToken);
+                    var passed = named.Length > 0 ? [] : Places.OfOtherSites(files.Read().Config, clusters);
                     var report = await LookAsync(
                         inventory, clusters, passed, credentials, poolName, parsed.GetRequiredValue(endpoint).LocalPath, parsed.GetRequiredValue(timeout), cancellationToken);
                     view.Show(report);
@@ -75,23 +73,6 @@ internal static class StatusCommand
             .ToList();
         return clusters.Count > 0 ? clusters : throw new ReplicationException(
             ReplicationError.NotConfigured, $"no cluster of the cluster configuration has rados namespace \"{radosNamespace}\"");
-    }
-
-    /// <summary>The clusters that are the other site's. Those that do not answer may be this site's.</summary>
-    private static async Task<IReadOnlyList<PassedOver>> FindForeignAsync(
-        Places places, List<ClusterEntry> clusters, CephCredentials credentials, TimeSpan timeout, CancellationToken cancellationToken)
-    {
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        deadline.CancelAfter(timeout);
-        try
-        {
-            var found = await places.FindAsync(clusters, credentials, deadline.Token);
-            return [.. found.PassedOver.Where(passed => passed.IsOtherSites)];
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            return [];
-        }
     }
 
     // A cluster that does not answer must not hide the others.

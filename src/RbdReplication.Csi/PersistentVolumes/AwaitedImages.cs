@@ -16,6 +16,9 @@ internal sealed class AwaitedImages(MappingPass pass, Action<IReadOnlySet<Mappin
     // A pool for whose answer one look waits long is asked less often: a twentieth of the time at most.
     private const int RestPerLook = 20;
 
+    // One that did not answer for a while is not punished for it longer than that.
+    private static readonly TimeSpan LongestRest = TimeSpan.FromSeconds(30);
+
     private readonly ConcurrentDictionary<string, AwaitedImage> _awaited = new();
 
     public void Add(string key, MappingRequest request, string imageName) => _awaited[key] = new(request, imageName);
@@ -50,7 +53,8 @@ internal sealed class AwaitedImages(MappingPass pass, Action<IReadOnlySet<Mappin
         var there = await pass.FindImagesAsync(place, images, stop);
         if (there.Count > 0)
             appeared(there);
-        await Task.Delay(time.GetElapsedTime(started) * RestPerLook, time, stop);
+        var rest = time.GetElapsedTime(started) * RestPerLook;
+        await Task.Delay(rest < LongestRest ? rest : LongestRest, time, stop);
     }
 }
 

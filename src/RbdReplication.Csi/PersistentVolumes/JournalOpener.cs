@@ -26,12 +26,13 @@ internal sealed record OpenJournal(MappingJournal Journal, ClusterConnection Con
 
 /// <summary>Opens journals with the credentials of Secrets. A failure is remembered for a moment, so that thousands of volumes fail on one attempt.</summary>
 /// <param name="connections">Connections to Ceph.</param>
+/// <param name="places">Tells which cluster is this site's.</param>
 /// <param name="readSecret">Reads a Secret.</param>
 /// <param name="forgetSecret">Told when Ceph rejects a Secret's credentials, as they may have been corrected meanwhile.</param>
 /// <param name="instanceId">ceph-csi's instance id.</param>
 /// <param name="time">The clock.</param>
 internal sealed class JournalOpener(
-    ClusterConnections connections, Func<ObjectName, CancellationToken, Task<Secret>> readSecret, Action<ObjectName> forgetSecret,
+    ClusterConnections connections, Places places, Func<ObjectName, CancellationToken, Task<Secret>> readSecret, Action<ObjectName> forgetSecret,
     string instanceId, TimeProvider time)
 {
     private const int FailureLimit = 4096;
@@ -42,7 +43,6 @@ internal sealed class JournalOpener(
     private static readonly TimeSpan SilenceLifetime = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<(JournalPlace Place, ObjectName? Secret), Failure> _failures = new();
-    private readonly Places _places = new(connections, time);
 
     /// <exception cref="MappingException">Why it cannot be opened.</exception>
     public async Task<OpenJournal> OpenAsync(JournalPlace place, ObjectName secret, CancellationToken cancellationToken)
@@ -140,7 +140,7 @@ internal sealed class JournalOpener(
     private async Task<LocalCluster> FindLocalAsync(JournalPlace place, CephCredentials credentials, CancellationToken cancellationToken)
     {
         var candidates = JournalPlace.CandidatesFor(place.Settings, place.ClusterId);
-        var found = await _places.FindAsync(candidates, credentials, cancellationToken);
+        var found = await places.FindAsync(place.Settings.Config, candidates, credentials, cancellationToken);
         if (found.Clusters.Count > 0)
             return found.Clusters[0];
         var tried = new TriedPlaces();

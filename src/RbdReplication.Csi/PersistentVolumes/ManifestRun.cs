@@ -42,7 +42,7 @@ internal static class ManifestRun
         }
         await using var connections = new ClusterConnections(TimeProvider.System);
         var opener = new JournalOpener(
-            connections, (name, _) => Task.FromResult(FindSecret(manifests, options.SecretDirectory, name)), _ => { },
+            connections, new Places(connections, TimeProvider.System), (name, _) => Task.FromResult(FindSecret(manifests, options.SecretDirectory, name)), _ => { },
             options.InstanceId, TimeProvider.System);
         var tally = new Tally(output, errors, options.Pass.DryRun);
         var requests = Admit(manifests, options.DriverName, tally);

@@ -15,6 +15,8 @@ internal sealed class OmapGenerator(
     private const string Component = "rbd-replication-omap-generator";
 
     private readonly SecretReader _secrets = new(api, time);
+    // Of the process, not of a term as leader: which cluster has once accepted a key is known while it is down.
+    private readonly Places _places = new(connections, time);
     private readonly EventRecorder _events = new(api, Component, time, loggers.CreateLogger<EventRecorder>());
     private volatile VolumeMapController? _term;
     private volatile LeaseElection? _election;
@@ -51,7 +53,7 @@ internal sealed class OmapGenerator(
 
     private async Task LeadAsync(Leadership leadership)
     {
-        var opener = new JournalOpener(connections, _secrets.ReadAsync, _secrets.Forget, options.InstanceId, time);
+        var opener = new JournalOpener(connections, _places, _secrets.ReadAsync, _secrets.Forget, options.InstanceId, time);
         var pass = new MappingPass(files, opener, new MappingPassOptions(options.SetMetadata, options.ClusterName, DryRun: false));
         var watch = new PersistentVolumeWatch(
             api, new PersistentVolumeWatchOptions { DriverName = options.DriverName }, time, loggers.CreateLogger<PersistentVolumeWatch>());

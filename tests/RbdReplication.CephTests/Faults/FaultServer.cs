@@ -43,7 +43,7 @@ public sealed class FaultServer : IAsyncDisposable
     /// <summary>A configuration with both sites.</summary>
     public string GoodConfig => JsonSerializer.Serialize(new object[]
     {
-        new { clusterID = _sites.A.Name, monitors = _sites.A.Monitors, replicationDestination = new { remoteClusterID = _sites.B.Name } },
+        new { clusterID = _sites.A.Name, monitors = _sites.A.Monitors },
         new { clusterID = _sites.B.Name, monitors = _sites.B.Monitors },
     });
 
