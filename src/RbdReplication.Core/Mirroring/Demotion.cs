@@ -113,6 +113,7 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
                 await Mirroring.CreateSnapshotAsync(cancellationToken).ConfigureAwait(false);
             }
             await Task.Delay(PeerPoll, time, cancellationToken).ConfigureAwait(false);
+            await open.RenewAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -130,10 +131,10 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
                 return;
             if (time.GetUtcNow() >= deadline)
                 throw open.Refused("demote", refusal, decision.Reason);
+            await Task.Delay(PeerPoll, time, cancellationToken).ConfigureAwait(false);
             // The snapshots of an image that is open read-only never change.
             if (snapshotMode)
-                await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-            await Task.Delay(PeerPoll, time, cancellationToken).ConfigureAwait(false);
+                await open.RenewAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -38,8 +38,8 @@ public sealed record ImageHistory(MirrorChain Chain, ImageJournal? Journal)
     /// <summary>When it came to that, by the clock of this cluster; null in journal mode, where nothing tells.</summary>
     public DateTimeOffset? EndedAt => Chain.Newest?.TakenAt;
 
-    /// <summary>A number that is another one whenever the image has changed its role since; 0 of a copy, whose snapshots come and go.</summary>
-    public ulong Term => End == HistoryEnd.Copy ? 0 : Journal?.NewestTag ?? Chain.TermId;
+    /// <summary>Which demotion it ends in; 0 of a primary and of a copy, whose snapshots come and go.</summary>
+    public ulong Demotion => End is HistoryEnd.Copy or HistoryEnd.Promotion ? 0 : Journal?.NewestTag ?? Chain.Newest!.Id;
 
     internal static async Task<ImageHistory> ReadAsync(OpenVolume open, CancellationToken cancellationToken)
     {

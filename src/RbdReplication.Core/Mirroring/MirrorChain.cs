@@ -27,8 +27,8 @@ public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
         _ => HistoryEnd.Copy,
     };
 
-    /// <summary>Id of the snapshot by which the image became what it is; 0 if there is none.</summary>
-    public ulong TermId => Snapshots.LastOrDefault(snapshot => snapshot.State != MirrorSnapshotState.Primary)?.Id ?? 0;
+    // Before the term: the newest snapshot that was not taken here as primary. librbd removes it when nobody needs it any more.
+    private ulong TermId => Snapshots.LastOrDefault(snapshot => snapshot.State != MirrorSnapshotState.Primary)?.Id ?? 0;
 
     /// <summary>
     /// None of the <paramref name="followers"/> lacks the demotion made here. That shows by a snapshot before it which they need no more;
@@ -67,11 +67,11 @@ public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
 
     /// <summary>
     /// Whether one of the <paramref name="followers"/> has been seen to complete a snapshot newer than one that it needed: it stood on it in
-    /// <paramref name="before"/>, and there is a newer one now on which it stands, and none older.
+    /// <paramref name="before"/>, in this term as primary, and there is a newer one now on which it stands, and none older.
     /// </summary>
     public bool ShowsFollowerSince(MirrorChain before, IReadOnlyCollection<string> followers) =>
         NamesFollower(followers) && AwaitedBy(followers) is null
-        && before.SincePromotion.Any(snapshot => IsNeeded(snapshot, followers) && snapshot.Id < Newest!.Id);
+        && before.SincePromotion.Any(snapshot => IsNeeded(snapshot, followers) && snapshot.Id < Newest!.Id && snapshot.Id > TermId);
 
     /// <summary>Whether the newest snapshot was taken here to its end and for one of the <paramref name="followers"/>: only such a one proves anything.</summary>
     public bool NamesFollower(IReadOnlyCollection<string> followers) =>

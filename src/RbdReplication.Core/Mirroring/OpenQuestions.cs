@@ -18,13 +18,13 @@ public enum WantedRole
 /// </summary>
 /// <param name="ImageId">A resync makes another image.</param>
 /// <param name="End">How its history ends.</param>
-/// <param name="Term">By what it came to that.</param>
+/// <param name="Demotion">Which demotion that is, if it is one.</param>
 /// <param name="IsHeldByPeer">Of a demotion of this site: whether the peer holds it.</param>
-public readonly record struct Evidence(string ImageId, HistoryEnd End, ulong Term, bool IsHeldByPeer)
+public readonly record struct Evidence(string ImageId, HistoryEnd End, ulong Demotion, bool IsHeldByPeer)
 {
     /// <summary>What an image shows now.</summary>
     public static Evidence Of(string imageId, Sighting seen) =>
-        new(imageId, seen.End, seen.History.Term, seen.End == HistoryEnd.OwnDemotion && seen.PeerHoldsDemotion);
+        new(imageId, seen.End, seen.History.Demotion, seen.End == HistoryEnd.OwnDemotion && seen.PeerHoldsDemotion);
 }
 
 /// <summary>

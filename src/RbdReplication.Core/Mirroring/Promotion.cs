@@ -42,7 +42,7 @@ internal sealed class Promotion(OpenVolume open, OpenQuestions questions, TimePr
                 await Task.Delay(ReleasePoll, time, cancellationToken).ConfigureAwait(false);
             }
             // The snapshots of an image that is open read-only never change.
-            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+            await open.RenewAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 }

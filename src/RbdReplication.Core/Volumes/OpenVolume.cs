@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
@@ -10,8 +11,11 @@ namespace RbdReplication.Core;
 /// <param name="image">Its image, opened read-only; closed with this object.</param>
 public sealed class OpenVolume(Volume volume, RbdImage image) : IAsyncDisposable
 {
+    private static readonly TimeSpan ViewTime = TimeSpan.FromSeconds(1.5);
+
     private Func<Task<IAsyncDisposable>>? _takeLock;
     private IAsyncDisposable? _lock;
+    private long _openedAt;
 
     /// <summary>The volume.</summary>
     public Volume Volume => volume;
@@ -44,10 +48,25 @@ public sealed class OpenVolume(Volume volume, RbdImage image) : IAsyncDisposable
         if (IsWritable)
             return;
         await LockAsync().ConfigureAwait(false);
-        var readOnly = Image;
-        Image = await readOnly.OpenForWritingAsync(cancellationToken).ConfigureAwait(false);
+        await ReopenAsync(cancellationToken).ConfigureAwait(false);
         IsWritable = true;
-        await readOnly.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Opens the image once more where that was a while ago, for those that wait for what others change: librbd learns of that by
+    /// notifications, which can be lost.
+    /// </summary>
+    public Task RenewAsync(CancellationToken cancellationToken) =>
+        !IsWritable ? ForWritingAsync(cancellationToken)
+        : Stopwatch.GetElapsedTime(_openedAt) < ViewTime ? Task.CompletedTask
+        : ReopenAsync(cancellationToken);
+
+    private async Task ReopenAsync(CancellationToken cancellationToken)
+    {
+        var before = Image;
+        Image = await before.OpenForWritingAsync(cancellationToken).ConfigureAwait(false);
+        _openedAt = Stopwatch.GetTimestamp();
+        await before.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <summary>How the image, which has to be mirrored, is mirrored.</summary>

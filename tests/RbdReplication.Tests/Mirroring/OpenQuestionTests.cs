@@ -43,6 +43,14 @@ public sealed class OpenQuestionTests
     }
 
     [Fact]
+    public void The_snapshots_of_a_primary_come_and_go_without_making_another_question()
+    {
+        var first = Ask(WantedRole.Secondary, Snapshot(4, MirrorSnapshotState.NonPrimaryDemoted), Snapshot(5, MirrorSnapshotState.Primary));
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(first, Ask(WantedRole.Secondary, Snapshot(6, MirrorSnapshotState.Primary)));
+    }
+
+    [Fact]
     public void One_who_gave_up_and_comes_back_asks_anew()
     {
         var first = Ask(WantedRole.Primary);

@@ -128,6 +128,10 @@ public sealed class RelocationRulesTests
     // Of the term before.
     [InlineData("P1p D2p", "P1p D2p P3p", PeerRole.Following, false)]
     [InlineData("P1p D2p P3p", "P1p D2p P3 P4p", PeerRole.Primary, true)]
+    // librbd removes what nobody needs, those before the term as well.
+    [InlineData("P1 D2 P3p", "P4p", PeerRole.NotPrimary, true)]
+    // Demoted and promoted meanwhile, by another tool.
+    [InlineData("P1p", "P1 D2p P3p", PeerRole.NotPrimary, false)]
     // A second peer whose site is gone stays on all of them.
     [InlineData("P1pq", "P1q P2pq", PeerRole.Following, true)]
     [InlineData("P1q", "P1q P2q", PeerRole.Following, false)]
