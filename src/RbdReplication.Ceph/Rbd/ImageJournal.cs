@@ -29,6 +29,13 @@ public sealed record ImageJournal(
     private const string ClientPrefix = "client_";
     private const string NextTagKey = "next_tag_tid";
 
+    /// <summary>Whether all of these peers, of which there is one at least, have replayed an entry that was written under the newest tag.</summary>
+    public bool IsReplayedBy(IEnumerable<string> mirrorUuids)
+    {
+        var positions = mirrorUuids.Select(uuid => Replayed.GetValueOrDefault(uuid)).ToList();
+        return positions.Count > 0 && positions.All(position => position?.Tag == NewestTag);
+    }
+
     /// <summary>Reads it, in two reads. Null: the image has no journal.</summary>
     /// <exception cref="FormatException">It is not encoded as expected.</exception>
     public static async Task<ImageJournal?> ReadAsync(RbdImage image, CancellationToken cancellationToken)

@@ -223,10 +223,11 @@ public static class RelocationRules
     /// <summary>
     /// Whether the peer follows, so that it will copy the demotion too. Of a snapshot it needed it was seen to complete a newer one; or it
     /// needs none of those before the newest, and says itself that it follows, since a snapshot that nobody ever needed looks the same.
-    /// How far a journal is replayed is stored late: there a report of what the peer did after the question is the proof.
+    /// Of a journal it has replayed an entry under the newest tag, which was made here as primary; where nothing was written under that yet,
+    /// a report of what the peer did after the question is the proof.
     /// </summary>
-    public static bool PeerFollows(Sighting seen, MirrorChain before, DateTimeOffset firstAsked) => seen.History.Journal is not null
-        ? seen.Peer.Role == PeerRole.Following && seen.Peer.Report!.LastUpdate >= firstAsked + ReportDelay
+    public static bool PeerFollows(Sighting seen, MirrorChain before, DateTimeOffset firstAsked) => seen.History.Journal is { } journal
+        ? journal.IsReplayedBy(seen.Followers.Select(peer => peer.MirrorUuid)) || (seen.Peer.Role == PeerRole.Following && seen.Peer.Report!.LastUpdate >= firstAsked + ReportDelay)
         : seen.Chain.ShowsFollowerSince(before, seen.FollowerIds) || (NeedsNoneButTheNewest(seen) && seen.Peer.Role == PeerRole.Following);
 
     /// <summary>

@@ -186,6 +186,16 @@ public sealed class RelocationRulesTests
     public void A_journaled_image_is_demoted_on_a_report_that_is_new_enough(PeerRole peer, int askedSecondsAgo, int reportAge, string answer) =>
         Assert.Equal(answer, Name(RelocationRules.BeforeDemotion(Seen("journal, primary", Peer(peer, reportAge)), new MirrorChain([]), Now.AddSeconds(-askedSecondsAgo))));
 
+    [Theory]
+    [InlineData(4, PeerRole.NotPrimary, Allowed)]
+    [InlineData(3, PeerRole.NotPrimary, "Busy")]
+    [InlineData(4, PeerRole.Down, "Unreachable")]
+    public void A_journaled_image_is_demoted_at_once_where_the_peer_has_replayed_what_was_written_since_it_is_primary(int tag, PeerRole peer, string answer)
+    {
+        var seen = Seen("journal", Peer(peer, 1)) with { History = new ImageHistory(new MirrorChain([]), Journal("", "", new((ulong)tag, 7))) };
+        Assert.Equal(answer, Name(RelocationRules.BeforeDemotion(seen, new MirrorChain([]), Now)));
+    }
+
     [Fact]
     public void A_pool_without_peers_is_demoted_at_once() =>
         Assert.Equal(Allowed, Name(RelocationRules.BeforeDemotion(
