@@ -56,9 +56,14 @@ public static class ResyncRules
             return Refuse(ReplicationError.Unreachable, "this site's mirror daemon does not report; check that it runs");
         if (own.State == MirrorStatusState.Error)
             return OnError(seen, own, createdAt, firstAsked, force);
-        // A site that follows has a report of that from after its demotion; as primary it had none.
-        if (own.State is MirrorStatusState.Replaying or MirrorStatusState.Syncing && (seen.End != HistoryEnd.OwnDemotion || own.LastUpdate > EndOf(seen, firstAsked)))
+        // A site that follows has a report of that from after its demotion; as primary it had none. "Syncing" a demoted site says while its
+        // daemon finds out, over and over, that the histories have parted.
+        if (seen.End == HistoryEnd.OwnDemotion
+            ? own.State == MirrorStatusState.Replaying && own.LastUpdate > EndOf(seen, firstAsked)
+            : own.State is MirrorStatusState.Replaying or MirrorStatusState.Syncing)
+        {
             return new(ResyncStep.Follow, default, "");
+        }
         if (seen.End == HistoryEnd.OwnDemotion)
             return OnOwnDemotion(seen, firstAsked);
         return Refuse(ReplicationError.Busy, $"no copy is running here: this site reports \"{SyncReport.Words(own.Description)}\"; {peer.Describe(now)}; a site that is to follow needs up to a minute");

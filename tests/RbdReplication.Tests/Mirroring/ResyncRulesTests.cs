@@ -26,6 +26,8 @@ public sealed class ResyncRulesTests
     [InlineData("own demotion", Nobody, Primary, 5, 36, "Busy")]
     [InlineData("own demotion", Nobody, null, 5, 36, "Unreachable")]
     [InlineData("own demotion", Replaying, Nobody, 99, 500, "Follow")]
+    [InlineData("own demotion, not copied", "bootstrapping", Primary, 5, 500, "Busy")]
+    [InlineData("copy", "bootstrapping", Primary, 5, 500, "Follow")]
     [InlineData("own demotion", Replaying, Nobody, 101, 500, "Busy")]
     [InlineData("own demotion, not copied", Nobody, Replaying, 5, 500, "Busy")]
     [InlineData("own demotion, not copied", Nobody, Nobody, 5, 500, "Busy")]
@@ -107,6 +109,7 @@ public sealed class ResyncRulesTests
         Primary => MirrorStatusState.Stopped,
         Replaying => MirrorStatusState.Replaying,
         "starting replay" => MirrorStatusState.StartingReplay,
+        "bootstrapping" => MirrorStatusState.Syncing,
         Nobody or Copied => MirrorStatusState.Unknown,
         _ => MirrorStatusState.Error,
     }, words, Now.AddSeconds(-age), true);
