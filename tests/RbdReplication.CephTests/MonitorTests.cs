@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
 using Grpc.Core;
+using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
 using RbdReplication.Core;
 
