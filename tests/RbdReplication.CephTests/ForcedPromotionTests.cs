@@ -169,37 +169,18 @@ public sealed class ForcedPromotionTests(TwoSites sites)
         await volume.ProtectAsync(sites.A, sites.B);
         // An orderly end: nothing of the daemon stays on the image.
         await sites.StopAsync(sites.B, "mirror", "term");
-        var node = Process.Start(new ProcessStartInfo("rbd", ["-c", sites.B.ConfFile, "watch", $"{TwoSites.Pool}/{volume.ImageName}"])
-        {
-            // It watches until its input ends.
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
         try
         {
-            var address = "";
-            await Eventually.TrueAsync(
-                async () =>
-                {
-                    await using var image = await volume.OpenAsync(sites.B);
-                    if (await image.ListWatchersAsync(CancellationToken.None) is not [var watcher])
-                        return false;
-                    address = watcher.Address;
-                    return true;
-                }, "the node alone has the image open");
-            // It does not answer what the promotion tells it, until its watch ends.
-            await ProcessOutput.OfAsync("kill", "-STOP", node.Id.ToString());
+            using var node = await FrozenClient.StartAsync(sites.B, volume);
             var asked = Stopwatch.GetTimestamp();
             await volume.PromoteAsync(sites.B, force: true);
             TestContext.Current.SendDiagnosticMessage($"the promotion took {Stopwatch.GetElapsedTime(asked).TotalSeconds:0} s");
             Assert.True(Stopwatch.GetElapsedTime(asked) > TimeSpan.FromSeconds(10));
-            Assert.DoesNotContain(address, await sites.B.CephAsync("osd", "blocklist", "ls"), StringComparison.Ordinal);
+            Assert.DoesNotContain(node.Address, await sites.B.CephAsync("osd", "blocklist", "ls"), StringComparison.Ordinal);
             Assert.True((await volume.InfoAsync(sites.B)).IsPrimary);
         }
         finally
         {
-            node.Kill();
             await sites.StartAsync(sites.B, "mirror");
         }
     }

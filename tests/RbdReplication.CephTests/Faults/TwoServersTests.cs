@@ -18,11 +18,12 @@ public sealed class TwoServersTests(TwoSites sites)
         var volume = await TestVolume.CreateAsync(sites.A, features: ImageFeatures.Layering | ImageFeatures.ExclusiveLock);
         await volume.WriteAsync(sites.A, 0, [1, 2, 3]);
         await volume.ProtectAsync(sites.A, sites.B);
-        await sites.StopAsync(sites.B, "mirror", "freeze");
+        // An orderly end: nothing of the daemon stays on the image.
+        await sites.StopAsync(sites.B, "mirror", "term");
         try
         {
-            // Nobody is cut off while somebody else has the image open, so the promotion hangs until the daemon lets go.
-            await using var open = await volume.OpenAsync(sites.B, readOnly: false);
+            // It is no mirror daemon, so it is not cut off, and the promotion hangs until its watch ends.
+            using var node = await FrozenClient.StartAsync(sites.B, volume);
             Assert.Equal(StatusCode.DeadlineExceeded, (await PromoteAsync(first, volume, TimeSpan.FromSeconds(3))).StatusCode);
             var held = Stopwatch.StartNew();
             // For longer than a lock lasts that is not renewed.
