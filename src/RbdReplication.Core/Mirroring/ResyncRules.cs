@@ -56,21 +56,15 @@ public static class ResyncRules
             return Refuse(ReplicationError.Unreachable, "this site's mirror daemon does not report; check that it runs");
         if (own.State == MirrorStatusState.Error)
             return OnError(seen, own, createdAt, firstAsked, force);
-        // A site that follows has a report of that from after its demotion; as primary it had none. "Syncing" a demoted site says while its
-        // daemon finds out, over and over, that the histories have parted.
-        if (seen.End == HistoryEnd.OwnDemotion
-            ? own.State == MirrorStatusState.Replaying && own.LastUpdate > EndOf(seen, firstAsked)
-            : own.State is MirrorStatusState.Replaying or MirrorStatusState.Syncing)
-        {
-            return new(ResyncStep.Follow, default, "");
-        }
         if (seen.End == HistoryEnd.OwnDemotion)
-            return OnOwnDemotion(seen, firstAsked);
+            return OnOwnDemotion(seen, own, firstAsked);
+        if (own.State is MirrorStatusState.Replaying or MirrorStatusState.Syncing)
+            return new(ResyncStep.Follow, default, "");
         return Refuse(ReplicationError.Busy, $"no copy is running here: this site reports \"{SyncReport.Words(own.Description)}\"; {peer.Describe(now)}; a site that is to follow needs up to a minute");
     }
 
     // The peer has all that was written here; what it may have done since shows in its reports only.
-    private static ResyncDecision OnOwnDemotion(Sighting seen, DateTimeOffset firstAsked)
+    private static ResyncDecision OnOwnDemotion(Sighting seen, MirrorSiteStatus own, DateTimeOffset firstAsked)
     {
         var (peer, now) = (seen.Peer, seen.At);
         var believed = Later(firstAsked, EndOf(seen, firstAsked)) + RelocationRules.ContentDelay;
@@ -78,7 +72,9 @@ public static class ResyncRules
         {
             PeerRole.Down or PeerRole.Silent => Refuse(
                 ReplicationError.Unreachable, $"this site was demoted, and {peer.Describe(now)}: what the peer holds and whether it was promoted since cannot be seen"),
-            PeerRole.Primary => Refuse(ReplicationError.Busy, $"{peer.Describe(now)}: this site is about to follow it, which takes up to a minute"),
+            // One that follows has a copy. Until then "replaying" is also what a daemon says that finds out again that the histories have parted.
+            _ when peer.Role == PeerRole.Primary || (own.State == MirrorStatusState.Replaying && own.LastUpdate > EndOf(seen, firstAsked)) => Refuse(
+                ReplicationError.Busy, $"{peer.Describe(now)}: this site is about to follow it, which takes up to a minute"),
             _ when !seen.PeerHoldsDemotion => Refuse(
                 ReplicationError.Busy, $"this site was demoted; waiting for the peer to copy the last writes: {peer.Describe(now)}"),
             PeerRole.NotPrimary when peer.SaysNobodyIsPrimary && peer.Report!.LastUpdate >= believed =>

@@ -25,7 +25,7 @@ public sealed class ResyncRulesTests
     [InlineData("own demotion", Primary, Replaying, 5, 36, "Busy")]
     [InlineData("own demotion", Nobody, Primary, 5, 36, "Busy")]
     [InlineData("own demotion", Nobody, null, 5, 36, "Unreachable")]
-    [InlineData("own demotion", Replaying, Nobody, 99, 500, "Follow")]
+    [InlineData("own demotion", Replaying, Nobody, 5, 500, "Busy")]
     [InlineData("own demotion, not copied", "bootstrapping", Primary, 5, 500, "Busy")]
     [InlineData("copy", "bootstrapping", Primary, 5, 500, "Follow")]
     [InlineData("own demotion", Replaying, Nobody, 101, 500, "Busy")]
@@ -44,7 +44,7 @@ public sealed class ResyncRulesTests
     [InlineData("journal, own demotion", Nobody, Nobody, 5, 36, "Ready")]
     [InlineData("journal, own demotion", Nobody, Nobody, 5, 34, "Busy")]
     [InlineData("journal, own demotion", Nobody, Primary, 5, 500, "Busy")]
-    [InlineData("journal, own demotion", Replaying, Primary, 5, 36, "Follow")]
+    [InlineData("journal, own demotion", Replaying, Primary, 5, 36, "Busy")]
     // The daemons of two sites that have parted say the same once both are demoted.
     [InlineData("journal, own demotion, not replayed", Nobody, Nobody, 5, 500, "Busy")]
     [InlineData("journal, peer's demotion", Nobody, Nobody, 5, 0, "Ready")]
