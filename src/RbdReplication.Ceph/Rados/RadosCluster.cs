@@ -12,9 +12,14 @@ public sealed class RadosCluster : IAsyncDisposable
 {
     private readonly ClusterHandle _handle;
 
-    private RadosCluster(ClusterHandle handle, string subject, CallThreads threads)
+    private readonly RadosConnectionOptions _options;
+    private readonly Lock _lock = new();
+    private Task<RadosCluster>? _manager;
+
+    private RadosCluster(ClusterHandle handle, string subject, CallThreads threads, RadosConnectionOptions options)
     {
         _handle = handle;
+        _options = options;
         Subject = subject;
         Threads = threads;
     }
@@ -77,7 +82,7 @@ public sealed class RadosCluster : IAsyncDisposable
             var threads = new CallThreads(options.User);
             await NativeCall.BlockingAsync(
                 "rados_connect", subject, handle, threads.Changes, () => Connect(cluster), CancellationToken.None).ConfigureAwait(false);
-            return new RadosCluster(handle, subject, threads);
+            return new RadosCluster(handle, subject, threads, options);
         }
         // 16.2 has the same EINVAL for addresses and for a key of a newer kind.
         catch (CephException e) when (e.Errno == Errno.EINVAL && e.Function == "rados_connect" && !options.Key.IsAes)
@@ -117,7 +122,8 @@ public sealed class RadosCluster : IAsyncDisposable
         yield return ("rbd_cache", "false");
     }
 
-    private static string Seconds(TimeSpan time) => Math.Max(1, (long)Math.Ceiling(time.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+    // Zero: no limit.
+    private static string Seconds(TimeSpan time) => time == TimeSpan.Zero ? "0" : Math.Max(1, (long)Math.Ceiling(time.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
 
     /// <summary>The cluster's id. Wraps <c>rados_cluster_fsid</c>; reads memory only.</summary>
     public unsafe string GetFsid()
@@ -220,10 +226,35 @@ public sealed class RadosCluster : IAsyncDisposable
     /// EAGAIN or EOPNOTSUPP: the module is starting, try again. ETIMEDOUT: no manager. <see cref="CephException.Detail"/>
     /// holds the manager's text.
     /// </exception>
-    public Task<string> MgrCommandAsync(string json, CancellationToken cancellationToken) =>
-        RunMgrCommandAsync(json, cancellationToken).WaitAsync(cancellationToken);
+    public async Task<string> MgrCommandAsync(string json, CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(_options.OperationTimeout);
+        try
+        {
+            var manager = await ConnectForManagerAsync().WaitAsync(patience.Token).ConfigureAwait(false);
+            return await manager.SendToManagerAsync(json, patience.Token).WaitAsync(patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new CephException(Errno.ETIMEDOUT, "rados_mgr_command", json);
+        }
+    }
 
-    private async Task<string> RunMgrCommandAsync(string json, CancellationToken cancellationToken)
+    // Where librados itself gives a command up it leaves it behind, and writes the answer of a manager that comes back into memory
+    // that is gone: the process ends with "free(): invalid size" (16.2). So commands go through a connection that never gives one up;
+    // who waits does, and the thread stays until a manager answers.
+    private Task<RadosCluster> ConnectForManagerAsync()
+    {
+        lock (_lock)
+        {
+            if (_manager is null or { IsFaulted: true })
+                _manager = ConnectAsync(_options with { OperationTimeout = TimeSpan.Zero });
+            return _manager;
+        }
+    }
+
+    private async Task<string> SendToManagerAsync(string json, CancellationToken cancellationToken)
     {
         string output = "", status = "";
         try
@@ -292,9 +323,14 @@ public sealed class RadosCluster : IAsyncDisposable
             () => Librados.BlocklistAdd(_handle, clientAddress, (uint)duration.TotalSeconds), cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Closes the connection once the last pool and image opened through it is closed.</summary>
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         _handle.Dispose();
-        return new ValueTask(_handle.Closed);
+        Task<RadosCluster>? manager;
+        lock (_lock)
+            manager = _manager;
+        if (manager is { IsCompletedSuccessfully: true })
+            await manager.Result.DisposeAsync().ConfigureAwait(false);
+        await _handle.Closed.ConfigureAwait(false);
     }
 }
