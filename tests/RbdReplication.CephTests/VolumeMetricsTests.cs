@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Grpc.Core;
 using RbdReplication.CephTests.Sandbox;
+using RbdReplication.Core;
 using RbdReplication.Csi.Hosting;
 
 namespace RbdReplication.CephTests;

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using RbdReplication.Core;
-using RbdReplication.Csi.PersistentVolumes;
+using RbdReplication.Csi.Hosting;
+using RbdReplication.Kubernetes.Manifests;
+using RbdReplication.PersistentVolumes;
 
 namespace RbdReplication.Csi.Cli;
 
@@ -40,28 +42,41 @@ internal static class OmapGeneratorCommand
             if (result.GetValueOrDefault<string>() is { Length: > 0 } text && !ServeCommand.IsHttp(text))
                 result.AddError($"--http-endpoint is \"{text}\", and must be a URI such as http://0.0.0.0:8081, or empty");
         });
-        command.SetAction((parsed, cancellationToken) =>
+        command.SetAction(async (parsed, cancellationToken) =>
         {
             if (parsed.GetRequiredValue(manifests) is { Length: > 0 } path)
             {
                 var pass = new MappingPassOptions(parsed.GetValue(setMetadata), parsed.GetRequiredValue(clusterName), parsed.GetValue(dryRun));
                 var files = new ClusterFiles(parsed.GetRequiredValue(shared.ClusterConfig), parsed.GetRequiredValue(shared.ClusterMapping), static (_, _) => { });
-                return ManifestRun.RunAsync(
-                    new ManifestRunOptions(path, parsed.GetRequiredValue(secretDirectory), parsed.GetRequiredValue(driverName), parsed.GetRequiredValue(shared.InstanceId), pass),
-                    files, Console.Out, Console.Error, showProgress: !Console.IsErrorRedirected, cancellationToken);
+                var run = new ManifestRunOptions(
+                    path, parsed.GetRequiredValue(secretDirectory), parsed.GetRequiredValue(driverName), parsed.GetRequiredValue(shared.InstanceId), pass);
+                try
+                {
+                    var areAllMapped = await ManifestRun.RunAsync(
+                        run, files, Console.Out, Console.Error, showProgress: !Console.IsErrorRedirected, cancellationToken);
+                    return areAllMapped ? CommandLine.Success : CommandLine.Failure;
+                }
+                catch (ManifestException e)
+                {
+                    await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
+                    return CommandLine.Failure;
+                }
             }
-            return OmapGeneratorHost.RunAsync(new OmapGeneratorOptions
+            return await OmapGeneratorHost.RunAsync(new OmapGeneratorHostOptions
             {
-                DriverName = parsed.GetRequiredValue(driverName),
-                InstanceId = parsed.GetRequiredValue(shared.InstanceId),
+                Generator = new OmapGeneratorOptions
+                {
+                    DriverName = parsed.GetRequiredValue(driverName),
+                    InstanceId = parsed.GetRequiredValue(shared.InstanceId),
+                    LeaderElectionNamespace = NullIfEmpty(parsed.GetRequiredValue(leaseNamespace)),
+                    SetMetadata = parsed.GetValue(setMetadata),
+                    ClusterName = parsed.GetRequiredValue(clusterName),
+                    Workers = parsed.GetRequiredValue(workers),
+                },
                 ClusterConfigPath = parsed.GetRequiredValue(shared.ClusterConfig),
                 ClusterMappingPath = parsed.GetRequiredValue(shared.ClusterMapping),
                 HttpEndpoint = parsed.GetRequiredValue(http) is { Length: > 0 } uri ? new Uri(uri) : null,
                 KubeConfig = NullIfEmpty(parsed.GetRequiredValue(kubeConfig)),
-                LeaderElectionNamespace = NullIfEmpty(parsed.GetRequiredValue(leaseNamespace)),
-                SetMetadata = parsed.GetValue(setMetadata),
-                ClusterName = parsed.GetRequiredValue(clusterName),
-                Workers = parsed.GetRequiredValue(workers),
                 LogLevel = shared.Level(parsed),
                 LogJson = parsed.GetRequiredValue(shared.LogFormat) == "json",
             }, cancellationToken);

@@ -1,4 +1,5 @@
-using RbdReplication.Ceph;
+using RbdReplication.Core;
+using RbdReplication.PersistentVolumes;
 
 namespace RbdReplication.Csi.Hosting;
 
@@ -8,14 +9,13 @@ namespace RbdReplication.Csi.Hosting;
 /// </summary>
 internal static class MetricCatalog
 {
-    private static readonly double[] CallBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
     private static readonly string[] PoolLabels = ["cluster", "pool", "rados_namespace"];
     private static readonly string[] VolumeLabels = [.. PoolLabels, "image", "persistentvolume"];
 
     public static MetricDeclaration RpcDuration { get; } =
         new("rbd_replication.rpc.duration", MetricKind.Histogram, "s", "Duration of the RPCs.", "rpc.method", "rpc.response.status_code")
         {
-            Buckets = [.. CallBuckets, 150],
+            Buckets = [.. MetricDeclaration.CallBuckets, 150],
         };
 
     public static MetricDeclaration OperationsPending { get; } =
@@ -32,12 +32,6 @@ internal static class MetricCatalog
 
     public static MetricDeclaration Connections { get; } =
         new("rbd_replication.connections", MetricKind.Gauge, "{connection}", "Open connections to Ceph clusters.");
-
-    public static MetricDeclaration CephCallDuration { get; } =
-        new(CephTelemetry.CallDurationName, MetricKind.Histogram, "s", CephTelemetry.CallDurationDescription, "rbd.call", "error.type");
-
-    public static MetricDeclaration CephCallsQueued { get; } =
-        new(CephTelemetry.QueuedCallsName, MetricKind.UpDownCounter, "{call}", CephTelemetry.QueuedCallsDescription, "rbd.threads");
 
     public static MetricDeclaration VolumeRole { get; } =
         new("rbd_replication.volume.role", MetricKind.UpDownCounter, "{volume}",
@@ -83,36 +77,6 @@ internal static class MetricCatalog
         new("rbd_replication.volume_listing.failures", MetricKind.Counter, "{listing}",
             "Listings of the pool that failed, or were due while the one before had not ended. The log says why.", PoolLabels);
 
-    public static MetricDeclaration GeneratorReconciles { get; } =
-        new("rbd_replication.omap_generator.reconciles", MetricKind.Counter, "{volume}", "Volumes that were checked.", "outcome");
-
-    public static MetricDeclaration GeneratorSyncDuration { get; } =
-        new("rbd_replication.omap_generator.sync.duration", MetricKind.Histogram, "s", "Duration of the check of one batch of volumes.")
-        {
-            Buckets = CallBuckets,
-        };
-
-    public static MetricDeclaration GeneratorLeader { get; } =
-        new("rbd_replication.omap_generator.leader", MetricKind.Gauge, "{leader}", "1 while this process keeps the mappings, else 0.");
-
-    public static MetricDeclaration GeneratorVolumes { get; } =
-        new("rbd_replication.omap_generator.volumes", MetricKind.Gauge, "{volume}", "Volumes of the driver that the API server has.");
-
-    public static MetricDeclaration GeneratorQueueDepth { get; } =
-        new("rbd_replication.omap_generator.queue.depth", MetricKind.Gauge, "{volume}", "Volumes that wait to be checked.");
-
-    public static MetricDeclaration GeneratorBackingOff { get; } =
-        new("rbd_replication.omap_generator.queue.backing_off", MetricKind.Gauge, "{volume}", "Volumes that failed and wait for their next try.");
-
-    public static MetricDeclaration GeneratorFailing { get; } =
-        new("rbd_replication.omap_generator.volumes.failing", MetricKind.Gauge, "{volume}", "Volumes without a mapping.", "reason");
-
-    public static MetricDeclaration GeneratorWatchRestarts { get; } =
-        new("rbd_replication.omap_generator.watch.restarts", MetricKind.Counter, "{restart}", "Watches that broke and lists that had to be repeated.");
-
-    public static MetricDeclaration GeneratorEventsDropped { get; } =
-        new("rbd_replication.omap_generator.events.dropped", MetricKind.Counter, "{event}", "Kubernetes Events that could not be written.");
-
     /// <summary>Calls and operations of <c>serve</c>.</summary>
     public static IReadOnlyList<MetricDeclaration> Calls { get; } = [RpcDuration, OperationsPending, OperationsOverdue, OverdueAge, Connections];
 
@@ -124,14 +88,10 @@ internal static class MetricCatalog
     ];
 
     /// <summary>Calls into Ceph, at both.</summary>
-    public static IReadOnlyList<MetricDeclaration> Ceph { get; } = [CephCallDuration, CephCallsQueued];
+    public static IReadOnlyList<MetricDeclaration> Ceph => CephMetrics.All;
 
     /// <summary>The omap generator.</summary>
-    public static IReadOnlyList<MetricDeclaration> Generator { get; } =
-    [
-        GeneratorReconciles, GeneratorSyncDuration, GeneratorLeader, GeneratorVolumes, GeneratorQueueDepth, GeneratorBackingOff, GeneratorFailing,
-        GeneratorWatchRestarts, GeneratorEventsDropped,
-    ];
+    public static IReadOnlyList<MetricDeclaration> Generator => GeneratorMetrics.All;
 
     /// <summary>All of them.</summary>
     public static IReadOnlyList<MetricDeclaration> All { get; } = [.. Calls, .. Replication, .. Ceph, .. Generator];

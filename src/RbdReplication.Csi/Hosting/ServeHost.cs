@@ -5,7 +5,6 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
-using RbdReplication.Ceph;
 using RbdReplication.Core;
 using RbdReplication.Csi.Cli;
 using RbdReplication.Csi.Grpc;
@@ -82,7 +81,7 @@ internal static partial class ServeHost
         services.AddSingleton<FlattenReport>(provider =>
         {
             var logger = provider.GetRequiredService<ILogger<VolumeReplication>>();
-            return (clone, parent, percent) => Flattening(logger, clone.ImageSpec, clone.Handle, parent, percent);
+            return (clone, parent, percent) => Flattening(logger, clone.ImageSpec, clone.Handle, parent.ToString(), percent);
         });
         services.AddSingleton(provider =>
         {
@@ -114,7 +113,7 @@ internal static partial class ServeHost
         services.AddOpenTelemetry()
             .WithMetrics(metrics =>
             {
-                metrics.AddMeter(CephTelemetry.SourceName, VolumeSeries.MeterName).AddPrometheusExporter();
+                metrics.AddMeter(CephMetrics.SourceName, VolumeSeries.MeterName).AddPrometheusExporter();
                 metrics.AddView(instrument => VolumeSeries.LimitOf(instrument, options)).SetMaxMetricStreams(MaximumMetricStreams);
                 if (HasCollector)
                     metrics.AddOtlpExporter();
@@ -122,7 +121,7 @@ internal static partial class ServeHost
             .WithTracing(tracing =>
             {
                 if (HasCollector)
-                    tracing.AddSource(CephTelemetry.SourceName).AddOtlpExporter();
+                    tracing.AddSource(CephMetrics.SourceName).AddOtlpExporter();
             });
 
         var app = builder.Build();
@@ -206,7 +205,7 @@ internal static partial class ServeHost
     private static partial void Stopped(ILogger logger);
 
     [LoggerMessage(2001, LogLevel.Information, "Flattening {Image} of volume {VolumeHandle}, a clone of {Parent}: {Percent} %")]
-    private static partial void Flattening(ILogger logger, string image, VolumeHandle volumeHandle, ImageParent parent, int percent);
+    private static partial void Flattening(ILogger logger, string image, VolumeHandle volumeHandle, string parent, int percent);
 
     [LoggerMessage(2005, LogLevel.Warning, "The lock that keeps other servers off volume {VolumeHandle} ran out during {Operation}: it could not be renewed, or another server has it now; no further step is begun")]
     private static partial void LockLost(ILogger logger, string operation, VolumeHandle volumeHandle);

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Grpc.Core;
-using RbdReplication.Ceph;
 using RbdReplication.Core;
 
 namespace RbdReplication.Csi.Hosting;
@@ -9,8 +8,8 @@ namespace RbdReplication.Csi.Hosting;
 /// <summary>Metrics and traces of the server's calls.</summary>
 internal sealed class Telemetry : IDisposable
 {
-    private readonly ActivitySource _source = new(CephTelemetry.SourceName);
-    private readonly Meter _meter = new(CephTelemetry.SourceName);
+    private readonly ActivitySource _source = new(CephMetrics.SourceName);
+    private readonly Meter _meter = new(CephMetrics.SourceName);
     private readonly Histogram<double> _callDuration;
 
     public Telemetry(VolumeGate gate, ClusterConnections connections, TimeProvider time)

@@ -1,11 +1,10 @@
 using System.Text.Json.Nodes;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
 using RbdReplication.Core;
-using RbdReplication.Csi.PersistentVolumes;
 using RbdReplication.Kubernetes;
+using RbdReplication.PersistentVolumes;
 using RbdReplication.Tests.Kubernetes;
 
 namespace RbdReplication.CephTests.PersistentVolumes;
@@ -88,16 +87,10 @@ public sealed class GeneratorRig : IAsyncDisposable
         {
             DriverName = PvObject.Driver,
             InstanceId = InstanceId,
-            ClusterConfigPath = ConfigPath,
-            ClusterMappingPath = _site.MappingPath,
-            HttpEndpoint = null,
-            KubeConfig = null,
             LeaderElectionNamespace = "ceph",
             SetMetadata = false,
             ClusterName = "",
             Workers = 4,
-            LogLevel = LogLevel.Information,
-            LogJson = true,
             // The production maximum of a quarter of an hour is right for a cluster and too long for a test.
             LongestRetryDelay = TimeSpan.FromSeconds(1),
         };
@@ -105,7 +98,7 @@ public sealed class GeneratorRig : IAsyncDisposable
         var api = Api.Connect();
         var connections = new ClusterConnections(TimeProvider.System);
         var telemetry = new GeneratorTelemetry();
-        var files = new ClusterFiles(options.ClusterConfigPath, options.ClusterMappingPath, (_, _) => { });
+        var files = new ClusterFiles(ConfigPath, _site.MappingPath, (_, _) => { });
         var generator = new OmapGenerator(api, files, connections, telemetry, options, TimeProvider.System, NullLoggerFactory.Instance);
         var stop = new CancellationTokenSource();
         var running = generator.RunAsync(stop.Token);

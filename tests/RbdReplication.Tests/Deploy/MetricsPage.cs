@@ -1,4 +1,5 @@
 using System.Text;
+using RbdReplication.Core;
 using RbdReplication.Csi.Hosting;
 
 namespace RbdReplication.Tests.Deploy;

@@ -2,8 +2,8 @@ using System.Diagnostics.Metrics;
 using RbdReplication.Ceph;
 using RbdReplication.Core;
 using RbdReplication.Csi.Hosting;
-using RbdReplication.Csi.PersistentVolumes;
 using RbdReplication.Csi.VolumeMetrics;
+using RbdReplication.PersistentVolumes;
 using RbdReplication.Tests.VolumeMetrics;
 
 namespace RbdReplication.Tests.Deploy;

@@ -1,6 +1,6 @@
-using RbdReplication.Csi.PersistentVolumes;
 using RbdReplication.Kubernetes;
 using RbdReplication.Kubernetes.Volumes;
+using RbdReplication.PersistentVolumes;
 
 namespace RbdReplication.Tests.PersistentVolumes;
 

@@ -1,5 +1,6 @@
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
+using RbdReplication.Core;
 using RbdReplication.Csi.Hosting;
 using RbdReplication.Csi.VolumeMetrics;
 

@@ -4,7 +4,7 @@ using RbdReplication.Core;
 using RbdReplication.Kubernetes;
 using RbdReplication.Kubernetes.Secrets;
 
-namespace RbdReplication.Csi.PersistentVolumes;
+namespace RbdReplication.PersistentVolumes;
 
 /// <summary>Where a set of mappings lies.</summary>
 /// <param name="Settings">The configuration.</param>

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace RbdReplication.Csi.PersistentVolumes;
+namespace RbdReplication.PersistentVolumes;
 
 /// <summary>
 /// The images that restored volumes wait for. One read of a pool's directory tells of all of them, so they are looked for every

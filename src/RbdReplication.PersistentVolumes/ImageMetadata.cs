@@ -1,6 +1,6 @@
 using RbdReplication.Ceph;
 
-namespace RbdReplication.Csi.PersistentVolumes;
+namespace RbdReplication.PersistentVolumes;
 
 /// <summary>What ceph-csi writes onto images for people and tools that look at Ceph.</summary>
 internal static class ImageMetadata

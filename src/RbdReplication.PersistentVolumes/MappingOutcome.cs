@@ -1,4 +1,4 @@
-namespace RbdReplication.Csi.PersistentVolumes;
+namespace RbdReplication.PersistentVolumes;
 
 /// <summary>What became of one volume's mapping.</summary>
 /// <param name="Result">In one word; the reason of Events and the <c>outcome</c> of metrics.</param>

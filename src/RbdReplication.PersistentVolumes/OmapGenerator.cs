@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using RbdReplication.Core;
 using RbdReplication.Kubernetes;
 using RbdReplication.Kubernetes.Events;
@@ -5,10 +6,10 @@ using RbdReplication.Kubernetes.Leases;
 using RbdReplication.Kubernetes.Secrets;
 using RbdReplication.Kubernetes.Volumes;
 
-namespace RbdReplication.Csi.PersistentVolumes;
+namespace RbdReplication.PersistentVolumes;
 
 /// <summary>Keeps mappings while this process is the elected leader.</summary>
-internal sealed class OmapGenerator(
+public sealed class OmapGenerator(
     KubernetesApi api, ClusterFiles files, ClusterConnections connections, GeneratorTelemetry telemetry, OmapGeneratorOptions options,
     TimeProvider time, ILoggerFactory loggers)
 {

@@ -2,7 +2,7 @@ using RbdReplication.Ceph;
 using RbdReplication.Core;
 using RbdReplication.Kubernetes;
 
-namespace RbdReplication.Csi.PersistentVolumes;
+namespace RbdReplication.PersistentVolumes;
 
 /// <summary>Why a journal cannot be opened or read, as the outcome of every volume that needs it.</summary>
 internal sealed class MappingException(MappingOutcome outcome, Exception? cause = null) : Exception(outcome.Message, cause)

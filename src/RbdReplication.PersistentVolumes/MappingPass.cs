@@ -3,7 +3,7 @@ using RbdReplication.Ceph;
 using RbdReplication.Core;
 using RbdReplication.Kubernetes;
 
-namespace RbdReplication.Csi.PersistentVolumes;
+namespace RbdReplication.PersistentVolumes;
 
 /// <summary>
 /// Brings the mappings of a batch of volumes up to date. Volumes of one cluster and pool are checked together, through the
@@ -286,8 +286,8 @@ internal sealed class MappingPass(ClusterFiles files, JournalOpener opener, Mapp
     }
 }
 
-/// <summary>What a <see cref="MappingPass"/> does beside mappings.</summary>
+/// <summary>What is done beside mappings.</summary>
 /// <param name="SetMetadata">Write the names of claim, namespace and cluster onto images.</param>
 /// <param name="ClusterName">Name of the Kubernetes cluster; empty for none.</param>
 /// <param name="DryRun">Write nothing; outcomes tell what would be written.</param>
-internal sealed record MappingPassOptions(bool SetMetadata, string ClusterName, bool DryRun);
+public sealed record MappingPassOptions(bool SetMetadata, string ClusterName, bool DryRun);

@@ -1,10 +1,9 @@
-namespace RbdReplication.Csi.PersistentVolumes;
+using Microsoft.Extensions.Logging;
+
+namespace RbdReplication.PersistentVolumes;
 
 internal static partial class Log
 {
-    [LoggerMessage(4500, LogLevel.Information, "omap generator {Version} watches volumes of driver {Driver}, API server {ApiServer}")]
-    public static partial void Started(ILogger logger, string version, string driver, Uri apiServer);
-
     [LoggerMessage(4501, LogLevel.Information, "First pass over {Count} volumes ended after {Seconds:0.000} s; {Failing} have no mapping yet")]
     public static partial void FirstPass(ILogger logger, int count, double seconds, int failing);
 
@@ -19,10 +18,4 @@ internal static partial class Log
 
     [LoggerMessage(4505, LogLevel.Warning, "Mappings cannot be kept at the moment ({Result}), will try again: {Reason}")]
     public static partial void CommonFailure(ILogger logger, MappingResult result, string reason);
-
-    [LoggerMessage(4506, LogLevel.Information, "Stopped")]
-    public static partial void Stopped(ILogger logger);
-
-    [LoggerMessage(4507, LogLevel.Critical, "The omap generator ends on an unforeseen error")]
-    public static partial void Crashed(ILogger logger, Exception error);
 }

@@ -1,11 +1,10 @@
 using System.Globalization;
 using RbdReplication.Core;
-using RbdReplication.Csi.Cli;
 using RbdReplication.Kubernetes;
 using RbdReplication.Kubernetes.Manifests;
 using RbdReplication.Kubernetes.Secrets;
 
-namespace RbdReplication.Csi.PersistentVolumes;
+namespace RbdReplication.PersistentVolumes;
 
 /// <summary>What one run over manifests is to do.</summary>
 /// <param name="Path">A file or directory of manifests.</param>
@@ -13,10 +12,10 @@ namespace RbdReplication.Csi.PersistentVolumes;
 /// <param name="DriverName">CSI driver whose volumes are mapped.</param>
 /// <param name="InstanceId">ceph-csi's instance id.</param>
 /// <param name="Pass">Metadata and dry run.</param>
-internal sealed record ManifestRunOptions(string Path, string SecretDirectory, string DriverName, string InstanceId, MappingPassOptions Pass);
+public sealed record ManifestRunOptions(string Path, string SecretDirectory, string DriverName, string InstanceId, MappingPassOptions Pass);
 
 /// <summary>Maps the volumes of manifests once, without an API server: for a restore, or to see what would be written.</summary>
-internal static class ManifestRun
+public static class ManifestRun
 {
     // A batch shares the reads of its directory entries; on a terminal, progress is shown after each.
     private const int BatchSize = 250;
@@ -26,20 +25,13 @@ internal static class ManifestRun
     // Goes to the start of the line and clears it.
     private const string ClearLine = "\r\u001b[K";
 
-    /// <returns>0 if every volume has its mapping, else 1.</returns>
-    public static async Task<int> RunAsync(
+    /// <summary>Maps the volumes and writes what became of them.</summary>
+    /// <returns>Whether every volume has its mapping.</returns>
+    /// <exception cref="ManifestException">The manifests cannot be read; nothing was done.</exception>
+    public static async Task<bool> RunAsync(
         ManifestRunOptions options, ClusterFiles files, TextWriter output, TextWriter errors, bool showProgress, CancellationToken cancellationToken)
     {
-        ManifestObjects manifests;
-        try
-        {
-            manifests = ManifestReader.Read(options.Path);
-        }
-        catch (ManifestException e)
-        {
-            await errors.WriteLineAsync($"rbd-replication: {e.Message}");
-            return CommandLine.Failure;
-        }
+        var manifests = ManifestReader.Read(options.Path);
         await using var connections = new ClusterConnections(TimeProvider.System);
         var opener = new JournalOpener(
             connections, new Places(connections, TimeProvider.System), (name, _) => Task.FromResult(FindSecret(manifests, options.SecretDirectory, name)), _ => { },
@@ -62,7 +54,7 @@ internal static class ManifestRun
         if (showProgress && requests.Count > 0)
             await errors.WriteLineAsync();
         await output.WriteLineAsync(tally.Summary);
-        return tally.Failed == 0 ? CommandLine.Success : CommandLine.Failure;
+        return tally.Failed == 0;
     }
 
     /// <summary>

@@ -2,7 +2,7 @@ using RbdReplication.Core;
 using RbdReplication.Kubernetes;
 using RbdReplication.Kubernetes.Volumes;
 
-namespace RbdReplication.Csi.PersistentVolumes;
+namespace RbdReplication.PersistentVolumes;
 
 /// <summary>A PersistentVolume whose mapping is to be kept.</summary>
 internal sealed record MappingRequest(PersistentVolume Volume, VolumeHandle Handle, VolumeMapping Mapping, ObjectName Secret, string Pool)

@@ -1,22 +1,6 @@
 using System.Diagnostics.Metrics;
 
-namespace RbdReplication.Csi.Hosting;
-
-/// <summary>What kind of instrument a metric is.</summary>
-internal enum MetricKind
-{
-    /// <summary>Distribution of durations.</summary>
-    Histogram,
-
-    /// <summary>Only grows.</summary>
-    Counter,
-
-    /// <summary>A number of things now, which can be added up.</summary>
-    UpDownCounter,
-
-    /// <summary>A value now.</summary>
-    Gauge,
-}
+namespace RbdReplication.Core;
 
 /// <summary>A metric: the program creates its instrument from this, and <c>docs/metrics.md</c> is written from it.</summary>
 /// <param name="Name">OpenTelemetry name.</param>
@@ -24,8 +8,11 @@ internal enum MetricKind
 /// <param name="Unit">Unit by the UCUM, or what is counted in braces.</param>
 /// <param name="Description">What it tells.</param>
 /// <param name="Labels">Its labels.</param>
-internal sealed record MetricDeclaration(string Name, MetricKind Kind, string Unit, string Description, params IReadOnlyList<string> Labels)
+public sealed record MetricDeclaration(string Name, MetricKind Kind, string Unit, string Description, params IReadOnlyList<string> Labels)
 {
+    /// <summary>Bounds in seconds for what takes as long as a call.</summary>
+    public static IReadOnlyList<double> CallBuckets { get; } = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
     /// <summary>Bounds of a histogram's buckets.</summary>
     public IReadOnlyList<double> Buckets { get; init; } = [];
 
@@ -40,9 +27,11 @@ internal sealed record MetricDeclaration(string Name, MetricKind Kind, string Un
     /// <summary>A name as Prometheus takes it.</summary>
     public static string PrometheusForm(string name) => name.Replace('.', '_');
 
+    /// <summary>Creates the instrument of a distribution.</summary>
     public Histogram<double> Histogram(Meter meter) =>
         meter.CreateHistogram(Name, Unit, Description, advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = Buckets });
 
+    /// <summary>Creates the instrument of what is counted as it happens.</summary>
     public Counter<long> Counter(Meter meter) => meter.CreateCounter<long>(Name, Unit, Description);
 
     /// <summary>Creates the instrument of what is looked at when it is asked for.</summary>

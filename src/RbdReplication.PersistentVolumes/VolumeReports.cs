@@ -1,8 +1,9 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 using RbdReplication.Kubernetes.Events;
 using RbdReplication.Kubernetes.Volumes;
 
-namespace RbdReplication.Csi.PersistentVolumes;
+namespace RbdReplication.PersistentVolumes;
 
 /// <summary>
 /// Tells people about volumes without a mapping: one warning in the log when it begins, an Event on the volume, one Normal

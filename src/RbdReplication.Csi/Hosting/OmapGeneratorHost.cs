@@ -1,19 +1,18 @@
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
-using RbdReplication.Ceph;
 using RbdReplication.Core;
 using RbdReplication.Csi.Cli;
 using RbdReplication.Csi.Grpc;
-using RbdReplication.Csi.Hosting;
 using RbdReplication.Kubernetes;
+using RbdReplication.PersistentVolumes;
 
-namespace RbdReplication.Csi.PersistentVolumes;
+namespace RbdReplication.Csi.Hosting;
 
 /// <summary>Puts the generator together, with its endpoint for metrics and probes.</summary>
-internal static class OmapGeneratorHost
+internal static partial class OmapGeneratorHost
 {
     /// <summary>Works until <paramref name="cancellationToken"/> is cancelled.</summary>
-    public static async Task<int> RunAsync(OmapGeneratorOptions options, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(OmapGeneratorHostOptions options, CancellationToken cancellationToken)
     {
         KubernetesApi api;
         try
@@ -37,7 +36,7 @@ internal static class OmapGeneratorHost
             await Console.Error.WriteLineAsync($"rbd-replication: cannot listen: {e.Message}");
             return CommandLine.Failure;
         }
-        Log.Started(logger, IdentityService.Version, options.DriverName, api.Address);
+        Started(logger, IdentityService.Version, options.Generator.DriverName, api.Address);
         try
         {
             await app.Services.GetRequiredService<OmapGenerator>().RunAsync(cancellationToken);
@@ -46,14 +45,14 @@ internal static class OmapGeneratorHost
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            Log.Crashed(logger, e);
+            Crashed(logger, e);
             return CommandLine.Failure;
         }
-        Log.Stopped(logger);
+        Stopped(logger);
         return CommandLine.Success;
     }
 
-    private static WebApplication Build(OmapGeneratorOptions options, KubernetesApi api)
+    private static WebApplication Build(OmapGeneratorHostOptions options, KubernetesApi api)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Configuration.Sources.Clear();
@@ -67,7 +66,7 @@ internal static class OmapGeneratorHost
         });
 
         var services = builder.Services;
-        services.AddSingleton(options);
+        services.AddSingleton(options.Generator);
         services.AddSingleton(api);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(provider => new ClusterFiles(
@@ -79,14 +78,14 @@ internal static class OmapGeneratorHost
         services.AddOpenTelemetry()
             .WithMetrics(metrics =>
             {
-                metrics.AddMeter(CephTelemetry.SourceName).AddPrometheusExporter();
+                metrics.AddMeter(CephMetrics.SourceName).AddPrometheusExporter();
                 if (ServeHost.HasCollector)
                     metrics.AddOtlpExporter();
             })
             .WithTracing(tracing =>
             {
                 if (ServeHost.HasCollector)
-                    tracing.AddSource(CephTelemetry.SourceName).AddOtlpExporter();
+                    tracing.AddSource(CephMetrics.SourceName).AddOtlpExporter();
             });
 
         var app = builder.Build();
@@ -101,4 +100,13 @@ internal static class OmapGeneratorHost
         });
         return app;
     }
+
+    [LoggerMessage(4500, LogLevel.Information, "omap generator {Version} watches volumes of driver {Driver}, API server {ApiServer}")]
+    private static partial void Started(ILogger logger, string version, string driver, Uri apiServer);
+
+    [LoggerMessage(4506, LogLevel.Information, "Stopped")]
+    private static partial void Stopped(ILogger logger);
+
+    [LoggerMessage(4507, LogLevel.Critical, "The omap generator ends on an unforeseen error")]
+    private static partial void Crashed(ILogger logger, Exception error);
 }

@@ -1,10 +1,11 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 using RbdReplication.Kubernetes.Events;
 using RbdReplication.Kubernetes.Leases;
 using RbdReplication.Kubernetes.Volumes;
 using RbdReplication.Kubernetes.Work;
 
-namespace RbdReplication.Csi.PersistentVolumes;
+namespace RbdReplication.PersistentVolumes;
 
 /// <summary>
 /// One term of keeping mappings: follows the volumes, queues them by handle, and checks what is queued in batches.
