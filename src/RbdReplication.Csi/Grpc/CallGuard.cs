@@ -50,6 +50,6 @@ internal sealed partial class CallGuard(ILogger<CallGuard> logger)
         Refused(RequestVolume.Printable(http.Request.Path.Value ?? ""), code, message);
     }
 
-    [LoggerMessage(4004, LogLevel.Warning, "{Method}: {Code} {Message}")]
+    [LoggerMessage(EventIds.CallRefused, LogLevel.Warning, "{Method}: {Code} {Message}")]
     private partial void Refused(string method, StatusCode code, string message);
 }

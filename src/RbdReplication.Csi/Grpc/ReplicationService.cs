@@ -116,6 +116,6 @@ internal sealed partial class UnknownParameters(ILogger<UnknownParameters> logge
         return parameters;
     }
 
-    [LoggerMessage(4010, LogLevel.Warning, "Parameter {Key} of the VolumeReplicationClass means nothing here and is ignored; known are {Known}")]
+    [LoggerMessage(EventIds.ParameterIgnored, LogLevel.Warning, "Parameter {Key} of the VolumeReplicationClass means nothing here and is ignored; known are {Known}")]
     private partial void Ignored(string key, string known);
 }

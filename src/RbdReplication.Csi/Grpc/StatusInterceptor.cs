@@ -73,12 +73,12 @@ internal sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logge
         _ => StatusCode.Internal,
     };
 
-    [LoggerMessage(4001, LogLevel.Information, "{Method} {VolumeHandle}: {Code} after {DurationMs:0.0} ms {Message} {TraceId}")]
+    [LoggerMessage(EventIds.CallEnded, LogLevel.Information, "{Method} {VolumeHandle}: {Code} after {DurationMs:0.0} ms {Message} {TraceId}")]
     private partial void Call(string method, string volumeHandle, StatusCode code, double durationMs, string message, string? traceId);
 
-    [LoggerMessage(4002, LogLevel.Debug, "{Method}: {Code} after {DurationMs:0.0} ms {Message}")]
+    [LoggerMessage(EventIds.CallWithoutVolumeEnded, LogLevel.Debug, "{Method}: {Code} after {DurationMs:0.0} ms {Message}")]
     private partial void CallDebug(string method, StatusCode code, double durationMs, string message);
 
-    [LoggerMessage(4003, LogLevel.Error, "{Method} failed unexpectedly: {Message}")]
+    [LoggerMessage(EventIds.CallCrashed, LogLevel.Error, "{Method} failed unexpectedly: {Message}")]
     private partial void Bug(Exception exception, string method, string message);
 }

@@ -48,9 +48,9 @@ internal sealed partial class Draining(
     /// <inheritdoc/>
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(4024, LogLevel.Information, "Stopping: waiting up to {Seconds:0} s for {Count} changes that are under way")]
+    [LoggerMessage(EventIds.StopWaits, LogLevel.Information, "Stopping: waiting up to {Seconds:0} s for {Count} changes that are under way")]
     private partial void Waiting(int count, double seconds);
 
-    [LoggerMessage(4025, LogLevel.Error, "Stopping: {Operation} of volume {VolumeHandle} is left behind after {Seconds:0} s; {Meaning}")]
+    [LoggerMessage(EventIds.OperationLeftBehind, LogLevel.Error, "Stopping: {Operation} of volume {VolumeHandle} is left behind after {Seconds:0} s; {Meaning}")]
     private partial void LeftBehind(string operation, VolumeHandle volumeHandle, double seconds, string meaning);
 }

@@ -101,12 +101,12 @@ internal static partial class OmapGeneratorHost
         return app;
     }
 
-    [LoggerMessage(4500, LogLevel.Information, "omap generator {Version} watches volumes of driver {Driver}, API server {ApiServer}")]
+    [LoggerMessage(EventIds.GeneratorStarted, LogLevel.Information, "omap generator {Version} watches volumes of driver {Driver}, API server {ApiServer}")]
     private static partial void Started(ILogger logger, string version, string driver, Uri apiServer);
 
-    [LoggerMessage(4506, LogLevel.Information, "Stopped")]
+    [LoggerMessage(EventIds.GeneratorStopped, LogLevel.Information, "Stopped")]
     private static partial void Stopped(ILogger logger);
 
-    [LoggerMessage(4507, LogLevel.Critical, "The omap generator ends on an unforeseen error")]
+    [LoggerMessage(EventIds.GeneratorCrashed, LogLevel.Critical, "The omap generator ends on an unforeseen error")]
     private static partial void Crashed(ILogger logger, Exception error);
 }

@@ -17,13 +17,13 @@ internal sealed partial class OverdueLog(ILogger<VolumeGate> logger, TimeProvide
             Failed(operation.Operation, operation.Volume, seconds, failure);
     }
 
-    [LoggerMessage(2002, LogLevel.Warning, "Overdue: {Operation} of volume {VolumeHandle} goes on, {Seconds:0} s after it began, though its caller has stopped waiting; until it ends the volume is reported busy")]
+    [LoggerMessage(EventIds.OperationOverdue, LogLevel.Warning, "Overdue: {Operation} of volume {VolumeHandle} goes on, {Seconds:0} s after it began, though its caller has stopped waiting; until it ends the volume is reported busy")]
     private partial void Overdue(string operation, VolumeHandle volumeHandle, double seconds);
 
-    [LoggerMessage(2003, LogLevel.Information, "Overdue {Operation} of volume {VolumeHandle} has succeeded after {Seconds:0} s")]
+    [LoggerMessage(EventIds.OverdueSucceeded, LogLevel.Information, "Overdue {Operation} of volume {VolumeHandle} has succeeded after {Seconds:0} s")]
     private partial void Ended(string operation, VolumeHandle volumeHandle, double seconds);
 
-    [LoggerMessage(2004, LogLevel.Warning, "Overdue {Operation} of volume {VolumeHandle} has failed after {Seconds:0} s: {Failure}")]
+    [LoggerMessage(EventIds.OverdueFailed, LogLevel.Warning, "Overdue {Operation} of volume {VolumeHandle} has failed after {Seconds:0} s: {Failure}")]
     private partial void Failed(string operation, VolumeHandle volumeHandle, double seconds, string failure);
 }
 

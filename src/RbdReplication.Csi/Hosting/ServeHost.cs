@@ -198,21 +198,21 @@ internal static partial class ServeHost
             FileBad(logger, path, problem);
     }
 
-    [LoggerMessage(4020, LogLevel.Information, "rbd-replication {Version} serves driver {Driver} on {Socket}")]
+    [LoggerMessage(EventIds.ServerStarted, LogLevel.Information, "rbd-replication {Version} serves driver {Driver} on {Socket}")]
     private static partial void Started(ILogger logger, string version, string driver, string socket);
 
-    [LoggerMessage(4021, LogLevel.Information, "Stopped")]
+    [LoggerMessage(EventIds.ServerStopped, LogLevel.Information, "Stopped")]
     private static partial void Stopped(ILogger logger);
 
-    [LoggerMessage(2001, LogLevel.Information, "Flattening {Image} of volume {VolumeHandle}, a clone of {Parent}: {Percent} %")]
+    [LoggerMessage(EventIds.Flattening, LogLevel.Information, "Flattening {Image} of volume {VolumeHandle}, a clone of {Parent}: {Percent} %")]
     private static partial void Flattening(ILogger logger, string image, VolumeHandle volumeHandle, string parent, int percent);
 
-    [LoggerMessage(2005, LogLevel.Warning, "The lock that keeps other servers off volume {VolumeHandle} ran out during {Operation}: it could not be renewed, or another server has it now; no further step is begun")]
+    [LoggerMessage(EventIds.LockLost, LogLevel.Warning, "The lock that keeps other servers off volume {VolumeHandle} ran out during {Operation}: it could not be renewed, or another server has it now; no further step is begun")]
     private static partial void LockLost(ILogger logger, string operation, VolumeHandle volumeHandle);
 
-    [LoggerMessage(4022, LogLevel.Information, "Configuration file {Path} is good again")]
+    [LoggerMessage(EventIds.ConfigurationGood, LogLevel.Information, "Configuration file {Path} is good again")]
     private static partial void FileGood(ILogger logger, string path);
 
-    [LoggerMessage(4023, LogLevel.Error, "Configuration file {Path} cannot be used, its last good content stays in force: {Problem}")]
+    [LoggerMessage(EventIds.ConfigurationBad, LogLevel.Error, "Configuration file {Path} cannot be used, its last good content stays in force: {Problem}")]
     private static partial void FileBad(ILogger logger, string path, string problem);
 }

@@ -4,15 +4,15 @@ namespace RbdReplication.Kubernetes.Leases;
 
 internal static partial class Log
 {
-    [LoggerMessage(3020, LogLevel.Information, "Leader now, by lease {Lease}, as {Identity}")]
+    [LoggerMessage(EventIds.LeaderElected, LogLevel.Information, "Leader now, by lease {Lease}, as {Identity}")]
     public static partial void Elected(ILogger logger, string lease, string identity);
 
-    [LoggerMessage(3021, LogLevel.Warning, "No longer leader: lease {Lease} could not be renewed in time or was taken from {Identity}")]
+    [LoggerMessage(EventIds.LeadershipLost, LogLevel.Warning, "No longer leader: lease {Lease} could not be renewed in time or was taken from {Identity}")]
     public static partial void Lost(ILogger logger, string lease, string identity);
 
-    [LoggerMessage(3022, LogLevel.Information, "Lease {Lease} released")]
+    [LoggerMessage(EventIds.LeaseReleased, LogLevel.Information, "Lease {Lease} released")]
     public static partial void Released(ILogger logger, string lease);
 
-    [LoggerMessage(3023, LogLevel.Warning, "Lease {Lease} could not be read or written: {Reason}")]
+    [LoggerMessage(EventIds.LeaseFailed, LogLevel.Warning, "Lease {Lease} could not be read or written: {Reason}")]
     public static partial void LeaseFailed(ILogger logger, string lease, string reason);
 }

@@ -4,21 +4,21 @@ namespace RbdReplication.Kubernetes.Volumes;
 
 internal static partial class Log
 {
-    [LoggerMessage(3000, LogLevel.Information, "{Count} PersistentVolumes of driver {Driver} listed in {Seconds:0.000} s")]
+    [LoggerMessage(EventIds.VolumesListed, LogLevel.Information, "{Count} PersistentVolumes of driver {Driver} listed in {Seconds:0.000} s")]
     public static partial void Listed(ILogger logger, int count, string driver, double seconds);
 
-    [LoggerMessage(3001, LogLevel.Warning, "Listing PersistentVolumes failed, will try again: {Reason}")]
+    [LoggerMessage(EventIds.ListFailed, LogLevel.Warning, "Listing PersistentVolumes failed, will try again: {Reason}")]
     public static partial void ListFailed(ILogger logger, string reason);
 
-    [LoggerMessage(3002, LogLevel.Information, "The watch cannot go on from version {Version}, listing again: {Reason}")]
+    [LoggerMessage(EventIds.WatchOutdated, LogLevel.Information, "The watch cannot go on from version {Version}, listing again: {Reason}")]
     public static partial void VersionGone(ILogger logger, string version, string reason);
 
-    [LoggerMessage(3003, LogLevel.Information, "The watch broke at version {Version}, will resume: {Reason}")]
+    [LoggerMessage(EventIds.WatchBroke, LogLevel.Information, "The watch broke at version {Version}, will resume: {Reason}")]
     public static partial void WatchBroke(ILogger logger, string version, string reason);
 
-    [LoggerMessage(3004, LogLevel.Warning, "The API server ended the watch with error {Code}, listing again: {Reason}")]
+    [LoggerMessage(EventIds.WatchRefused, LogLevel.Warning, "The API server ended the watch with error {Code}, listing again: {Reason}")]
     public static partial void ErrorEvent(ILogger logger, int code, string reason);
 
-    [LoggerMessage(3005, LogLevel.Warning, "A watch event could not be read and was passed over: {Reason}")]
+    [LoggerMessage(EventIds.WatchEventUnreadable, LogLevel.Warning, "A watch event could not be read and was passed over: {Reason}")]
     public static partial void BadEvent(ILogger logger, string reason);
 }
