@@ -2,12 +2,18 @@ using System.Reflection;
 using Grpc.Core;
 using RbdReplication.Csi.Hosting;
 using RbdReplication.Csi.Protocol;
+using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
 namespace RbdReplication.Csi.Grpc;
 
 /// <summary><c>identity.Identity</c>.</summary>
-internal sealed class IdentityService(ServeOptions options, Draining draining) : Identity.IdentityBase
+internal sealed class IdentityService(ServeOptions options, Draining draining, IEnumerable<RpcService> served) : Identity.IdentityBase, IRpcService
 {
+    public static ServiceDescriptor Descriptor => Identity.Descriptor;
+
+    // Who calls takes it for granted.
+    public static IReadOnlyList<Capability> Capabilities => [];
+
     /// <summary>Version of this program.</summary>
     public static string Version { get; } =
         typeof(IdentityService).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
@@ -15,17 +21,9 @@ internal sealed class IdentityService(ServeOptions options, Draining draining) :
     public override Task<GetIdentityResponse> GetIdentity(GetIdentityRequest request, ServerCallContext context) =>
         Task.FromResult(new GetIdentityResponse { Name = options.DriverName, VendorVersion = Version });
 
-    // Only what is served: the sidecar's leader election and the controller's calls depend on it.
+    // Only what is served: the sidecar's leader election and the controller's calls depend on it. Several services may have one in common.
     public override Task<GetCapabilitiesResponse> GetCapabilities(GetCapabilitiesRequest request, ServerCallContext context) =>
-        Task.FromResult(new GetCapabilitiesResponse
-        {
-            Capabilities =
-            {
-                new Capability { Service = new() { Type = Capability.Types.Service.Types.Type.ControllerService } },
-                new Capability { VolumeReplication = new() { Type = Capability.Types.VolumeReplication.Types.Type.VolumeReplication } },
-                new Capability { VolumeReplication = new() { Type = Capability.Types.VolumeReplication.Types.Type.GetReplicationDestinationInfo } },
-            },
-        });
+        Task.FromResult(new GetCapabilitiesResponse { Capabilities = { served.SelectMany(service => service.Capabilities).Distinct() } });
 
     public override Task<ProbeResponse> Probe(ProbeRequest request, ServerCallContext context) =>
         Task.FromResult(new ProbeResponse { Ready = !draining.HasBegun });

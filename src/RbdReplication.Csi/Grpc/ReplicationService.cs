@@ -3,6 +3,7 @@ using Grpc.Core;
 using RbdReplication.Core;
 using RbdReplication.Csi.Hosting;
 using RbdReplication.Csi.Protocol;
+using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
 namespace RbdReplication.Csi.Grpc;
 
@@ -10,8 +11,20 @@ namespace RbdReplication.Csi.Grpc;
 /// <c>replication.Controller</c>: reads the requests and writes the answers. What happens in between is in
 /// <see cref="VolumeReplication"/>; failures become status codes in <see cref="StatusInterceptor"/>.
 /// </summary>
-internal sealed class ReplicationService(VolumeReplication replication, ServeOptions options, UnknownParameters unknown) : Controller.ControllerBase
+internal sealed class ReplicationService(VolumeReplication replication, ServeOptions options, UnknownParameters unknown)
+    : Controller.ControllerBase, IRpcService
 {
+    public static ServiceDescriptor Descriptor => Controller.Descriptor;
+
+    public static IReadOnlyList<Capability> Capabilities { get; } =
+    [
+        new() { Service = new() { Type = Capability.Types.Service.Types.Type.ControllerService } },
+        new() { VolumeReplication = new() { Type = Capability.Types.VolumeReplication.Types.Type.VolumeReplication } },
+        new() { VolumeReplication = new() { Type = Capability.Types.VolumeReplication.Types.Type.GetReplicationDestinationInfo } },
+    ];
+
+    public static void AddParts(IServiceCollection services) => services.AddSingleton<UnknownParameters>();
+
     public override async Task<EnableVolumeReplicationResponse> EnableVolumeReplication(EnableVolumeReplicationRequest request, ServerCallContext context)
     {
         var parameters = unknown.Warn(ReplicationParameters.Parse(request.Parameters));

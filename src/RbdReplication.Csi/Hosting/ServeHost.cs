@@ -8,7 +8,6 @@ using OpenTelemetry.Trace;
 using RbdReplication.Core;
 using RbdReplication.Csi.Cli;
 using RbdReplication.Csi.Grpc;
-using RbdReplication.Csi.Protocol;
 using RbdReplication.Csi.VolumeMetrics;
 
 namespace RbdReplication.Csi.Hosting;
@@ -90,7 +89,6 @@ internal static partial class ServeHost
             return new VolumeLocks(Environment.MachineName, TimeProvider.System, (volume, operation) => LockLost(logger, operation, volume));
         });
         services.AddSingleton<VolumeReplication>();
-        services.AddSingleton<UnknownParameters>();
         services.AddSingleton<Telemetry>();
         services.AddSingleton<MirrorInventory>();
         services.AddSingleton<VolumeSeries>();
@@ -100,15 +98,16 @@ internal static partial class ServeHost
         services.AddSingleton<Readiness>();
         services.AddSingleton<StatusInterceptor>();
         services.AddSingleton<CallGuard>();
-        services.AddSingleton<ReplicationService>();
-        services.AddSingleton<IdentityService>();
+        services.AddRpcService<IdentityService>();
+        services.AddRpcService<ReplicationService>();
         services.AddGrpc(grpc =>
         {
             grpc.Interceptors.Add<StatusInterceptor>();
             grpc.MaxReceiveMessageSize = ServeLimits.MessageBytes;
         });
-        // AddGrpcReflection finds the services by run-time reflection, which Native AOT does not keep; so they are named here.
-        services.AddSingleton(new ReflectionServiceImpl(Identity.Descriptor, Controller.Descriptor, Health.Descriptor));
+        // AddGrpcReflection finds the services by run-time reflection, which Native AOT does not keep.
+        services.AddSingleton(provider => new ReflectionServiceImpl(
+            [.. provider.GetServices<RpcService>().Select(service => service.Descriptor), Health.Descriptor]));
         services.AddGrpcHealthChecks(health => health.Services.Map("", _ => true)).AddCheck<Draining>("draining");
         services.AddOpenTelemetry()
             .WithMetrics(metrics =>
@@ -129,8 +128,7 @@ internal static partial class ServeHost
         _ = app.Services.GetRequiredService<Telemetry>();
         app.Use(app.Services.GetRequiredService<CallGuard>().InvokeAsync);
         app.Use(OneRequestAConnection);
-        app.MapGrpcService<IdentityService>();
-        app.MapGrpcService<ReplicationService>();
+        app.MapRpcServices();
         app.MapGrpcHealthChecksService();
         app.MapGrpcService<ReflectionServiceImpl>();
         app.MapPrometheusScrapingEndpoint("/metrics");
