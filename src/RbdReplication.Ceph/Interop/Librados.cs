@@ -112,18 +112,12 @@ internal static unsafe partial class Librados
     [LibraryImport(Library, EntryPoint = "rados_write_op_remove")]
     public static partial void WriteOpRemove(nint operation);
 
-    [LibraryImport(Library, EntryPoint = "rados_write_op_assert_exists")]
-    public static partial void WriteOpAssertExists(nint operation);
-
     [LibraryImport(Library, EntryPoint = "rados_write_op_omap_cmp2")]
     public static partial void WriteOpOmapCmp2(
         nint operation, byte* key, byte comparison, byte* value, nuint keyLength, nuint valueLength, int* result);
 
     [LibraryImport(Library, EntryPoint = "rados_write_op_omap_set2")]
     public static partial void WriteOpOmapSet2(nint operation, byte** keys, byte** values, nuint* keyLengths, nuint* valueLengths, nuint count);
-
-    [LibraryImport(Library, EntryPoint = "rados_write_op_omap_rm_keys2")]
-    public static partial void WriteOpOmapRmKeys2(nint operation, byte** keys, nuint* keyLengths, nuint count);
 
     [LibraryImport(Library, EntryPoint = "rados_aio_write_op_operate", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int AioWriteOpOperate(nint operation, PoolHandle ioctx, nint completion, string objectName, nint modificationTime, int flags);

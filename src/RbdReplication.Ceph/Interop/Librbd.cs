@@ -29,10 +29,6 @@ internal static unsafe partial class Librbd
     [LibraryImport(Library, EntryPoint = "rbd_remove", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Remove(PoolHandle pool, string name);
 
-    [LibraryImport(Library, EntryPoint = "rbd_clone", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int Clone(
-        PoolHandle parentPool, string parent, string snapshot, PoolHandle childPool, string child, ulong features, ref int order);
-
     [LibraryImport(Library, EntryPoint = "rbd_aio_open", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int AioOpen(PoolHandle pool, string name, nint image, nint snapshot, nint completion);
 
@@ -50,9 +46,6 @@ internal static unsafe partial class Librbd
 
     [LibraryImport(Library, EntryPoint = "rbd_get_id")]
     public static partial int GetId(ImageHandle image, byte* buffer, nuint length);
-
-    [LibraryImport(Library, EntryPoint = "rbd_get_name")]
-    public static partial int GetName(ImageHandle image, byte* buffer, nuint* length);
 
     [LibraryImport(Library, EntryPoint = "rbd_get_size")]
     public static partial int GetSize(ImageHandle image, out ulong size);
@@ -80,12 +73,6 @@ internal static unsafe partial class Librbd
 
     [LibraryImport(Library, EntryPoint = "rbd_flatten_with_progress")]
     public static partial int FlattenWithProgress(ImageHandle image, delegate* unmanaged[Cdecl]<ulong, ulong, void*, int> progress, void* argument);
-
-    [LibraryImport(Library, EntryPoint = "rbd_snap_create", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int SnapCreate(ImageHandle image, string name);
-
-    [LibraryImport(Library, EntryPoint = "rbd_snap_remove", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int SnapRemove(ImageHandle image, string name);
 
     [LibraryImport(Library, EntryPoint = "rbd_snap_list")]
     public static partial int SnapList(ImageHandle image, SnapInfoLayout* snapshots, int* maximum);
@@ -116,9 +103,6 @@ internal static unsafe partial class Librbd
 
     [LibraryImport(Library, EntryPoint = "rbd_metadata_set", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int MetadataSet(ImageHandle image, string key, string value);
-
-    [LibraryImport(Library, EntryPoint = "rbd_metadata_remove", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int MetadataRemove(ImageHandle image, string key);
 
     [LibraryImport(Library, EntryPoint = "rbd_metadata_list", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int MetadataList(ImageHandle image, string start, ulong maximum, byte* keys, nuint* keysLength, byte* values, nuint* valuesLength);
@@ -165,12 +149,6 @@ internal static unsafe partial class Librbd
     [LibraryImport(Library, EntryPoint = "rbd_mirror_mode_get")]
     public static partial int MirrorModeGet(PoolHandle pool, out int mode);
 
-    [LibraryImport(Library, EntryPoint = "rbd_mirror_mode_set")]
-    public static partial int MirrorModeSet(PoolHandle pool, int mode);
-
-    [LibraryImport(Library, EntryPoint = "rbd_mirror_uuid_get")]
-    public static partial int MirrorUuidGet(PoolHandle pool, byte* uuid, nuint* length);
-
     [LibraryImport(Library, EntryPoint = "rbd_mirror_site_name_get")]
     public static partial int MirrorSiteNameGet(ClusterHandle cluster, byte* name, nuint* length);
 
@@ -180,23 +158,10 @@ internal static unsafe partial class Librbd
     [LibraryImport(Library, EntryPoint = "rbd_mirror_peer_site_list_cleanup")]
     public static partial void MirrorPeerSiteListCleanup(MirrorPeerSiteLayout* peers, int count);
 
-    [LibraryImport(Library, EntryPoint = "rbd_mirror_peer_bootstrap_create")]
-    public static partial int MirrorPeerBootstrapCreate(PoolHandle pool, byte* token, nuint* length);
-
-    [LibraryImport(Library, EntryPoint = "rbd_mirror_peer_bootstrap_import", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int MirrorPeerBootstrapImport(PoolHandle pool, int direction, string token);
-
     [LibraryImport(Library, EntryPoint = "rbd_mirror_image_global_status_list", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int MirrorImageGlobalStatusList(
         PoolHandle pool, string startId, nuint maximum, byte** imageIds, MirrorGlobalStatusLayout* images, nuint* length);
 
     [LibraryImport(Library, EntryPoint = "rbd_mirror_image_global_status_list_cleanup")]
     public static partial void MirrorImageGlobalStatusListCleanup(byte** imageIds, MirrorGlobalStatusLayout* images, nuint length);
-
-    [LibraryImport(Library, EntryPoint = "rbd_mirror_image_info_list", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int MirrorImageInfoList(
-        PoolHandle pool, int* modeFilter, string startId, nuint maximum, byte** imageIds, int* modes, MirrorImageInfoLayout* infos, nuint* length);
-
-    [LibraryImport(Library, EntryPoint = "rbd_mirror_image_info_list_cleanup")]
-    public static partial void MirrorImageInfoListCleanup(byte** imageIds, MirrorImageInfoLayout* infos, nuint length);
 }

@@ -18,9 +18,6 @@ public sealed class ObjectWrite
     public ObjectWrite Create(bool exclusive) =>
         Add(operation => Librados.WriteOpCreate(operation, exclusive ? Librados.CreateExclusive : 0, 0));
 
-    /// <summary>The write fails with ENOENT unless the object exists. Wraps <c>rados_write_op_assert_exists</c>.</summary>
-    public ObjectWrite AssertExists() => Add(Librados.WriteOpAssertExists);
-
     /// <summary>
     /// The write fails with ECANCELED unless <paramref name="key"/> holds <paramref name="value"/>; an empty value stands for
     /// "absent or empty". On a missing object it fails with ENOENT. Wraps <c>rados_write_op_omap_cmp2</c>.
@@ -43,14 +40,6 @@ public sealed class ObjectWrite
 
     /// <summary>Sets one omap entry.</summary>
     public ObjectWrite SetOmap(string key, string value) => SetOmap([new(key, value)]);
-
-    /// <summary>Removes omap entries; absent ones are no error. Wraps <c>rados_write_op_omap_rm_keys2</c>.</summary>
-    public unsafe ObjectWrite RemoveOmap(IReadOnlyCollection<string> keys) =>
-        Add(operation =>
-        {
-            using var list = new KeyList(keys);
-            Librados.WriteOpOmapRmKeys2(operation, list.Texts, list.Lengths, list.Count);
-        });
 
     /// <summary>Removes the object; ENOENT if there is none. Wraps <c>rados_write_op_remove</c>.</summary>
     public ObjectWrite Remove() => Add(Librados.WriteOpRemove);

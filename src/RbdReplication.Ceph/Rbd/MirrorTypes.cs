@@ -151,9 +151,3 @@ public sealed record MirrorSnapshot(
 /// <param name="Direction">Direction of mirroring.</param>
 /// <param name="LastSeen">When the other site's daemon last announced itself here.</param>
 public sealed record MirrorPeerSite(string Uuid, string SiteName, string MirrorUuid, MirrorPeerDirection Direction, DateTimeOffset LastSeen);
-
-/// <summary>An image from a listing of a pool's mirrored images.</summary>
-/// <param name="ImageId">Image id.</param>
-/// <param name="Mode">How it is mirrored.</param>
-/// <param name="Info">Its local mirroring state.</param>
-public sealed record MirrorImageEntry(string ImageId, MirrorImageMode Mode, MirrorImageInfo Info);

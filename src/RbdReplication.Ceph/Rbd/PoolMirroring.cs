@@ -16,22 +16,6 @@ public sealed class PoolMirroring(RadosPool pool)
         return (MirrorPoolMode)mode;
     }
 
-    /// <summary>Sets which images are mirrored. Wraps <c>rbd_mirror_mode_set</c>.</summary>
-    /// <exception cref="CephException">EBUSY: switching off while images are mirrored. EINVAL: pool mode with a snapshot-mirrored image.</exception>
-    public Task SetModeAsync(MirrorPoolMode mode, CancellationToken cancellationToken) =>
-        ChangeAsync("rbd_mirror_mode_set", () => Librbd.MirrorModeSet(pool.Handle, (int)mode), cancellationToken);
-
-    /// <summary>Mirror uuid of this site's pool. Wraps <c>rbd_mirror_uuid_get</c>.</summary>
-    public async Task<string> GetUuidAsync(CancellationToken cancellationToken)
-    {
-        var uuid = "";
-        await LookUpAsync("rbd_mirror_uuid_get", () => Uuid(out uuid), cancellationToken).ConfigureAwait(false);
-        return uuid;
-    }
-
-    private unsafe long Uuid(out string uuid) =>
-        NativeText.Fill((buffer, size) => Librbd.MirrorUuidGet(pool.Handle, buffer, size), out uuid);
-
     /// <summary>The pool's peers. Peers belong to the pool as a whole, not to a namespace. Wraps <c>rbd_mirror_peer_site_list</c>.</summary>
     public async Task<IReadOnlyList<MirrorPeerSite>> ListPeersAsync(CancellationToken cancellationToken)
     {
@@ -66,22 +50,6 @@ public sealed class PoolMirroring(RadosPool pool)
         }
     }
 
-    /// <summary>Makes a token with which another site becomes a peer. It holds a key: treat it as a secret. Wraps <c>rbd_mirror_peer_bootstrap_create</c>.</summary>
-    public async Task<string> CreateBootstrapTokenAsync(CancellationToken cancellationToken)
-    {
-        var token = "";
-        await ChangeAsync("rbd_mirror_peer_bootstrap_create", () => BootstrapToken(out token), cancellationToken).ConfigureAwait(false);
-        return token;
-    }
-
-    private unsafe long BootstrapToken(out string token) =>
-        NativeText.Fill((buffer, size) => Librbd.MirrorPeerBootstrapCreate(pool.Handle, buffer, size), out token);
-
-    /// <summary>Makes the site that issued <paramref name="token"/> a peer. Wraps <c>rbd_mirror_peer_bootstrap_import</c>.</summary>
-    public Task ImportBootstrapTokenAsync(string token, MirrorPeerDirection direction, CancellationToken cancellationToken) =>
-        ChangeAsync(
-            "rbd_mirror_peer_bootstrap_import", () => Librbd.MirrorPeerBootstrapImport(pool.Handle, (int)direction, token), cancellationToken);
-
     /// <summary>
     /// One page of the status of all mirrored images, in the order of their ids. Wraps <c>rbd_mirror_image_global_status_list</c>.
     /// </summary>
@@ -112,40 +80,6 @@ public sealed class PoolMirroring(RadosPool pool)
             return 0;
         }
     }
-
-    /// <summary>
-    /// One page of the mirrored images with mode and role. It reads each image's own objects, so it costs a hundred times
-    /// what <see cref="ListStatusAsync"/> does. Wraps <c>rbd_mirror_image_info_list</c>.
-    /// </summary>
-    public async Task<IReadOnlyList<MirrorImageEntry>> ListInfoAsync(string startAfter, CancellationToken cancellationToken)
-    {
-        List<MirrorImageEntry> page = [];
-        await LookUpAsync("rbd_mirror_image_info_list", () => InfoPage(startAfter, page), cancellationToken).ConfigureAwait(false);
-        return page;
-    }
-
-    private unsafe long InfoPage(string startAfter, List<MirrorImageEntry> page)
-    {
-        var ids = new nint[PageSize];
-        var modes = new int[PageSize];
-        var infos = new MirrorImageInfoLayout[PageSize];
-        fixed (nint* firstId = ids)
-        fixed (int* firstMode = modes)
-        fixed (MirrorImageInfoLayout* firstInfo = infos)
-        {
-            nuint count = 0;
-            var result = Librbd.MirrorImageInfoList(pool.Handle, null, startAfter, PageSize, (byte**)firstId, firstMode, firstInfo, &count);
-            if (result < 0)
-                return result;
-            for (var i = 0; i < (int)count; i++)
-                page.Add(new MirrorImageEntry(NativeText.Read((byte*)ids[i]), (MirrorImageMode)modes[i], MirrorReading.Info(infos[i])));
-            Librbd.MirrorImageInfoListCleanup((byte**)firstId, firstInfo, count);
-            return 0;
-        }
-    }
-
-    private Task<long> ChangeAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
-        NativeCall.BlockingAsync(function, pool.SpecOf(""), pool.Handle, pool.Cluster.Threads.Changes, call, cancellationToken).WaitAsync(cancellationToken);
 
     private Task<long> LookUpAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
         NativeCall.BlockingAsync(function, pool.SpecOf(""), pool.Handle, pool.Cluster.Threads.LookUps, call, cancellationToken).WaitAsync(cancellationToken);

@@ -241,26 +241,6 @@ public sealed class RbdImage : IAsyncDisposable
         return 0;
     }
 
-    /// <summary>Takes a user snapshot. Wraps <c>rbd_snap_create</c>.</summary>
-    /// <exception cref="CephException">EEXIST: the name is taken. EROFS: the image is a secondary.</exception>
-    public Task CreateSnapshotAsync(string name, CancellationToken cancellationToken) =>
-        ChangeAsync("rbd_snap_create", () => Librbd.SnapCreate(Handle, name), cancellationToken);
-
-    /// <summary>Removes a user snapshot. Wraps <c>rbd_snap_remove</c>.</summary>
-    public Task RemoveSnapshotAsync(string name, CancellationToken cancellationToken) =>
-        ChangeAsync("rbd_snap_remove", () => Librbd.SnapRemove(Handle, name), cancellationToken);
-
-    /// <summary>Clones a user snapshot of this image. Wraps <c>rbd_clone</c>.</summary>
-    public Task CloneAsync(string snapshot, RadosPool pool, string name, ImageFeatures features, CancellationToken cancellationToken)
-    {
-        var parent = Spec[(Spec.LastIndexOf('/') + 1)..];
-        return ChangeAsync("rbd_clone", () =>
-        {
-            var order = 0;
-            return Librbd.Clone(Pool.Handle, parent, snapshot, pool.Handle, name, (ulong)features, ref order);
-        }, cancellationToken);
-    }
-
     /// <summary>Writes to the image. Wraps <c>rbd_aio_write</c>.</summary>
     /// <exception cref="CephException">EROFS: the image is a secondary.</exception>
     public Task WriteAsync(ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
@@ -353,18 +333,6 @@ public sealed class RbdImage : IAsyncDisposable
     /// <exception cref="CephException">EROFS: the image is a secondary.</exception>
     public Task SetMetadataAsync(string key, string value, CancellationToken cancellationToken) =>
         ChangeAsync("rbd_metadata_set", () => Librbd.MetadataSet(Handle, key, value), cancellationToken);
-
-    /// <summary>Removes a metadata key; an absent one is no error. Wraps <c>rbd_metadata_remove</c>.</summary>
-    public async Task RemoveMetadataAsync(string key, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await ChangeAsync("rbd_metadata_remove", () => Librbd.MetadataRemove(Handle, key), cancellationToken).ConfigureAwait(false);
-        }
-        catch (CephException e) when (e.Errno == Errno.ENOENT)
-        {
-        }
-    }
 
     /// <summary>Clients that have the image open for writing, this one included if it has. Wraps <c>rbd_watchers_list</c>.</summary>
     public async Task<IReadOnlyList<ImageWatcher>> ListWatchersAsync(CancellationToken cancellationToken)

@@ -49,11 +49,6 @@ public static class SnapshotSchedules
             await CommandAsync(connection, "remove", image.Spec, item, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>The image's own schedules as the manager stores them; none where they are inherited from the pool.</summary>
-    public static async Task<IReadOnlyList<ReplicationSchedule>> ListAsync(
-        ClusterConnection connection, RbdImage image, CancellationToken cancellationToken) =>
-        [.. (await ReadAsync(connection, image, cancellationToken).ConfigureAwait(false)).Select(item => new ReplicationSchedule(item.Interval, item.StartTime))];
-
     /// <summary>
     /// The schedules in force for many images of a pool, in one read: an image's own, else those of its rados namespace, else
     /// those of the pool. Schedules of the cluster as a whole are not seen.
