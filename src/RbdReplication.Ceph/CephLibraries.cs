@@ -15,13 +15,4 @@ public static class CephLibraries
         if (Environment.GetEnvironmentVariable("MALLOC_ARENA_MAX") is null)
             Malloc.SetArenas(1);
     }
-
-    /// <summary>Versions of librados and librbd, for example <c>librados 3.0.0, librbd 1.16.0</c>. Wraps <c>rados_version</c> and <c>rbd_version</c>.</summary>
-    /// <exception cref="DllNotFoundException">A library is not installed.</exception>
-    public static string Versions()
-    {
-        Librados.Version(out var radosMajor, out var radosMinor, out var radosExtra);
-        Librbd.Version(out var rbdMajor, out var rbdMinor, out var rbdExtra);
-        return $"librados {radosMajor}.{radosMinor}.{radosExtra}, librbd {rbdMajor}.{rbdMinor}.{rbdExtra}";
-    }
 }

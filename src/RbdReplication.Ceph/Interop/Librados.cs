@@ -13,9 +13,6 @@ internal static unsafe partial class Librados
     public const int CreateExclusive = 1;
     public const byte CompareEqual = 1;
 
-    [LibraryImport(Library, EntryPoint = "rados_version")]
-    public static partial void Version(out int major, out int minor, out int extra);
-
     [LibraryImport(Library, EntryPoint = "rados_create", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Create(out nint cluster, string user);
 

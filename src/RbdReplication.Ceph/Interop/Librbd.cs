@@ -11,9 +11,6 @@ internal static unsafe partial class Librbd
 {
     private const string Library = "librbd.so.1";
 
-    [LibraryImport(Library, EntryPoint = "rbd_version")]
-    public static partial void Version(out int major, out int minor, out int extra);
-
     [LibraryImport(Library, EntryPoint = "rbd_aio_create_completion")]
     public static partial int AioCreateCompletion(void* argument, delegate* unmanaged[Cdecl]<nint, void*, void> callback, out nint completion);
 
@@ -22,12 +19,6 @@ internal static unsafe partial class Librbd
 
     [LibraryImport(Library, EntryPoint = "rbd_aio_release")]
     public static partial void AioRelease(nint completion);
-
-    [LibraryImport(Library, EntryPoint = "rbd_create2", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int Create2(PoolHandle pool, string name, ulong size, ulong features, ref int order);
-
-    [LibraryImport(Library, EntryPoint = "rbd_remove", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int Remove(PoolHandle pool, string name);
 
     [LibraryImport(Library, EntryPoint = "rbd_aio_open", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int AioOpen(PoolHandle pool, string name, nint image, nint snapshot, nint completion);
@@ -91,15 +82,6 @@ internal static unsafe partial class Librbd
 
     [LibraryImport(Library, EntryPoint = "rbd_snap_get_timestamp")]
     public static partial int SnapGetTimestamp(ImageHandle image, ulong snapshotId, out TimespecLayout timestamp);
-
-    [LibraryImport(Library, EntryPoint = "rbd_aio_write")]
-    public static partial int AioWrite(ImageHandle image, ulong offset, nuint length, nint data, nint completion);
-
-    [LibraryImport(Library, EntryPoint = "rbd_aio_read")]
-    public static partial int AioRead(ImageHandle image, ulong offset, nuint length, nint data, nint completion);
-
-    [LibraryImport(Library, EntryPoint = "rbd_metadata_get", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int MetadataGet(ImageHandle image, string key, byte* value, nuint* length);
 
     [LibraryImport(Library, EntryPoint = "rbd_metadata_set", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int MetadataSet(ImageHandle image, string key, string value);

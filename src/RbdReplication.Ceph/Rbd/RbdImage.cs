@@ -83,27 +83,6 @@ public sealed class RbdImage : IAsyncDisposable
         }
     }
 
-    /// <summary>Creates an image with objects of 4 MiB. Wraps <c>rbd_create2</c>.</summary>
-    /// <param name="pool">Pool and rados namespace.</param>
-    /// <param name="name">Image name.</param>
-    /// <param name="sizeBytes">Size in bytes.</param>
-    /// <param name="features">Features.</param>
-    /// <param name="cancellationToken">Ends the wait.</param>
-    /// <exception cref="CephException">EEXIST: the name is taken.</exception>
-    public static Task CreateAsync(RadosPool pool, string name, ulong sizeBytes, ImageFeatures features, CancellationToken cancellationToken) =>
-        NativeCall.BlockingAsync("rbd_create2", pool.SpecOf(name), pool.Handle, pool.Cluster.Threads.Changes, () =>
-        {
-            var order = 22;
-            return Librbd.Create2(pool.Handle, name, sizeBytes, (ulong)features, ref order);
-        }, cancellationToken).WaitAsync(cancellationToken);
-
-    /// <summary>Removes an image that nobody has open. Wraps <c>rbd_remove</c>.</summary>
-    /// <exception cref="CephException">ENOENT: no such image. EBUSY: in use. ENOTEMPTY: it has snapshots. EINVAL: a mirrored secondary.</exception>
-    public static Task RemoveAsync(RadosPool pool, string name, CancellationToken cancellationToken) =>
-        NativeCall.BlockingAsync(
-            "rbd_remove", pool.SpecOf(name), pool.Handle, pool.Cluster.Threads.Changes, () => Librbd.Remove(pool.Handle, name),
-            cancellationToken).WaitAsync(cancellationToken);
-
     /// <summary>The image's id: 12 or so hex digits that a re-created image does not share. Wraps <c>rbd_get_id</c>; reads memory only.</summary>
     public unsafe string GetId()
     {
@@ -240,54 +219,6 @@ public sealed class RbdImage : IAsyncDisposable
         }
         return 0;
     }
-
-    /// <summary>Writes to the image. Wraps <c>rbd_aio_write</c>.</summary>
-    /// <exception cref="CephException">EROFS: the image is a secondary.</exception>
-    public Task WriteAsync(ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
-        SubmitWriteAsync(offset, data, cancellationToken).WaitAsync(cancellationToken);
-
-    private async Task SubmitWriteAsync(ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
-    {
-        using var pinned = data.Pin();
-        var address = AddressOf(pinned);
-        await NativeCall.RbdAsync(
-            "rbd_aio_write", Spec, Handle, completion => Librbd.AioWrite(Handle, offset, (nuint)data.Length, address, completion),
-            cancellationToken).ConfigureAwait(false);
-    }
-
-    /// <summary>Reads from the image into <paramref name="buffer"/>, which librbd writes to until the call has ended. Wraps <c>rbd_aio_read</c>.</summary>
-    /// <returns>Bytes read; fewer than asked at the end of the image.</returns>
-    public Task<int> ReadAsync(ulong offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
-        SubmitReadAsync(offset, buffer, cancellationToken).WaitAsync(cancellationToken);
-
-    private async Task<int> SubmitReadAsync(ulong offset, Memory<byte> buffer, CancellationToken cancellationToken)
-    {
-        using var pinned = buffer.Pin();
-        var address = AddressOf(pinned);
-        return (int)await NativeCall.RbdAsync(
-            "rbd_aio_read", Spec, Handle, completion => Librbd.AioRead(Handle, offset, (nuint)buffer.Length, address, completion),
-            cancellationToken).ConfigureAwait(false);
-    }
-
-    private static unsafe nint AddressOf(System.Buffers.MemoryHandle pinned) => (nint)pinned.Pointer;
-
-    /// <summary>Value of a metadata key; null if it is not set. Wraps <c>rbd_metadata_get</c>.</summary>
-    public async Task<string?> GetMetadataAsync(string key, CancellationToken cancellationToken)
-    {
-        var value = "";
-        try
-        {
-            await LookUpAsync("rbd_metadata_get", () => Metadata(key, out value), cancellationToken).ConfigureAwait(false);
-        }
-        catch (CephException e) when (e.Errno == Errno.ENOENT)
-        {
-            return null;
-        }
-        return value;
-    }
-
-    private unsafe long Metadata(string key, out string value) =>
-        NativeText.Fill((buffer, size) => Librbd.MetadataGet(Handle, key, buffer, size), out value);
 
     /// <summary>Metadata keys that start with <paramref name="prefix"/>, with their values. Wraps <c>rbd_metadata_list</c>.</summary>
     public async Task<IReadOnlyDictionary<string, string>> ListMetadataAsync(string prefix, CancellationToken cancellationToken)
