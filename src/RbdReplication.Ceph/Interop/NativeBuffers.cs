@@ -24,7 +24,8 @@ internal sealed unsafe class OutBuffer<T> : IDisposable where T : unmanaged
 /// <summary>Text that C gives back.</summary>
 internal static unsafe class NativeText
 {
-    private const int FirstSize = 256;
+    private const int FirstBytes = 256;
+    private const int MaximumBytes = 1024 * 1024;
 
     /// <summary>A C string; empty for a null pointer.</summary>
     public static string Read(byte* text) => text == null ? "" : Marshal.PtrToStringUTF8((nint)text) ?? "";
@@ -45,21 +46,22 @@ internal static unsafe class NativeText
     /// <summary>Fills a buffer by a call that answers ERANGE and the wanted size while it is too small.</summary>
     public static long Fill(NativeTextCall call, out string text)
     {
-        text = "";
-        for (var size = (nuint)FirstSize; ; size = Math.Max(size, (nuint)FirstSize) * 2)
+        var filled = "";
+        var result = SizedCall.Run(FirstBytes, MaximumBytes, (ref nuint bytes) =>
         {
-            var buffer = new byte[size];
+            var buffer = new byte[bytes];
             long result;
             fixed (byte* address = buffer)
-                result = call(address, &size);
-            if (result == -(int)Errno.ERANGE)
-                continue;
+            fixed (nuint* size = &bytes)
+                result = call(address, size);
             if (result < 0)
                 return result;
             var end = buffer.AsSpan().IndexOf((byte)0);
-            text = Encoding.UTF8.GetString(buffer, 0, end < 0 ? buffer.Length : end);
+            filled = Encoding.UTF8.GetString(buffer, 0, end < 0 ? buffer.Length : end);
             return result;
-        }
+        });
+        text = filled;
+        return result;
     }
 }
 

@@ -10,6 +10,9 @@ namespace RbdReplication.Ceph;
 /// </summary>
 public sealed class RadosCluster : IAsyncDisposable
 {
+    private const int FirstPoolNamesBytes = 4096;
+    private const int MaximumPoolNamesBytes = 16 * 1024 * 1024;
+
     private readonly ClusterHandle _handle;
 
     private readonly RadosConnectionOptions _options;
@@ -196,24 +199,24 @@ public sealed class RadosCluster : IAsyncDisposable
 
     private unsafe long PoolNames(out IReadOnlyList<string> names)
     {
-        names = [];
-        // Answers the size that is needed, however small the buffer; pools may be added in between.
-        for (var size = Librados.PoolList(_handle, null, 0); ;)
+        IReadOnlyList<string> found = [];
+        var result = SizedCall.Run(FirstPoolNamesBytes, MaximumPoolNamesBytes, (ref nuint room) =>
         {
-            if (size < 0)
-                return size;
-            var buffer = new byte[size];
+            var buffer = new byte[room];
             int needed;
             fixed (byte* address = buffer)
-                needed = Librados.PoolList(_handle, address, (nuint)size);
-            if (needed > size)
+                needed = Librados.PoolList(_handle, address, room);
+            // It never answers ERANGE, but the size that is needed.
+            if (needed > buffer.Length)
             {
-                size = needed;
-                continue;
+                room = (nuint)needed;
+                return -(int)Errno.ERANGE;
             }
-            names = Encoding.UTF8.GetString(buffer).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+            found = Encoding.UTF8.GetString(buffer).Split('\0', StringSplitOptions.RemoveEmptyEntries);
             return needed;
-        }
+        });
+        names = found;
+        return result;
     }
 
     /// <summary>

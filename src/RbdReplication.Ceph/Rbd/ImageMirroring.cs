@@ -110,7 +110,7 @@ public sealed class ImageMirroring
             "rbd_aio_mirror_image_get_info",
             c => Librbd.AioMirrorImageGetInfo(_image.Handle, info.Address, OutBuffer<MirrorImageInfoLayout>.Size, c),
             cancellationToken).ConfigureAwait(false);
-        var result = MirrorReading.Info(info.Value);
+        var result = MirrorImageStatus.InfoOf(info.Value);
         Librbd.MirrorImageGetInfoCleanup(info.Address);
         return result;
     }
@@ -140,7 +140,7 @@ public sealed class ImageMirroring
             "rbd_aio_mirror_image_get_global_status",
             c => Librbd.AioMirrorImageGetGlobalStatus(_image.Handle, status.Address, OutBuffer<MirrorGlobalStatusLayout>.Size, c),
             cancellationToken).ConfigureAwait(false);
-        var result = MirrorReading.GlobalStatus(status.Value);
+        var result = MirrorImageStatus.GlobalOf(status.Value);
         Librbd.MirrorImageGlobalStatusCleanup(status.Address);
         return result;
     }
@@ -153,7 +153,7 @@ public sealed class ImageMirroring
     {
         List<MirrorSnapshot> snapshots = [];
         await _image.LookUpAsync(
-            "rbd_snap_list", () => MirrorReading.Snapshots(_image.Handle, snapshots), cancellationToken).ConfigureAwait(false);
+            "rbd_snap_list", () => MirrorSnapshots.Read(_image.Handle, snapshots), cancellationToken).ConfigureAwait(false);
         return snapshots;
     }
 

@@ -8,6 +8,9 @@ public sealed class PoolMirroring(RadosPool pool)
     /// <summary>Entries per request of a listing; larger pages were no faster on 16.2.</summary>
     public const int PageSize = 1024;
 
+    private const int FirstPeers = 4;
+    private const int MaximumPeers = 1024;
+
     /// <summary>Which images are mirrored. Wraps <c>rbd_mirror_mode_get</c>.</summary>
     public async Task<MirrorPoolMode> GetModeAsync(CancellationToken cancellationToken)
     {
@@ -24,31 +27,26 @@ public sealed class PoolMirroring(RadosPool pool)
         return peers;
     }
 
-    private unsafe long Peers(List<MirrorPeerSite> peers)
+    private unsafe long Peers(List<MirrorPeerSite> peers) => SizedCall.Run(FirstPeers, MaximumPeers, (ref nuint room) =>
     {
-        for (var capacity = 4; ; capacity *= 4)
+        var count = (int)room;
+        var found = new MirrorPeerSiteLayout[count];
+        fixed (MirrorPeerSiteLayout* first = found)
         {
-            var found = new MirrorPeerSiteLayout[capacity];
-            fixed (MirrorPeerSiteLayout* first = found)
+            var result = Librbd.MirrorPeerSiteList(pool.Handle, first, &count);
+            if (result < 0)
+                return result;
+            for (var i = 0; i < count; i++)
             {
-                var count = capacity;
-                var result = Librbd.MirrorPeerSiteList(pool.Handle, first, &count);
-                if (result == -(int)Errno.ERANGE)
-                    continue;
-                if (result < 0)
-                    return result;
-                for (var i = 0; i < count; i++)
-                {
-                    var peer = found[i];
-                    peers.Add(new MirrorPeerSite(
-                        NativeText.Read(peer.Uuid), NativeText.Read(peer.SiteName), NativeText.Read(peer.MirrorUuid),
-                        (MirrorPeerDirection)peer.Direction, DateTimeOffset.FromUnixTimeSeconds(peer.LastSeen)));
-                }
-                Librbd.MirrorPeerSiteListCleanup(first, count);
-                return 0;
+                var peer = found[i];
+                peers.Add(new MirrorPeerSite(
+                    NativeText.Read(peer.Uuid), NativeText.Read(peer.SiteName), NativeText.Read(peer.MirrorUuid),
+                    (MirrorPeerDirection)peer.Direction, DateTimeOffset.FromUnixTimeSeconds(peer.LastSeen)));
             }
+            Librbd.MirrorPeerSiteListCleanup(first, count);
+            return 0;
         }
-    }
+    });
 
     /// <summary>
     /// One page of the status of all mirrored images, in the order of their ids. Wraps <c>rbd_mirror_image_global_status_list</c>.
@@ -75,7 +73,7 @@ public sealed class PoolMirroring(RadosPool pool)
             if (result < 0)
                 return result;
             for (var i = 0; i < (int)count; i++)
-                page.Add(new(NativeText.Read((byte*)ids[i]), MirrorReading.GlobalStatus(images[i])));
+                page.Add(new(NativeText.Read((byte*)ids[i]), MirrorImageStatus.GlobalOf(images[i])));
             Librbd.MirrorImageGlobalStatusListCleanup((byte**)firstId, firstImage, count);
             return 0;
         }

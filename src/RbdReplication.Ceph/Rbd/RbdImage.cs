@@ -13,6 +13,13 @@ public sealed class RbdImage : IAsyncDisposable
 {
     private const nint NoSnapshot = 0;
 
+    private const int FirstEntries = 16;
+    private const int MaximumClones = 1 << 20;
+    private const int MaximumWatchers = 1 << 16;
+    private const int MetadataPageSize = 64;
+    private const int FirstMetadataBytes = 16 * 1024;
+    private const int MaximumMetadataBytes = 16 * 1024 * 1024;
+
     private RbdImage(RadosPool pool, ImageHandle handle, string spec)
     {
         Pool = pool;
@@ -158,33 +165,25 @@ public sealed class RbdImage : IAsyncDisposable
         return clones;
     }
 
-    private unsafe long ListDescendants(List<ImageClone> clones)
+    private unsafe long ListDescendants(List<ImageClone> clones) => SizedCall.Run(FirstEntries, MaximumClones, (ref nuint count) =>
     {
-        for (nuint capacity = 16; ;)
+        var found = new LinkedImageSpecLayout[count];
+        fixed (LinkedImageSpecLayout* first = found)
+        fixed (nuint* length = &count)
         {
-            var found = new LinkedImageSpecLayout[capacity];
-            fixed (LinkedImageSpecLayout* first = found)
+            var result = Librbd.ListDescendants(Handle, first, length);
+            if (result < 0)
+                return result;
+            for (var i = 0; i < (int)count; i++)
             {
-                var count = capacity;
-                var result = Librbd.ListDescendants(Handle, first, &count);
-                if (result == -(int)Errno.ERANGE)
-                {
-                    capacity = Math.Max(capacity * 2, count);
-                    continue;
-                }
-                if (result < 0)
-                    return result;
-                for (var i = 0; i < (int)count; i++)
-                {
-                    string pool = NativeText.Read(found[i].PoolName), space = NativeText.Read(found[i].PoolNamespace), name = NativeText.Read(found[i].ImageName);
-                    clones.Add(new ImageClone(
-                        found[i].PoolId, space, NativeText.Read(found[i].ImageId), space.Length == 0 ? $"{pool}/{name}" : $"{pool}/{space}/{name}"));
-                }
-                Librbd.LinkedImageSpecListCleanup(first, count);
-                return 0;
+                string pool = NativeText.Read(found[i].PoolName), space = NativeText.Read(found[i].PoolNamespace), name = NativeText.Read(found[i].ImageName);
+                clones.Add(new ImageClone(
+                    found[i].PoolId, space, NativeText.Read(found[i].ImageId), space.Length == 0 ? $"{pool}/{name}" : $"{pool}/{space}/{name}"));
             }
+            Librbd.LinkedImageSpecListCleanup(first, count);
+            return 0;
         }
-    }
+    });
 
     /// <summary>Copies what a clone shares with its parent, so that it needs it no more. Wraps <c>rbd_flatten_with_progress</c>.</summary>
     /// <param name="progress">Gets the finished part, from 0 to 1, on a thread of librbd; what it throws is lost.</param>
@@ -228,36 +227,39 @@ public sealed class RbdImage : IAsyncDisposable
         return all;
     }
 
-    private unsafe long ListMetadata(string prefix, Dictionary<string, string> all)
+    private long ListMetadata(string prefix, Dictionary<string, string> all)
     {
-        const int PageSize = 64;
-        nuint keysSize = 4096, valuesSize = 16384;
         for (var start = ""; ;)
         {
-            byte[] keys = new byte[keysSize], values = new byte[valuesSize];
-            nuint keysLength = keysSize, valuesLength = valuesSize;
-            int result;
-            fixed (byte* keyText = keys, valueText = values)
-                result = Librbd.MetadataList(Handle, start, PageSize, keyText, &keysLength, valueText, &valuesLength);
-            if (result == -(int)Errno.ERANGE)
-            {
-                keysSize = Math.Max(keysSize * 2, keysLength);
-                valuesSize = Math.Max(valuesSize * 2, valuesLength);
-                continue;
-            }
+            string[] keys = [], values = [];
+            var result = SizedCall.Run(FirstMetadataBytes, MaximumMetadataBytes, (ref nuint bytes) => MetadataPage(start, ref bytes, out keys, out values));
             if (result < 0)
                 return result;
-            var names = Encoding.UTF8.GetString(keys, 0, (int)keysLength).Split('\0', StringSplitOptions.RemoveEmptyEntries);
-            var texts = Encoding.UTF8.GetString(values, 0, (int)valuesLength).Split('\0');
-            for (var i = 0; i < names.Length; i++)
+            for (var i = 0; i < keys.Length; i++)
             {
-                if (names[i].StartsWith(prefix, StringComparison.Ordinal))
-                    all[names[i]] = texts[i];
+                if (keys[i].StartsWith(prefix, StringComparison.Ordinal))
+                    all[keys[i]] = values[i];
             }
-            if (names.Length < PageSize)
+            if (keys.Length < MetadataPageSize)
                 return 0;
-            start = names[^1];
+            start = keys[^1];
         }
+    }
+
+    private unsafe long MetadataPage(string start, ref nuint bytes, out string[] keys, out string[] values)
+    {
+        (keys, values) = ([], []);
+        byte[] keyBytes = new byte[bytes], valueBytes = new byte[bytes];
+        nuint keysLength = bytes, valuesLength = bytes;
+        int result;
+        fixed (byte* firstKey = keyBytes, firstValue = valueBytes)
+            result = Librbd.MetadataList(Handle, start, MetadataPageSize, firstKey, &keysLength, firstValue, &valuesLength);
+        bytes = Math.Max(keysLength, valuesLength);
+        if (result < 0)
+            return result;
+        keys = Encoding.UTF8.GetString(keyBytes, 0, (int)keysLength).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+        values = Encoding.UTF8.GetString(valueBytes, 0, (int)valuesLength).Split('\0');
+        return result;
     }
 
     /// <summary>Sets a metadata key. Keys that start with <c>.rbd</c> stay at this site in snapshot mode. Wraps <c>rbd_metadata_set</c>.</summary>
@@ -273,26 +275,21 @@ public sealed class RbdImage : IAsyncDisposable
         return watchers;
     }
 
-    private unsafe long ListWatchers(List<ImageWatcher> watchers)
+    private unsafe long ListWatchers(List<ImageWatcher> watchers) => SizedCall.Run(FirstEntries, MaximumWatchers, (ref nuint count) =>
     {
-        for (nuint capacity = 16; ; capacity *= 4)
+        var found = new ImageWatcherLayout[count];
+        fixed (ImageWatcherLayout* first = found)
+        fixed (nuint* length = &count)
         {
-            var found = new ImageWatcherLayout[capacity];
-            fixed (ImageWatcherLayout* first = found)
-            {
-                var count = capacity;
-                var result = Librbd.WatchersList(Handle, first, &count);
-                if (result == -(int)Errno.ERANGE)
-                    continue;
-                if (result < 0)
-                    return result;
-                for (var i = 0; i < (int)count; i++)
-                    watchers.Add(new ImageWatcher(NativeText.Read(found[i].Address), found[i].Id, found[i].Cookie));
-                Librbd.WatchersListCleanup(first, count);
-                return 0;
-            }
+            var result = Librbd.WatchersList(Handle, first, length);
+            if (result < 0)
+                return result;
+            for (var i = 0; i < (int)count; i++)
+                watchers.Add(new ImageWatcher(NativeText.Read(found[i].Address), found[i].Id, found[i].Cookie));
+            Librbd.WatchersListCleanup(first, count);
+            return 0;
         }
-    }
+    });
 
     internal Task<long> ChangeAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
         CallAsync(function, Pool.Cluster.Threads.Changes, call, cancellationToken);
