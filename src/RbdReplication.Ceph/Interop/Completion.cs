@@ -27,7 +27,7 @@ internal sealed unsafe class Completion
     {
         var completion = new Completion(isRbd: true);
         // Fails only by running out of memory, which C++ reports by an exception that ends the process.
-        _ = Librbd.AioCreateCompletion((void*)GCHandle.ToIntPtr(completion._self), &OnRbdComplete, out native);
+        _ = Librbd.AioCreateCompletion((void*)GCHandle.ToIntPtr(completion._self), &OnComplete, out native);
         return completion;
     }
 
@@ -35,29 +35,26 @@ internal sealed unsafe class Completion
     public static Completion ForRados(out nint native)
     {
         var completion = new Completion(isRbd: false);
-        _ = Librados.AioCreateCompletion2((void*)GCHandle.ToIntPtr(completion._self), &OnRadosComplete, out native);
+        _ = Librados.AioCreateCompletion2((void*)GCHandle.ToIntPtr(completion._self), &OnComplete, out native);
         return completion;
     }
 
     /// <summary>Ends the task with <paramref name="result"/> where submitting failed: the callback will not run then.</summary>
     public void Abandon(nint native, int result)
     {
-        if (_isRbd)
-            Librbd.AioRelease(native);
-        else
-            Librados.AioRelease(native);
+        Release(native);
         _self.Free();
         _source.SetResult(result);
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static void OnRbdComplete(nint native, void* argument)
+    private static void OnComplete(nint native, void* argument)
     {
         var completion = Take(argument);
         try
         {
-            var result = Librbd.AioGetReturnValue(native);
-            Librbd.AioRelease(native);
+            long result = completion._isRbd ? Librbd.AioGetReturnValue(native) : Librados.AioGetReturnValue(native);
+            completion.Release(native);
             completion._source.TrySetResult(result);
         }
         catch (Exception e)
@@ -66,20 +63,12 @@ internal sealed unsafe class Completion
         }
     }
 
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static void OnRadosComplete(nint native, void* argument)
+    private void Release(nint native)
     {
-        var completion = Take(argument);
-        try
-        {
-            var result = Librados.AioGetReturnValue(native);
+        if (_isRbd)
+            Librbd.AioRelease(native);
+        else
             Librados.AioRelease(native);
-            completion._source.TrySetResult(result);
-        }
-        catch (Exception e)
-        {
-            completion._source.TrySetException(e);
-        }
     }
 
     // Cannot fail: the argument is the one that the completion was made with, and the callback runs once.
