@@ -30,7 +30,7 @@ internal static class NativeCall
         string function, string subject, NativeHandle handle, BlockingCalls threads, Func<long> call, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        using var held = new Hold(handle);
+        using var held = handle.Hold();
         using var activity = CephTelemetry.StartCall(function, subject);
         var queued = Stopwatch.GetTimestamp();
         var result = await threads.RunAsync(call, cancellationToken).ConfigureAwait(false);
@@ -47,7 +47,7 @@ internal static class NativeCall
         var submitted = -(int)Errno.EINVAL;
         try
         {
-            using var held = new Hold(handle);
+            using var held = handle.Hold();
             using var activity = CephTelemetry.StartCall(function, subject);
             var started = Stopwatch.GetTimestamp();
             submitted = submit(native);
@@ -69,20 +69,5 @@ internal static class NativeCall
     {
         CephTelemetry.EndCall(function, result, Stopwatch.GetElapsedTime(started), activity);
         return Check(result, function, subject);
-    }
-
-    /// <summary>Keeps a handle open for as long as a call may use it.</summary>
-    private readonly struct Hold : IDisposable
-    {
-        private readonly NativeHandle _handle;
-
-        public Hold(NativeHandle handle)
-        {
-            var held = false;
-            handle.DangerousAddRef(ref held);
-            _handle = handle;
-        }
-
-        public void Dispose() => _handle.DangerousRelease();
     }
 }

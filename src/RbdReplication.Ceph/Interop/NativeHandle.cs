@@ -30,6 +30,10 @@ internal abstract class NativeHandle : SafeHandle
     /// <summary>Completes when the C handle is gone; never fails.</summary>
     public Task Closed => _closed.Task;
 
+    /// <summary>Keeps the handle usable until the result is disposed, whoever closes it meanwhile.</summary>
+    /// <exception cref="ObjectDisposedException">It is closed already.</exception>
+    public HeldHandle Hold() => new(this);
+
     /// <summary>Closes <paramref name="value"/> and then calls <see cref="ReportClosed"/>, now or later, on any thread.</summary>
     protected abstract void Close(nint value);
 
@@ -47,6 +51,21 @@ internal abstract class NativeHandle : SafeHandle
             Close(handle);
         return true;
     }
+}
+
+/// <summary>A handle that stays open until this is disposed, which has to be done once.</summary>
+internal readonly struct HeldHandle : IDisposable
+{
+    private readonly NativeHandle _handle;
+
+    public HeldHandle(NativeHandle handle)
+    {
+        var held = false;
+        handle.DangerousAddRef(ref held);
+        _handle = handle;
+    }
+
+    public void Dispose() => _handle.DangerousRelease();
 }
 
 /// <summary><c>rados_t</c>.</summary>

@@ -77,19 +77,5 @@ public sealed class RadosPool : IAsyncDisposable
     public void Release() => Handle.Dispose();
 
     /// <summary>Keeps the pool usable until the result is disposed, whoever closes it meanwhile.</summary>
-    public IDisposable Hold() => new PoolHold(Handle);
-
-    private sealed class PoolHold : IDisposable
-    {
-        private readonly PoolHandle _handle;
-
-        public PoolHold(PoolHandle handle)
-        {
-            var isHeld = false;
-            handle.DangerousAddRef(ref isHeld);
-            _handle = handle;
-        }
-
-        public void Dispose() => _handle.DangerousRelease();
-    }
+    public IDisposable Hold() => Handle.Hold();
 }
