@@ -1,5 +1,4 @@
-using System.Buffers.Binary;
-using System.Text;
+using RbdReplication.Ceph.Interop;
 
 namespace RbdReplication.Ceph;
 
@@ -14,51 +13,18 @@ internal static class LockRequests
     private const byte MayRenew = 1;
 
     /// <summary>Name, type, cookie, tag, description, duration (seconds and nanoseconds), flags.</summary>
-    public static byte[] Lock(string name, string cookie, string description, TimeSpan lease)
-    {
-        using var body = new MemoryStream();
-        Write(body, name);
-        body.WriteByte(Exclusive);
-        Write(body, cookie);
-        Write(body, "");
-        Write(body, description);
-        Write(body, (uint)lease.TotalSeconds);
-        Write(body, 0);
-        body.WriteByte(MayRenew);
-        return Versioned(body);
-    }
+    public static byte[] Lock(string name, string cookie, string description, TimeSpan lease) => Encode(new EncodedWriter()
+        .WriteText(name)
+        .WriteByte(Exclusive)
+        .WriteText(cookie)
+        .WriteText("")
+        .WriteText(description)
+        .WriteUInt32((uint)lease.TotalSeconds)
+        .WriteUInt32(0)
+        .WriteByte(MayRenew));
 
     /// <summary>Name and cookie.</summary>
-    public static byte[] Unlock(string name, string cookie)
-    {
-        using var body = new MemoryStream();
-        Write(body, name);
-        Write(body, cookie);
-        return Versioned(body);
-    }
+    public static byte[] Unlock(string name, string cookie) => Encode(new EncodedWriter().WriteText(name).WriteText(cookie));
 
-    // Version, the oldest version that can read it, length.
-    private static byte[] Versioned(MemoryStream body)
-    {
-        using var whole = new MemoryStream();
-        whole.WriteByte(Version);
-        whole.WriteByte(Version);
-        Write(whole, (uint)body.Length);
-        body.WriteTo(whole);
-        return whole.ToArray();
-    }
-
-    private static void Write(MemoryStream to, string text)
-    {
-        var bytes = Encoding.UTF8.GetBytes(text);
-        Write(to, (uint)bytes.Length);
-        to.Write(bytes);
-    }
-
-    private static void Write(MemoryStream to, uint number)
-    {
-        Span<byte> bytes = stackalloc byte[sizeof(uint)];
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes, number);
-        to.Write(bytes);
-    }
+    private static byte[] Encode(EncodedWriter content) => new EncodedWriter().WriteStructure(Version, content).ToArray();
 }

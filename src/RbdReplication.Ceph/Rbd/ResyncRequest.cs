@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using System.Text;
+using RbdReplication.Ceph.Interop;
 
 namespace RbdReplication.Ceph;
 
@@ -66,7 +66,7 @@ public sealed class ResyncRequest
 
     private static ResyncRequest? Of(RbdImage image, IReadOnlyDictionary<string, string> metadata) =>
         metadata.FirstOrDefault(entry => IsRequest(entry.Key, entry.Value)).Key is { } key
-            ? new ResyncRequest(image.Pool, "rbd_header." + image.GetId(), "rbd", "metadata_remove", Text(key))
+            ? new ResyncRequest(image.Pool, "rbd_header." + image.GetId(), "rbd", "metadata_remove", new EncodedWriter().WriteText(key).ToArray())
             : null;
 
     private static bool IsRequest(string key, string value) =>
@@ -78,7 +78,7 @@ public sealed class ResyncRequest
             return null;
         data[FlagOffset] = 0;
         // client_update_data takes the client's id and its data.
-        return new ResyncRequest(image.Pool, "journal." + image.GetId(), "journal", "client_update_data", [.. Text(""), .. Bytes(data)]);
+        return new ResyncRequest(image.Pool, "journal." + image.GetId(), "journal", "client_update_data", new EncodedWriter().WriteText("").WriteBytes(data).ToArray());
     }
 
     // The data of the image's own client; null for anything else.
@@ -96,15 +96,4 @@ public sealed class ResyncRequest
     /// <summary>Takes it back, in one write.</summary>
     public Task WithdrawAsync(CancellationToken cancellationToken) =>
         _pool.WriteAsync(_objectName, new ObjectWrite().Execute(_class, _method, _input), cancellationToken);
-
-    private static byte[] Text(string text) => Bytes(Encoding.UTF8.GetBytes(text));
-
-    // Strings and buffers are encoded alike: their length, little endian, and their bytes.
-    private static byte[] Bytes(byte[] bytes)
-    {
-        var encoded = new byte[sizeof(int) + bytes.Length];
-        BinaryPrimitives.WriteInt32LittleEndian(encoded, bytes.Length);
-        bytes.CopyTo(encoded, sizeof(int));
-        return encoded;
-    }
 }
