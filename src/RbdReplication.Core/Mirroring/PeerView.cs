@@ -30,30 +30,20 @@ public enum PeerRole
 /// <param name="Report">The report this is taken from.</param>
 public sealed record PeerView(PeerRole Role, string SiteName, MirrorSiteStatus? Report)
 {
-    // The words are the same in 16.2, 18.2 and 20.2; no number in the status says it.
-    private const string PrimaryWords = "local image is primary";
-    private const string NobodyWords = "remote image";
-    private const string CopiedWords = "remote image demoted";
-    private const string SplitBrainWords = "split-brain";
-
     /// <summary>Whether it says that neither it nor the site that it follows is primary.</summary>
-    public bool SaysNobodyIsPrimary => Report is not null && IsNobodyReport(Report);
+    public bool SaysNobodyIsPrimary => Report is { IsUp: true, SaysNobodyIsPrimary: true };
 
     /// <summary>Whether it says that its history has parted from that of the primary.</summary>
-    public bool SaysSplitBrain => Report is not null && IsSplitBrainReport(Report);
+    public bool SaysSplitBrain => Report is { SaysSplitBrain: true };
 
-    /// <summary>
-    /// Whether it says that it has copied all snapshots of a site that was demoted. A daemon that starts on a demoted image
-    /// says "remote image is not primary" instead, whether or not it has.
-    /// </summary>
-    public bool SaysDemotionIsCopied =>
-        Report is { IsUp: true, State: MirrorStatusState.Unknown } && Report.Description.StartsWith(CopiedWords, StringComparison.Ordinal);
+    /// <summary>Whether it says that it has copied all snapshots of a site that was demoted.</summary>
+    public bool SaysDemotionIsCopied => Report is { IsUp: true, SaysDemotionIsCopied: true };
 
     /// <summary>Whether it says that it follows and has nothing to copy.</summary>
     public bool FollowsIdly => Role == PeerRole.Following && SyncReport.Parse(Report!.Description) is { IsSyncing: false };
 
     /// <summary>Whether its last report, however old, said that its image is primary.</summary>
-    public bool LastWordIsPrimary => Report is not null && IsPrimaryReport(Report);
+    public bool LastWordIsPrimary => Report is { SaysPrimary: true };
 
     /// <summary>Where an image has several peers, the one that matters most: a primary, then a follower, then any that lives.</summary>
     public static PeerView From(MirrorGlobalStatus status, MirrorSites sites) =>
@@ -61,18 +51,6 @@ public sealed record PeerView(PeerRole Role, string SiteName, MirrorSiteStatus? 
             .Select(report => new PeerView(RoleOf(report), sites.NameOf(report.MirrorUuid), report))
             .OrderBy(view => Rank(view.Role))
             .FirstOrDefault() ?? new PeerView(PeerRole.Silent, sites.PeerNames, null);
-
-    /// <summary>Whether a report says that the image is primary at the reporting site.</summary>
-    public static bool IsPrimaryReport(MirrorSiteStatus report) =>
-        report.State == MirrorStatusState.Stopped && report.Description.StartsWith(PrimaryWords, StringComparison.Ordinal);
-
-    /// <summary>Whether a report says that the image is primary at no site that the reporting one knows.</summary>
-    public static bool IsNobodyReport(MirrorSiteStatus report) =>
-        report is { IsUp: true, State: MirrorStatusState.Unknown } && report.Description.StartsWith(NobodyWords, StringComparison.Ordinal);
-
-    /// <summary>Whether a report says that the reporting site's history has parted from that of the primary; 16.2 says more in journal mode.</summary>
-    public static bool IsSplitBrainReport(MirrorSiteStatus report) =>
-        report.State == MirrorStatusState.Error && report.Description.StartsWith(SplitBrainWords, StringComparison.Ordinal);
 
     /// <summary>Role, age of the report and its words, for messages.</summary>
     public string Describe(DateTimeOffset now) => Report is null
@@ -84,7 +62,7 @@ public sealed record PeerView(PeerRole Role, string SiteName, MirrorSiteStatus? 
     private static PeerRole RoleOf(MirrorSiteStatus report) => report switch
     {
         { IsUp: false } => PeerRole.Down,
-        _ when IsPrimaryReport(report) => PeerRole.Primary,
+        { SaysPrimary: true } => PeerRole.Primary,
         { State: MirrorStatusState.Replaying or MirrorStatusState.Syncing } => PeerRole.Following,
         { State: MirrorStatusState.Error } => PeerRole.Failed,
         _ => PeerRole.NotPrimary,

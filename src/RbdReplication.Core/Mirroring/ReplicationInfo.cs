@@ -58,15 +58,11 @@ public sealed record ReplicationInfo(
         var (health, message) = Judge(own, peer, sync, sites, schedules, primarySince, now);
         foreach (var absent in sites.AbsentOf(status))
             message += $"; peer {absent.SiteName} of the pool does not report this image: where its site is gone for good, remove it here with rbd mirror pool peer remove POOL {absent.Uuid}";
-        var lastSync = LastSync(peer, sync);
+        var lastSync = sync?.LastSyncTime(peer.Report!.LastUpdate);
         var isAwaited = lastSync is null && health == ReplicationHealth.Degraded && peer.Role is PeerRole.Silent or PeerRole.NotPrimary or PeerRole.Primary
             && now < primarySince + FirstMinutes;
         return new ReplicationInfo(health, message, lastSync, sync?.LastSnapshotDuration, sync?.LastSnapshotBytes ?? 0, isAwaited);
     }
-
-    // In journal mode no time is reported: a peer that is not behind held everything when its report was stored.
-    private static DateTimeOffset? LastSync(PeerView peer, SyncReport? sync) =>
-        sync?.LocalSnapshotTime ?? (sync is { EntriesBehindPrimary: 0 } ? peer.Report!.LastUpdate : null);
 
     private static (ReplicationHealth, string) Judge(
         MirrorSiteStatus? own, PeerView peer, SyncReport? sync, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules,

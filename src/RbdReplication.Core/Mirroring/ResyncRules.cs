@@ -94,7 +94,7 @@ public static class ResyncRules
         // Reports outlive the image that they are about: one that may be about the image before this copy starts nothing anew.
         if (own.LastUpdate < createdAt + RelocationRules.ReportDelay)
             return Refuse(ReplicationError.Busy, $"{words}, but the copy was begun only at {createdAt:HH:mm:ss} UTC; waiting for a later report");
-        if (!PeerView.IsSplitBrainReport(own))
+        if (!own.SaysSplitBrain)
             return Refuse(ReplicationError.Unreachable, $"{words}, which is no split-brain: see the mirror daemon's log; the daemon tries again by itself (a clone of one of the volume's snapshots at this site has to be flattened or removed)");
         if (!force)
             return Refuse(ReplicationError.FailedPrecondition, $"{words}; its data is thrown away only with force (autoResync in the VolumeReplication)");

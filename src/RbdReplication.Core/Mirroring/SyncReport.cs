@@ -33,6 +33,13 @@ public sealed record SyncReport
     /// <summary>Journal mode: entries that the reporting site has not replayed yet; up to 30 s old.</summary>
     public long? EntriesBehindPrimary { get; init; }
 
+    /// <summary>
+    /// Time of the newest data that the reporting site holds completely; null where it is not told. Journal mode tells no time: a site that
+    /// is not behind held everything when its report was stored.
+    /// </summary>
+    /// <param name="storedAt">When the report was stored.</param>
+    public DateTimeOffset? LastSyncTime(DateTimeOffset storedAt) => LocalSnapshotTime ?? (EntriesBehindPrimary == 0 ? storedAt : null);
+
     /// <summary>Whether a snapshot is being copied.</summary>
     public bool IsSyncing => ReplayState == "syncing";
 

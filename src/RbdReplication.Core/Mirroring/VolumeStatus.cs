@@ -92,19 +92,15 @@ public sealed record VolumeStatus(
     // site's own word is best, even an old one: a role changes by a call, and the daemon reports it within half a minute.
     private static ImageRole RoleOf(MirrorSiteStatus? own, PeerView peer) => own switch
     {
-        not null when PeerView.IsPrimaryReport(own) => ImageRole.Primary,
-        not null when IsForcedPromotion(own) => ImageRole.Unknown,
+        { SaysPrimary: true } => ImageRole.Primary,
+        { SaysForcePromoting: true } => ImageRole.Unknown,
         { State: MirrorStatusState.Replaying or MirrorStatusState.Syncing or MirrorStatusState.Error } => ImageRole.Secondary,
-        { State: MirrorStatusState.Unknown, Description: var words } when words.StartsWith("remote image", StringComparison.Ordinal) => ImageRole.Secondary,
+        { SaysNobodyIsPrimary: true } => ImageRole.Secondary,
         // "starting replay" is what the daemon of a primary says too, while it cannot reach the peer's cluster.
         _ when peer.LastWordIsPrimary => ImageRole.Secondary,
         _ when peer.Report is { State: MirrorStatusState.Replaying or MirrorStatusState.Syncing } => ImageRole.Primary,
         _ => ImageRole.Unknown,
     };
-
-    // The daemon's word from the start of a forced promotion until it reaches the peer's cluster again (16.2): it does not tell
-    // whether the promotion has ended.
-    private static bool IsForcedPromotion(MirrorSiteStatus own) => own.Description.Contains("force promoting", StringComparison.Ordinal);
 
     private static (ReplicationHealth, string, DateTimeOffset?) OfPrimary(
         MirrorGlobalStatus status, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset now)
@@ -119,7 +115,7 @@ public sealed record VolumeStatus(
             return (ReplicationHealth.Degraded, OfUnknown(own, peer, now), null);
         var sync = SyncReport.Parse(own.Description);
         var words = SyncReport.Words(own.Description);
-        var lastSync = sync?.LocalSnapshotTime ?? (sync is { EntriesBehindPrimary: 0 } ? own.LastUpdate : null);
+        var lastSync = sync?.LastSyncTime(own.LastUpdate);
         return own switch
         {
             { IsUp: false } => (ReplicationHealth.Degraded, $"this site's mirror daemon is down since about {own.LastUpdate:HH:mm:ss} UTC; start it, nothing is copied until it runs", lastSync),
@@ -140,7 +136,7 @@ public sealed record VolumeStatus(
     private static string OfUnknown(MirrorSiteStatus? own, PeerView peer, DateTimeOffset now) =>
         own is null
             ? $"this site's mirror daemon has not reported this image, which takes up to 30 s after it appears; else check that the daemon runs; {peer.Describe(now)}"
-            : IsForcedPromotion(own)
+            : own.SaysForcePromoting
             ? $"a forced promotion was made here, which shows until the peer is back; promoting again tells whether it has ended, and changes nothing then; {peer.Describe(now)}"
             : $"this site reports \"{SyncReport.Words(own.Description)}\"; {peer.Describe(now)}; after a move this lasts up to a minute";
 
