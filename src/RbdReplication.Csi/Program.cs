@@ -1,5 +1,5 @@
-using RbdReplication.Ceph;
+using RbdReplication.Core;
 using RbdReplication.Csi.Cli;
 
-CephLibraries.ShareMemory();
+ClientLibraries.ShareMemory();
 return await CommandLine.RunAsync(args);

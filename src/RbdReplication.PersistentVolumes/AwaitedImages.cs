@@ -6,10 +6,10 @@ namespace RbdReplication.PersistentVolumes;
 /// The images that restored volumes wait for. One read of a pool's directory tells of all of them, so they are looked for every
 /// two seconds, however long the back-off of their volumes has become.
 /// </summary>
-/// <param name="pass">Reads the directories.</param>
+/// <param name="lookup">Reads the directories.</param>
 /// <param name="appeared">Gets the volumes whose images are there now.</param>
 /// <param name="time">The clock.</param>
-internal sealed class AwaitedImages(MappingPass pass, Action<IReadOnlySet<MappingRequest>> appeared, TimeProvider time)
+internal sealed class AwaitedImages(ImageLookup lookup, Action<IReadOnlySet<MappingRequest>> appeared, TimeProvider time)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
@@ -37,7 +37,7 @@ internal sealed class AwaitedImages(MappingPass pass, Action<IReadOnlySet<Mappin
                 await Task.Delay(Interval, time, stop);
                 foreach (var ended in looks.Where(look => look.Value.IsCompleted).ToList())
                     looks.Remove(ended.Key);
-                foreach (var (place, images) in pass.ByPlace([.. _awaited.Values]).Where(group => !looks.ContainsKey(group.Place)))
+                foreach (var (place, images) in lookup.ByPlace([.. _awaited.Values]).Where(group => !looks.ContainsKey(group.Place)))
                     looks[place] = LookAsync(place, images, stop);
             }
         }
@@ -50,7 +50,7 @@ internal sealed class AwaitedImages(MappingPass pass, Action<IReadOnlySet<Mappin
     private async Task LookAsync(JournalPlace place, IReadOnlyList<AwaitedImage> images, CancellationToken stop)
     {
         var started = time.GetTimestamp();
-        var there = await pass.FindImagesAsync(place, images, stop);
+        var there = await lookup.FindAsync(place, images, stop);
         if (there.Count > 0)
             appeared(there);
         var rest = time.GetElapsedTime(started) * RestPerLook;

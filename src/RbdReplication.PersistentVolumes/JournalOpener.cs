@@ -1,28 +1,9 @@
 using System.Collections.Concurrent;
-using RbdReplication.Ceph;
 using RbdReplication.Core;
 using RbdReplication.Kubernetes;
 using RbdReplication.Kubernetes.Secrets;
 
 namespace RbdReplication.PersistentVolumes;
-
-/// <summary>Where a set of mappings lies.</summary>
-/// <param name="Settings">The configuration.</param>
-/// <param name="ClusterId">Cluster id of the volumes' handles.</param>
-/// <param name="Pool">Pool of images.</param>
-/// <param name="JournalPool">Pool of the directory object.</param>
-/// <param name="OnlySecret">
-/// The only Secret that may open it, where several clusters are possible: which of them it is depends on the key; else null.
-/// </param>
-internal sealed record JournalPlace(ClusterSettings Settings, string ClusterId, string Pool, string JournalPool, ObjectName? OnlySecret)
-{
-    /// <summary>The configured clusters that volumes with a cluster id may be in, the mapped ones first: the order of ceph-csi's generator.</summary>
-    public static IReadOnlyList<ClusterEntry> CandidatesFor(ClusterSettings settings, string clusterId) =>
-        [.. Places.CandidatesFor(settings, clusterId).Where(cluster => cluster.Monitors.Count > 0).OrderBy(cluster => cluster.ClusterId == clusterId)];
-}
-
-/// <summary>A journal with the connection it was opened through, and where it lies.</summary>
-internal sealed record OpenJournal(MappingJournal Journal, ClusterConnection Connection, string ClusterId, JournalPlace Place);
 
 /// <summary>Opens journals with the credentials of Secrets. A failure is remembered for a moment, so that thousands of volumes fail on one attempt.</summary>
 /// <param name="connections">Connections to Ceph.</param>
@@ -79,53 +60,15 @@ internal sealed class JournalOpener(
         _failures[key] = new Failure(outcome, time.GetTimestamp());
     }
 
-    /// <summary>After a failed operation: makes the next one connect anew, or look the pools up again, where that can help.</summary>
-    public void Failed(OpenJournal journal, CephException failure)
-    {
-        if (failure.Errno is Errno.ESHUTDOWN or Errno.ENOTCONN)
-            connections.Drop(journal.Connection);
-        if (failure.Errno == Errno.ETIMEDOUT)
-            Remember((journal.Place, null), MappingException.From(failure, $"work in pool {journal.Place.Pool} of cluster {journal.ClusterId}").Outcome);
-        if (failure.Errno == Errno.ENOENT)
-        {
-            // Not the object, whose absence is no error: the pool that this handle names is gone.
-            journal.Connection.Forget(journal.Journal.ImagePool);
-            journal.Connection.Forget(journal.Journal.JournalPool);
-        }
-    }
-
-    /// <summary>
-    /// Everything in a pool that was deleted looks like an object that does not exist. Asks whether the pool is still there.
-    /// </summary>
-    /// <exception cref="MappingException">It is not, or another one has its name now.</exception>
-    public async Task CheckPoolAsync(OpenJournal journal, CancellationToken cancellationToken)
-    {
-        var place = journal.Place;
-        var pool = journal.Journal.ImagePool;
-        try
-        {
-            await using var now = await journal.Connection.Cluster.OpenPoolAsync(place.Pool, pool.Namespace, cancellationToken);
-            if (now.Id == pool.Id)
-                return;
-            journal.Connection.Forget(pool);
-        }
-        catch (CephException e)
-        {
-            Failed(journal, e);
-            throw MappingException.From(e, $"use pool {place.Pool} of cluster {journal.ClusterId}");
-        }
-        throw new MappingException(new(MappingResult.Interrupted, $"pool {place.Pool} was replaced by another of the same name"));
-    }
-
     private async Task<OpenJournal> OpenNowAsync(JournalPlace place, ObjectName secret, CancellationToken cancellationToken)
     {
         try
         {
             var credentials = Credentials(await readSecret(secret, cancellationToken));
-            var (cluster, connection) = await FindLocalAsync(place, credentials, cancellationToken);
-            var pool = await PoolAsync(connection, cluster, place.Pool, cancellationToken);
-            var journalPool = place.JournalPool == place.Pool ? pool : await PoolAsync(connection, cluster, place.JournalPool, cancellationToken);
-            return new OpenJournal(new MappingJournal(pool, journalPool, instanceId), connection, cluster.ClusterId, place);
+            var cluster = await FindLocalAsync(place, credentials, cancellationToken);
+            return await OpenJournal.OpenAsync(
+                connections, cluster, place.Pool, place.JournalPool, instanceId,
+                silence => Remember((place, null), MappingException.From(silence).Outcome), cancellationToken);
         }
         catch (ReplicationException e)
         {
@@ -147,20 +90,6 @@ internal sealed class JournalOpener(
         foreach (var passed in found.PassedOver)
             tried.Add(passed.Why);
         throw tried.ToException($"a volume of cluster {place.ClusterId}");
-    }
-
-    private async Task<RadosPool> PoolAsync(ClusterConnection connection, ClusterEntry cluster, string name, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await connection.GetPoolAsync(name, cluster.RadosNamespace, cancellationToken);
-        }
-        catch (CephException e)
-        {
-            if (e.Errno is Errno.ESHUTDOWN or Errno.ENOTCONN)
-                connections.Drop(connection);
-            throw ReplicationException.From(e, $"open pool {name} of cluster {cluster.ClusterId}");
-        }
     }
 
     private static CephCredentials Credentials(Secret secret)

@@ -1,4 +1,3 @@
-using RbdReplication.Ceph;
 using RbdReplication.Core;
 using RbdReplication.Kubernetes;
 
@@ -8,11 +7,6 @@ namespace RbdReplication.PersistentVolumes;
 internal sealed class MappingException(MappingOutcome outcome, Exception? cause = null) : Exception(outcome.Message, cause)
 {
     public MappingOutcome Outcome => outcome;
-
-    /// <summary>Gives a failed call its outcome.</summary>
-    /// <param name="failure">The failed call.</param>
-    /// <param name="doing">What was being done, to follow "cannot".</param>
-    public static MappingException From(CephException failure, string doing) => From(ReplicationException.From(failure, doing));
 
     /// <summary>Gives a failure of Core its outcome.</summary>
     public static MappingException From(ReplicationException failure) => new(

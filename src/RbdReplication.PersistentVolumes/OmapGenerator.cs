@@ -59,7 +59,7 @@ public sealed class OmapGenerator(
         var watch = new PersistentVolumeWatch(
             api, new PersistentVolumeWatchOptions { DriverName = options.DriverName }, time, loggers.CreateLogger<PersistentVolumeWatch>());
         using var term = new VolumeMapController(
-            watch, pass, _events, telemetry, options, time, loggers.CreateLogger<VolumeMapController>());
+            watch, pass, new ImageLookup(files, opener), _events, telemetry, options, time, loggers.CreateLogger<VolumeMapController>());
         _term = term;
         telemetry.Observe(term);
         try

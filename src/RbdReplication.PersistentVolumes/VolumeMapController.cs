@@ -44,7 +44,7 @@ internal sealed class VolumeMapController : IDisposable
     private int _sinceCollection;
 
     public VolumeMapController(
-        PersistentVolumeWatch watch, MappingPass pass, EventRecorder events, GeneratorTelemetry telemetry, OmapGeneratorOptions options,
+        PersistentVolumeWatch watch, MappingPass pass, ImageLookup lookup, EventRecorder events, GeneratorTelemetry telemetry, OmapGeneratorOptions options,
         TimeProvider time, ILogger<VolumeMapController> logger)
     {
         _watch = watch;
@@ -57,7 +57,7 @@ internal sealed class VolumeMapController : IDisposable
         _reports = new VolumeReports(events, telemetry, time, logger);
         _queue = new WorkQueue<MappingRequest>(
             new WorkQueueOptions { LongestRetryDelay = options.LongestRetryDelay }, static request => $"{request.Handle.ClusterId}/{request.Pool}", time, logger);
-        _images = new AwaitedImages(pass, there => _queue.Hasten(there.Contains), time);
+        _images = new AwaitedImages(lookup, there => _queue.Hasten(there.Contains), time);
     }
 
     /// <summary>Every volume has been checked at least once in this term.</summary>

@@ -90,6 +90,9 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
         return failures;
     }
 
+    /// <summary>Whether a write failed because somebody else was faster, or the object on which the plan rests was removed: plan again.</summary>
+    internal static bool IsOvertaken(CephException failure) => failure.Errno is Errno.ECANCELED or Errno.EEXIST or Errno.ENOENT;
+
     private static string ImageNameOf(VolumeMapping mapping, IReadOnlyDictionary<string, string>? keys) =>
         keys?.GetValueOrDefault(JournalKeys.ImageName) is { Length: > 0 } recorded ? recorded : mapping.ImageName;
 
