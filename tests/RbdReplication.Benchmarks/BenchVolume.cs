@@ -32,12 +32,11 @@ internal sealed record BenchVolume(VolumeHandle Handle)
     {
         var volumes = Enumerable.Range(0, count)
             .Select(_ => new BenchVolume(new VolumeHandle(BenchSite.ClusterId, site.Pool.Id, Guid.NewGuid().ToString()))).ToList();
-        var journal = new VolumeJournal(site.Pool, "default");
+        var journal = new MappingJournal(site.Pool, site.Pool, "default");
         await Parallel.ForEachAsync(volumes, new ParallelOptions { MaxDegreeOfParallelism = Workers }, async (volume, token) =>
         {
             await RbdImage.CreateAsync(site.Pool, volume.ImageName, SizeBytes, ImageFeatures.Layering, token);
-            await using var image = await RbdImage.OpenAsync(site.Pool, volume.ImageName, readOnly: true, token);
-            await journal.EnterAsync(new VolumeEntry("pvc-" + volume.Handle.Uuid, volume.Handle.Uuid, volume.ImageName, image.GetId(), "default"), token);
+            await journal.EnterAsync(new VolumeMapping("pvc-" + volume.Handle.Uuid, volume.Handle.Uuid) { Owner = "default" }, token);
         });
         return volumes;
     }

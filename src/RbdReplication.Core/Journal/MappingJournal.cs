@@ -18,6 +18,8 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
     // One write operation for many directory entries; each carries a comparison, and all fail together.
     private const int DirectoryChunk = 128;
 
+    private const int Races = 3;
+
     private readonly string _directory = JournalKeys.DirectoryObject(instanceId);
     private readonly JournalObjects _objects = new(imagePool, journalPool, JournalKeys.DirectoryObject(instanceId));
 
@@ -85,9 +87,27 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
                 continue;
             // One of them is not as expected; apart, the others succeed.
             foreach (var i in chunk)
-                failures[i] = failure.Errno == Errno.ECANCELED ? await ListAsync(writes[i].Mapping, writes[i].Write, beforeWrite).ConfigureAwait(false) : failure;
+                failures[i] = failure.Errno == Errno.ECANCELED ? await WriteDirectoryEntryAsync(writes[i].Mapping, writes[i].Write, beforeWrite).ConfigureAwait(false) : failure;
         }
         return failures;
+    }
+
+    /// <summary>Plans and writes the entries of one volume; again where somebody else (the omap generator, say) was faster.</summary>
+    /// <returns>The last plan; what it says to write has been written.</returns>
+    /// <exception cref="CephException">The pool cannot be read or written, or somebody else was faster each time.</exception>
+    public async Task<MappingPlan> EnterAsync(VolumeMapping mapping, CancellationToken cancellationToken)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var plan = (await PlanAsync([mapping], cancellationToken).ConfigureAwait(false))[0];
+            if (plan is not MappingPlan.Write write)
+                return plan;
+            var failure = (await ApplyAsync([(mapping, write)], cancellationToken.ThrowIfCancellationRequested).ConfigureAwait(false))[0];
+            if (failure is null)
+                return plan;
+            if (attempt == Races || !IsOvertaken(failure))
+                throw failure;
+        }
     }
 
     /// <summary>Whether a write failed because somebody else was faster, or the object on which the plan rests was removed: plan again.</summary>
@@ -128,9 +148,11 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
                 return other.IfStale;
         }
         return new MappingPlan.Conflict(
+            ConflictKind.NameIsTaken,
             $"the directory maps {mapping.RequestName} to '{listed}' (image {pool.SpecOf(image)}, recorded for PV {record.RequestName ?? "(none)"}), "
             + $"and the PV's volume handle names {mapping.Uuid}",
-            $"Restore the PV with the volumeHandle of {other.Uuid} if that volume is meant; if not, give the name up for it: {_objects.RemoveFromDirectory(mapping.RequestName)}");
+            $"Restore the PV with the volumeHandle of {other.Uuid} if that volume is meant; if not, give the name up for it: {_objects.RemoveFromDirectory(mapping.RequestName)}",
+            listed);
     }
 
     private Task WriteObjectAsync(VolumeMapping mapping, MappingPlan.Write write)
@@ -152,7 +174,7 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
         return journalPool.WriteAsync(_directory, operation, CancellationToken.None);
     }
 
-    private async Task<CephException?> ListAsync(VolumeMapping mapping, MappingPlan.Write write, Action beforeWrite)
+    private async Task<CephException?> WriteDirectoryEntryAsync(VolumeMapping mapping, MappingPlan.Write write, Action beforeWrite)
     {
         beforeWrite();
         var failure = await TryAsync(() => WriteDirectoryAsync([(mapping, write)])).ConfigureAwait(false);

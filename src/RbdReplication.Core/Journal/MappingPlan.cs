@@ -15,9 +15,11 @@ public abstract record MappingPlan
     public sealed record ImageMissing(string ImageName) : MappingPlan;
 
     /// <summary>An entry belongs to another volume: a person has to decide, and nothing is written.</summary>
+    /// <param name="Kind">What belongs to the other one.</param>
     /// <param name="Problem">Names both sides.</param>
     /// <param name="WayOut">What that person can do, with the commands.</param>
-    public sealed record Conflict(string Problem, string WayOut) : MappingPlan;
+    /// <param name="Recorded">What is recorded in place of what the volume needs.</param>
+    public sealed record Conflict(ConflictKind Kind, string Problem, string WayOut, string Recorded) : MappingPlan;
 
     /// <summary>
     /// The directory's key names another volume or pool. It is taken over if nothing is left of that volume, else it is a
@@ -114,31 +116,38 @@ public abstract record MappingPlan
         if (state.DirectoryValue is { Length: > 0 } listed && !JournalKeys.TryParseDirectoryValue(listed, where.JournalPoolId, out _, out _))
         {
             return new(
+                ConflictKind.EntryIsUnreadable,
                 $"the directory entry of {mapping.RequestName} is '{listed}', which is no volume's uuid",
-                $"Remove it, and it is made anew: {where.RemoveFromDirectory(mapping.RequestName)}");
+                $"Remove it, and it is made anew: {where.RemoveFromDirectory(mapping.RequestName)}",
+                listed);
         }
-        // Without a request name the object was left by a crash, or by a call that came too early: what else it says is
-        // completed and not judged.
-        if (state.RecordedRequestName is not { } recorded)
-            return null;
-        if (recorded != mapping.RequestName)
+        if (state.RecordedRequestName is { } recorded && recorded != mapping.RequestName)
         {
             return new(
+                ConflictKind.UuidIsTaken,
                 $"{objectName} belongs to PV {recorded}, not to {mapping.RequestName}",
-                $"Restore the volume as PV {recorded}; or, if no PV of that name uses it at this site any more, hand it over: {where.RemoveRequestName(mapping.Uuid)} && {where.RemoveFromDirectory(recorded)}");
+                $"Restore the volume as PV {recorded}; or, if no PV of that name uses it at this site any more, hand it over: {where.RemoveRequestName(mapping.Uuid)} && {where.RemoveFromDirectory(recorded)}",
+                recorded);
         }
+        if (mapping.IsImageKnown && state.Recorded(JournalKeys.ImageName) is { } image && image != mapping.ImageName)
+            return new(ConflictKind.ImageDiffers, $"{objectName} names image {image}, not {mapping.ImageName}", "give this image a name with another uuid: rbd rename", image);
+        // Without a request name the object was left by a crash, or by a call that came too early: what else it says is
+        // completed and not judged.
+        if (state.RecordedRequestName is null)
+            return null;
         if (state.Recorded(JournalKeys.EncryptionKms) is var kms && kms != mapping.EncryptionKms)
-            return new($"{objectName} records {Encryption(kms)}, and PV {mapping.RequestName} says {Encryption(mapping.EncryptionKms)}", RestoreWith("encrypted and encryptionKMSID"));
+            return Differs($"{objectName} records {Encryption(kms)}, and PV {mapping.RequestName} says {Encryption(mapping.EncryptionKms)}", "encrypted and encryptionKMSID", kms ?? "");
         if (state.Recorded(JournalKeys.EncryptionType) is { } type && mapping.EncryptionKms is not null && type != mapping.EncryptionType)
-            return new($"{objectName} records encryption type {type}, and PV {mapping.RequestName} says {mapping.EncryptionType ?? "none"}", RestoreWith("encryptionType"));
+            return Differs($"{objectName} records encryption type {type}, and PV {mapping.RequestName} says {mapping.EncryptionType ?? "none"}", "encryptionType", type);
         var wanted = where.ImagePoolId == where.JournalPoolId ? null : JournalKeys.PoolText(where.JournalPoolId);
         if (state.Recorded(JournalKeys.JournalPool) is { } pool && pool != (wanted ?? JournalKeys.PoolText(where.ImagePoolId)))
-            return new($"{objectName} records journal pool {pool}, and PV {mapping.RequestName} says {wanted ?? JournalKeys.PoolText(where.ImagePoolId)}", RestoreWith("journalPool"));
+            return Differs($"{objectName} records journal pool {pool}, and PV {mapping.RequestName} says {wanted ?? JournalKeys.PoolText(where.ImagePoolId)}", "journalPool", pool);
         return null;
     }
 
-    private static string RestoreWith(string attributes) =>
-        $"Delete the PV, whose reclaim policy has to be Retain, and restore it with the {attributes} in its volumeAttributes that the volume was made with";
+    private static Conflict Differs(string problem, string attributes, string recorded) => new(
+        ConflictKind.AttributesDiffer, problem,
+        $"Delete the PV, whose reclaim policy has to be Retain, and restore it with the {attributes} in its volumeAttributes that the volume was made with", recorded);
 
     private static string Encryption(string? kms) => kms is null ? "no encryption" : $"encryption with KMS {kms}";
 }

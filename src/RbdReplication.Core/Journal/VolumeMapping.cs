@@ -8,6 +8,9 @@ public sealed record VolumeMapping(string RequestName, string Uuid)
     /// <summary>What the image's name has before the uuid.</summary>
     public string ImagePrefix { get; init; } = JournalKeys.DefaultImagePrefix;
 
+    /// <summary>Whether <see cref="ImageName"/> is known to be the image's, so that a record of another one is a conflict; otherwise what is recorded counts.</summary>
+    public bool IsImageKnown { get; init; }
+
     /// <summary>The PVC's namespace; null where it is not known, and then it is left as it is.</summary>
     public string? Owner { get; init; }
 

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using RbdReplication.Ceph;
 using RbdReplication.Core;
 
 namespace RbdReplication.Csi.Cli;
@@ -11,8 +10,6 @@ namespace RbdReplication.Csi.Cli;
 /// </summary>
 internal static class VolumeImport
 {
-    private const int JournalRaces = 3;
-
     private sealed record Request(
         string ClusterId, string Pool, string Image, string PersistentVolume, string ClaimNamespace, string Claim, string StorageClass,
         string SecretName, string SecretNamespace, string DriverName, string VolumeMode);
@@ -71,38 +68,16 @@ internal static class VolumeImport
                 ReplicationError.InvalidArgument,
                 $"image {request.Image} does not end with a uuid, which ceph-csi needs to delete and to restore it; rename it first: rbd rename {request.Pool}/{request.Image} {request.Pool}/{JournalKeys.DefaultImagePrefix}{Guid.NewGuid():D}");
         }
+        var name = request.PersistentVolume.Length > 0 ? request.PersistentVolume : "pvc-" + uuid;
+        var mapping = new VolumeMapping(name, uuid)
+        {
+            ImagePrefix = request.Image[..^VolumeHandle.UuidLength],
+            IsImageKnown = true,
+            Owner = request.ClaimNamespace.Length > 0 ? request.ClaimNamespace : null,
+        };
         await using var connections = new ClusterConnections(TimeProvider.System);
-        var connection = await connections.GetAsync(cluster, credentials, cancellationToken);
-        try
-        {
-            await using var pool = await connection.Cluster.OpenPoolAsync(request.Pool, cluster.RadosNamespace, cancellationToken);
-            await using var image = await RbdImage.OpenAsync(pool, request.Image, readOnly: true, cancellationToken);
-            var name = request.PersistentVolume.Length > 0 ? request.PersistentVolume : "pvc-" + uuid;
-            var entry = new VolumeEntry(name, uuid, request.Image, image.GetId(), request.ClaimNamespace);
-            await EnterAsync(new VolumeJournal(pool, instanceId), entry, cancellationToken);
-            var handle = new VolumeHandle(cluster.ClusterId, pool.Id, uuid);
-            Console.Write(Manifest(request, name, handle, await image.GetSizeBytesAsync(cancellationToken)));
-        }
-        catch (CephException e)
-        {
-            throw ReplicationException.From(e, $"import {request.Pool}/{request.Image}");
-        }
-    }
-
-    // Another writer of the same entries (the omap generator, say) may come between reading and writing.
-    private static async Task EnterAsync(VolumeJournal journal, VolumeEntry entry, CancellationToken cancellationToken)
-    {
-        for (var attempt = 1; ; attempt++)
-        {
-            try
-            {
-                await journal.EnterAsync(entry, cancellationToken);
-                return;
-            }
-            catch (CephException e) when (e.Errno == Errno.ECANCELED && attempt < JournalRaces)
-            {
-            }
-        }
+        var imported = await ImageImport.RunAsync(connections, cluster, credentials, request.Pool, mapping, instanceId, cancellationToken);
+        Console.Write(Manifest(request, name, imported.Handle, imported.SizeBytes));
     }
 
     // Retain: deleting the claim of a replicated volume must not delete the data at both sites.

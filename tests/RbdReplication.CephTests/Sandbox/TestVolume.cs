@@ -39,9 +39,7 @@ public sealed class TestVolume
     private static async Task<TestVolume> CreateAsync(TestVolume volume, RadosPool pool, ImageFeatures features, ulong sizeBytes)
     {
         await RbdImage.CreateAsync(pool, volume.ImageName, sizeBytes, features, CancellationToken.None);
-        await using var image = await RbdImage.OpenAsync(pool, volume.ImageName, readOnly: true, CancellationToken.None);
-        await new VolumeJournal(pool, "default").EnterAsync(
-            new VolumeEntry("pvc-" + volume.Handle.Uuid, volume.Handle.Uuid, volume.ImageName, image.GetId(), "default"), CancellationToken.None);
+        await volume.EnterAsync(pool);
         return volume;
     }
 
@@ -52,10 +50,15 @@ public sealed class TestVolume
     public static async Task<TestVolume> AdoptAsync(Site site, string uuid)
     {
         var volume = At(site, uuid);
-        await using var image = await volume.OpenAsync(site);
-        await new VolumeJournal(site.Pool, "default").EnterAsync(
-            new VolumeEntry("pvc-" + uuid, uuid, volume.ImageName, image.GetId(), "default"), CancellationToken.None);
+        await volume.EnterAsync(site.Pool);
         return volume;
+    }
+
+    private async Task EnterAsync(RadosPool pool)
+    {
+        var mapping = new VolumeMapping("pvc-" + Handle.Uuid, Handle.Uuid) { Owner = "default" };
+        var plan = await new MappingJournal(pool, pool, "default").EnterAsync(mapping, CancellationToken.None);
+        Assert.True(plan is MappingPlan.Write or MappingPlan.UpToDate, $"{plan}");
     }
 
     public RadosPool PoolAt(Site site) => _poolAt(site);
