@@ -10,8 +10,6 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
 {
     // How long one call waits for the peer; then the caller is told to come again.
     private static readonly TimeSpan PeerWait = TimeSpan.FromSeconds(10);
-    // A copy of what was written since the last snapshot normally takes less.
-    private static readonly TimeSpan Nudge = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan PeerPoll = TimeSpan.FromMilliseconds(100);
 
     private ImageMirroring Mirroring => open.Image.Mirroring;
@@ -44,27 +42,23 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
             await AwaitCopyAsync(snapshotMode, justDemoted: primary, cancellationToken).ConfigureAwait(false);
     }
 
-    // Any other secondary was not demoted here: it is a copy of the peer's.
     private async Task<bool> EndsInDemotionAsync(CancellationToken cancellationToken) =>
-        (await ImageHistory.ReadAsync(open, cancellationToken).ConfigureAwait(false)).End is HistoryEnd.OwnDemotion or HistoryEnd.UnfinishedDemotion;
+        (await ImageHistory.ReadAsync(open, cancellationToken).ConfigureAwait(false)).IsDemotedHere;
 
     private async Task<bool> IsToBeMadeAnewAsync(bool force, CancellationToken cancellationToken)
     {
         if (!await EndsInDemotionAsync(cancellationToken).ConfigureAwait(false))
             return false;
         var (seen, _) = await LookAsync(cancellationToken).ConfigureAwait(false);
-        return seen.End == HistoryEnd.UnfinishedDemotion || (!force && RelocationRules.IsDemotionMissed(seen));
+        return DemotionRules.IsToBeRepeated(seen, force);
     }
 
     private async Task DemoteAsync(bool snapshotMode, bool isPrimary, bool force, CancellationToken cancellationToken)
     {
-        // librbd makes the image read-only first and takes the demotion snapshot second. Cut off in between it can only be
-        // demoted to the end: nothing can be written to it, no snapshot can be taken for a proof.
-        var isReadOnly = isPrimary && (await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary);
+        var isReadOnly = CutOffRules.IsReadOnlyPrimary(isPrimary, await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false));
         var metadata = await open.Image.ListMetadataAsync(".rbd", cancellationToken).ConfigureAwait(false);
-        // Journal mode copies the marks to the peer, where they may be those of a node of a site that is gone.
-        if (!isReadOnly && !force && snapshotMode)
-            RequireUnpublished(metadata);
+        if (!isReadOnly && !force)
+            open.Require("demote", DemotionRules.Unpublished(metadata, snapshotMode ? MirrorImageMode.Snapshot : MirrorImageMode.Journal));
         if (!isPrimary)
             await Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
         while (!isReadOnly)
@@ -80,17 +74,6 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
         await Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private void RequireUnpublished(IReadOnlyDictionary<string, string> metadata)
-    {
-        if (NodeMarks.Find(metadata) is { } mark)
-        {
-            throw open.Refused(
-                "demote", ReplicationError.FailedPrecondition,
-                $"a node still has the volume (image metadata {mark}); stop what uses it and let the driver unpublish it, which it cannot after the demotion, or demote with force");
-        }
-    }
-
-    // Demoting a site before its peer follows it would leave both waiting for each other for ever.
     private async Task<DateTimeOffset> AwaitFollowerAsync(bool snapshotMode, CancellationToken cancellationToken)
     {
         var started = time.GetUtcNow();
@@ -98,16 +81,15 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
         while (true)
         {
             var (seen, question) = await LookAsync(cancellationToken).ConfigureAwait(false);
-            var decision = RelocationRules.BeforeDemotion(seen, question.First, question.FirstAsked);
+            var decision = DemotionRules.Before(seen, question.First, question.FirstAsked);
             if (decision.Refusal is not { } refusal)
                 return seen.At;
-            if (time.GetUtcNow() >= started + PeerWait || seen.Peer.Role == PeerRole.Down)
+            if (time.GetUtcNow() >= started + PeerWait || !FollowerProof.IsWorthWaitingFor(seen))
                 throw open.Refused("demote", refusal, decision.Reason);
-            // Whoever took the newest may have been killed before the peer was told of it: taking one more tells it, once.
-            var isNudge = !RelocationRules.NeedsProof(seen);
-            if (snapshotMode && seen.HasFollowers && !hasTaken && (!isNudge || (!question.HasNudged && time.GetUtcNow() >= started + Nudge)))
+            var next = FollowerProof.NextSnapshot(seen, time.GetUtcNow() - started, question.HasNudged);
+            if (snapshotMode && !hasTaken && next != ProofSnapshot.None)
             {
-                question.HasNudged |= isNudge;
+                question.HasNudged |= next == ProofSnapshot.Nudge;
                 hasTaken = true;
                 await ManagersTurn.AwaitAsync(open, time, cancellationToken).ConfigureAwait(false);
                 await Mirroring.CreateSnapshotAsync(cancellationToken).ConfigureAwait(false);
@@ -123,10 +105,7 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
         while (true)
         {
             var (seen, question) = await LookAsync(cancellationToken).ConfigureAwait(false);
-            // What this client knows may be a moment behind its own demotion.
-            var decision = justDemoted && seen.End != HistoryEnd.OwnDemotion
-                ? RelocationDecision.Refuse(ReplicationError.Busy, "demoted; the demotion is not seen yet")
-                : RelocationRules.AfterDemotion(seen, question.FirstAsked);
+            var decision = DemotionRules.After(seen, question.FirstAsked, justDemoted);
             if (decision.Refusal is not { } refusal)
                 return;
             if (time.GetUtcNow() >= deadline)

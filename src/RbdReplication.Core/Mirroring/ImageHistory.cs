@@ -41,6 +41,9 @@ public sealed record ImageHistory(MirrorChain Chain, ImageJournal? Journal)
     /// <summary>Which demotion it ends in; 0 of a primary and of a copy, whose snapshots come and go.</summary>
     public ulong Demotion => End is HistoryEnd.Copy or HistoryEnd.Promotion ? 0 : Journal?.NewestTag ?? Chain.Newest!.Id;
 
+    /// <summary>Whether it ends in a demotion that was made here, to its end or not. Any other secondary is a copy of the peer's.</summary>
+    public bool IsDemotedHere => End is HistoryEnd.OwnDemotion or HistoryEnd.UnfinishedDemotion;
+
     internal static async Task<ImageHistory> ReadAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
@@ -64,7 +67,7 @@ public sealed record ImageHistory(MirrorChain Chain, ImageJournal? Journal)
     /// <param name="before">The mirror snapshots right before the demotion, where they are known.</param>
     public bool LeavesNothingToCopy(IReadOnlyCollection<MirrorPeerSite> followers, MirrorChain? before)
     {
-        if (End is not (HistoryEnd.OwnDemotion or HistoryEnd.UnfinishedDemotion))
+        if (!IsDemotedHere)
             return true;
         return End == HistoryEnd.OwnDemotion && (Journal is null
             ? Chain.LeavesNothingToCopy([.. followers.Select(peer => peer.Uuid)], before)

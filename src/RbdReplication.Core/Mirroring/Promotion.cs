@@ -21,9 +21,9 @@ internal sealed class Promotion(OpenVolume open, OpenQuestions questions, TimePr
         while (true)
         {
             var (seen, question) = await questions.LookAsync(open, WantedRole.Primary, cancellationToken).ConfigureAwait(false);
-            var isHeld = seen.Chain.End == HistoryEnd.PeersDemotion && await open.Image.Mirroring.IsHeldByDaemonAsync(cancellationToken).ConfigureAwait(false);
+            var isHeld = PromotionRules.IsHoldAwaited(seen) && await open.Image.Mirroring.IsHeldByDaemonAsync(cancellationToken).ConfigureAwait(false);
             question.HeldSince = isHeld ? question.HeldSince ?? seen.At : null;
-            var decision = RelocationRules.Promotion(seen, question.HeldSince, question.FirstAsked, strict);
+            var decision = PromotionRules.Decide(seen, question.HeldSince, question.FirstAsked, strict);
             if (decision.Refusal is not { } refusal)
             {
                 // Opening can take long on a slow cluster: what allowed the promotion has to be true right before it.

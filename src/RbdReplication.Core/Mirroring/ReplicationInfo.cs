@@ -71,7 +71,7 @@ public sealed record ReplicationInfo(
         var seen = peer.Describe(now);
         return peer.Role switch
         {
-            PeerRole.Primary when peer.Report!.LastUpdate < primarySince + RelocationRules.ReportDelay =>
+            PeerRole.Primary when peer.Report!.LastUpdate < primarySince + RelocationTimes.ReportDelay =>
                 (ReplicationHealth.Degraded, $"{seen}: a peer that was demoted goes on saying so for up to a minute; if it lasts, both sites are primary"),
             PeerRole.Primary => (ReplicationHealth.Error, $"both sites are primary: {seen}; demote the one whose data is to be discarded, then resync it"),
             PeerRole.Failed => (ReplicationHealth.Error, $"{seen}; if it is a split-brain, resync the volume at the site whose data is to be discarded"),

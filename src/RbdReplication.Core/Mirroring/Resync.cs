@@ -12,8 +12,7 @@ internal static class Resync
         {
             var (seen, question) = await questions.LookAsync(open, WantedRole.Secondary, cancellationToken).ConfigureAwait(false);
             var decision = ResyncRules.Decide(seen, open.Image.GetCreateTimestamp().ToDateTimeOffset(), question.FirstAsked, force);
-            // A request is for now: one that could not be carried out must not throw the image away some other day.
-            if (decision.Step != ResyncStep.CopyAnew)
+            if (decision.TakesRequestBack)
                 await WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
             switch (decision.Step)
             {

@@ -44,7 +44,7 @@ public sealed record Sighting(
     /// </summary>
     public bool PeerHoldsDemotion =>
         History.LeavesNothingToCopy(Followers, ChainBefore)
-        || (End == HistoryEnd.OwnDemotion && Peer.SaysDemotionIsCopied && Peer.Report!.LastUpdate >= History.EndedAt + RelocationRules.ContentDelay);
+        || (End == HistoryEnd.OwnDemotion && Peer.SaysDemotionIsCopied && Peer.Report!.LastUpdate >= History.EndedAt + RelocationTimes.ContentDelay);
 
     // The snapshots right before the demotion.
     private MirrorChain? ChainBefore => AsPrimary is { } before && (History.EndedAt - before.At)?.Duration() < DemotionTime ? before.Chain : null;

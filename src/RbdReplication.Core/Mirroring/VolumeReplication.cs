@@ -35,16 +35,16 @@ public sealed class VolumeReplication(
             switch (info.State)
             {
                 case MirrorImageState.Enabled:
-                    await RequireModeAsync(open, parameters.Mode, token).ConfigureAwait(false);
+                    open.Require("enable", EnableRules.Mode(await open.GetModeAsync(token).ConfigureAwait(false), parameters.Mode));
                     return;
                 case MirrorImageState.Disabled:
-                    await RequireCopiedKeyAsync(open, token).ConfigureAwait(false);
+                    open.Require("enable", EnableRules.Key(await open.Image.ListMetadataAsync("", token).ConfigureAwait(false)));
                     await CloneParent.PrepareAsync(open, parameters.Flatten, flattenReport, token).ConfigureAwait(false);
                     await open.ForWritingAsync(token).ConfigureAwait(false);
                     await EnableMirroringAsync(open, parameters.Mode, token).ConfigureAwait(false);
                     return;
                 default:
-                    throw Transient(open, info);
+                    throw Passing(open, info);
             }
         }, cancellationToken);
 
@@ -61,17 +61,6 @@ public sealed class VolumeReplication(
         }
     }
 
-    private static async Task RequireCopiedKeyAsync(OpenVolume open, CancellationToken cancellationToken)
-    {
-        var metadata = await open.Image.ListMetadataAsync("", cancellationToken).ConfigureAwait(false);
-        if (EncryptionMarks.FindLocal(metadata) is { } key)
-        {
-            throw open.Refused(
-                "enable", ReplicationError.NotConfigured,
-                $"an old release of the driver keeps its encryption in image metadata {key}, which never reaches the peer, where nobody could open the copy; restart a pod that uses the volume, with a current driver: it moves that to {key[1..]}");
-        }
-    }
-
     /// <summary>Makes this site's image primary and gives it its snapshot schedule.</summary>
     public Task PromoteAsync(VolumeRequest request, ReplicationParameters parameters, bool force, CancellationToken cancellationToken) =>
         ChangeAsync(request, force ? ForcedPromotionName : "promote", async (open, token) =>
@@ -79,7 +68,7 @@ public sealed class VolumeReplication(
             var info = await RequireEnabledAsync(open, token).ConfigureAwait(false);
             if (!info.IsPrimary)
                 await PromoteSecondaryAsync(open, parameters, force, token).ConfigureAwait(false);
-            else if ((await open.Image.GetFeaturesAsync(token).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary))
+            else if (CutOffRules.IsReadOnlyPrimary(info.IsPrimary, await open.Image.GetFeaturesAsync(token).ConfigureAwait(false)))
                 await FinishPromotionAsync(open, token).ConfigureAwait(false);
             _questions.Settle(open.Volume.Handle);
             if (parameters.Schedule is { } schedule
@@ -102,16 +91,13 @@ public sealed class VolumeReplication(
         }
     }
 
-    // librbd takes the promotion snapshot first and makes the image writable second; killed in between it leaves an image that
-    // calls itself primary, refuses every write and refuses to be promoted (16.2). Nothing can have been written to it, so a
-    // demotion and a promotion lose nothing and take both steps again.
     private static async Task FinishPromotionAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         // Another tool may have been in the middle of it; with the lock it is no server of ours.
         var info = await RequireEnabledAsync(open, cancellationToken).ConfigureAwait(false);
-        if (!info.IsPrimary || !(await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)).HasFlag(ImageFeatures.NonPrimary))
+        if (!CutOffRules.IsReadOnlyPrimary(info.IsPrimary, await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)))
             throw open.Refused("promote", ReplicationError.Busy, "another tool has changed its role just now; retry");
         await open.Image.Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
@@ -123,12 +109,11 @@ public sealed class VolumeReplication(
         await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         if (force)
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-        if (await IsHalfRolledBackAsync(open, cancellationToken).ConfigureAwait(false))
+        if ((await DecideOnRollbackAsync(open, cancellationToken).ConfigureAwait(false)).Refusal is not null)
         {
             // So it looks, too, while another server is in the middle of it; with the lock it is known that none is.
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-            if (await IsHalfRolledBackAsync(open, cancellationToken).ConfigureAwait(false))
-                throw open.Refused("promote", ReplicationError.Damaged, RelocationRules.HalfRolledBack);
+            open.Require("promote", await DecideOnRollbackAsync(open, cancellationToken).ConfigureAwait(false));
         }
         if (force)
             await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
@@ -136,8 +121,8 @@ public sealed class VolumeReplication(
             await new Promotion(open, _questions, time).RunAsync(parameters.StrictFailover, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task<bool> IsHalfRolledBackAsync(OpenVolume open, CancellationToken cancellationToken) =>
-        (await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false)).IsHalfRolledBack;
+    private static async Task<RelocationDecision> DecideOnRollbackAsync(OpenVolume open, CancellationToken cancellationToken) =>
+        CutOffRules.Rollback(await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false));
 
     /// <summary>Makes this site's image secondary, and reports success only when the peer holds all its data.</summary>
     /// <param name="request">The volume.</param>
@@ -161,8 +146,7 @@ public sealed class VolumeReplication(
         await ChangeAsync(request, "resync", async (open, token) =>
         {
             var info = await RequireEnabledAsync(open, token).ConfigureAwait(false);
-            if (info.IsPrimary)
-                throw open.Refused("resync", ReplicationError.FailedPrecondition, "it is primary at this site; demote it first");
+            open.Require("resync", ResyncRules.Secondary(info.IsPrimary));
             ready = await Resync.RunAsync(open, force, _questions, time, token).ConfigureAwait(false);
         }, cancellationToken).ConfigureAwait(false);
         return ready;
@@ -183,40 +167,33 @@ public sealed class VolumeReplication(
                     return;
                 info = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
             }
-            if (info.State == MirrorImageState.Disabling)
+            var step = DisableRules.Decide(info, force);
+            if (step == DisableStep.Look)
+                step = DisableRules.Decide(await Sighting.ReadAsync(open, time, token).ConfigureAwait(false));
+            switch (step)
             {
-                // Whoever began had the right to; cut off, it never goes on by itself. The schedule was removed before.
-                await EndMirroringAsync(open, force: true, token).ConfigureAwait(false);
-                return;
-            }
-            if (info.State != MirrorImageState.Enabled)
-                throw Transient(open, info);
-            if (!info.IsPrimary && !force)
-            {
-                var seen = await Sighting.ReadAsync(open, time, token).ConfigureAwait(false);
-                switch (DisableRules.Decide(seen.Own, seen.HasPeers))
-                {
-                    case DisableStep.LeaveToDaemon:
-                        return;
-                    case DisableStep.Refuse:
-                        throw open.Refused("disable", ReplicationError.FailedPrecondition,
-                            "it is secondary at this site and does not follow a primary; disable it at the primary site, or with parameter force keep this copy as an ordinary image");
-                }
-                force = true;
+                case DisableStep.Finish:
+                    // The schedule was removed before.
+                    await EndMirroringAsync(open, force: true, token).ConfigureAwait(false);
+                    return;
+                case DisableStep.LeaveToDaemon:
+                    return;
+                case DisableStep.Refuse:
+                    throw open.Refused("disable", ReplicationError.FailedPrecondition, DisableRules.NotFollowing);
+                case DisableStep.AwaitState:
+                    throw Passing(open, info);
             }
             await CloneParent.RequireNoMirroredCloneAsync(open, token).ConfigureAwait(false);
             await open.LockAsync().ConfigureAwait(false);
             if (await open.GetModeAsync(token).ConfigureAwait(false) == MirrorImageMode.Snapshot)
                 await SnapshotSchedules.RemoveAsync(open.Volume.Connection, open.Image, token).ConfigureAwait(false);
-            await EndMirroringAsync(open, force, token).ConfigureAwait(false);
+            await EndMirroringAsync(open, force || !info.IsPrimary, token).ConfigureAwait(false);
         }, cancellationToken);
 
-    // Enabling that was cut off leaves a mirror snapshot on an image that counts as not mirrored, where nothing removes it and
-    // the image cannot be deleted (16.2). Enabled to the end it can be disabled.
     private static async Task<bool> FinishEnablingAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
-        if (chain.Newest is not { State: MirrorSnapshotState.Primary })
+        if (!CutOffRules.IsHalfEnabled(chain))
             return false;
         await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.EnableAsync(MirrorImageMode.Snapshot, cancellationToken).ConfigureAwait(false);
@@ -238,7 +215,7 @@ public sealed class VolumeReplication(
         }
         var left = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
         if (left.State != MirrorImageState.Disabled)
-            throw Transient(open, left);
+            throw Passing(open, left);
     }
 
     /// <summary>Time, size and health of a primary image's replication.</summary>
@@ -272,7 +249,7 @@ public sealed class VolumeReplication(
         ReadAsync(request, "find the destination of", async (open, token) =>
         {
             var info = await open.Image.Mirroring.GetInfoAsync(token).ConfigureAwait(false);
-            return info.State == MirrorImageState.Disabled ? throw NotEnabled(open) : Destination(open);
+            return info.State == MirrorImageState.Disabled ? throw Refused(EnableRules.Mirrored(info.State, $"{open.Volume}")) : Destination(open);
         }, cancellationToken);
 
     private VolumeHandle Destination(OpenVolume open)
@@ -362,29 +339,12 @@ public sealed class VolumeReplication(
     }
 
     private static MirrorImageInfo RequireEnabled(OpenVolume open, MirrorImageInfo info) =>
-        info.State switch
-        {
-            MirrorImageState.Enabled => info,
-            MirrorImageState.Disabled => throw NotEnabled(open),
-            _ => throw Transient(open, info),
-        };
+        EnableRules.Mirrored(info.State, $"{open.Volume}") is { Refusal: not null } refused ? throw Refused(refused) : info;
 
-    private static async Task RequireModeAsync(OpenVolume open, MirrorImageMode wanted, CancellationToken cancellationToken)
-    {
-        var mode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false);
-        if (mode != wanted)
-            throw open.Refused("enable", ReplicationError.NotConfigured, $"it is mirrored in {Name(mode)} mode, and {Name(wanted)} mode is asked for; disable it first, or correct mirroringMode in the class");
-    }
+    private static ReplicationException Passing(OpenVolume open, MirrorImageInfo info) => Refused(EnableRules.Passing(info.State, $"{open.Volume}"));
 
-    private static string Name(MirrorImageMode mode) => mode == MirrorImageMode.Journal ? "journal" : "snapshot";
-
-    private static ReplicationException NotEnabled(OpenVolume open) =>
-        new(ReplicationError.FailedPrecondition, $"replication is not enabled for {open.Volume}; enable it first");
-
-    private static ReplicationException Transient(OpenVolume open, MirrorImageInfo info) =>
-        new(ReplicationError.Busy, info.State == MirrorImageState.Disabling
-            ? $"mirroring of {open.Volume} is being disabled; where that was cut off, disabling it again finishes it"
-            : $"{open.Volume} is in mirroring state \"{info.State}\", which ends by itself; retry");
+    // These texts name the volume themselves.
+    private static ReplicationException Refused(RelocationDecision refused) => new(refused.Refusal!.Value, refused.Reason);
 
     private DateTimeOffset Now => time.GetUtcNow();
 }

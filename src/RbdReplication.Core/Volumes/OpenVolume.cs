@@ -83,6 +83,14 @@ public sealed class OpenVolume(Volume volume, RbdImage image) : IAsyncDisposable
     public ReplicationException Refused(string operation, ReplicationError error, string reason, Exception? innerException = null) =>
         new(error, $"cannot {operation} {Volume}: {reason}", innerException);
 
+    /// <summary>Goes on where the rules allow it.</summary>
+    /// <exception cref="ReplicationException">They do not; names the volume.</exception>
+    internal void Require(string operation, RelocationDecision decision)
+    {
+        if (decision.Refusal is { } refusal)
+            throw Refused(operation, refusal, decision.Reason);
+    }
+
     /// <summary>Closes the image, which waits for what librbd is still doing with it, and then lets other servers on.</summary>
     public async ValueTask DisposeAsync()
     {

@@ -55,14 +55,14 @@ public sealed class RelocationRulesTests
     [InlineData("journal", PeerRole.Primary, 61, 0, "FailedPrecondition")]
     [InlineData("journal", PeerRole.Down, 0, 40, "FailedPrecondition")]
     public void An_unforced_promotion_is_answered(string chain, PeerRole peer, int askedSecondsAgo, int reportAge, string answer) =>
-        Assert.Equal(answer, Name(RelocationRules.Promotion(
+        Assert.Equal(answer, Name(PromotionRules.Decide(
             Seen(chain, Peer(peer, reportAge)), heldSince: null, Now.AddSeconds(-askedSecondsAgo), strict: false)));
 
     [Theory]
     [InlineData("remote image is not primary", Allowed)]
     [InlineData("replaying", "Busy")]
     public void A_demotion_that_the_peer_will_not_copy_by_itself_can_be_taken_back(string words, string answer) =>
-        Assert.Equal(answer, Name(RelocationRules.Promotion(
+        Assert.Equal(answer, Name(PromotionRules.Decide(
             Seen("own demotion, not copied", Says(words == "replaying" ? MirrorStatusState.Replaying : MirrorStatusState.Unknown, words, 1)),
             heldSince: null, Now.AddSeconds(-150), strict: false)));
 
@@ -75,7 +75,7 @@ public sealed class RelocationRulesTests
     [InlineData("journal, own demotion", Allowed)]
     [InlineData("journal", "FailedPrecondition")]
     public void Without_a_peer_nobody_else_can_be_primary(string chain, string answer) =>
-        Assert.Equal(answer, Name(RelocationRules.Promotion(
+        Assert.Equal(answer, Name(PromotionRules.Decide(
             Seen(chain, Peer(PeerRole.Silent, 0)) with { Followers = [], HasPeers = false }, heldSince: null, Now, strict: false)));
 
     [Theory]
@@ -87,7 +87,7 @@ public sealed class RelocationRulesTests
     [InlineData("own demotion", PeerRole.NotPrimary, 0, Allowed)]
     [InlineData("copy", PeerRole.Down, 0, "FailedPrecondition")]
     public void A_mirror_daemon_that_is_not_done_with_the_peers_demotion_is_waited_for(string chain, PeerRole peer, int heldSecondsAgo, string answer) =>
-        Assert.Equal(answer, Name(RelocationRules.Promotion(
+        Assert.Equal(answer, Name(PromotionRules.Decide(
             Seen(chain, Peer(peer, 1)), Now.AddSeconds(-heldSecondsAgo), Now.AddMinutes(-5), strict: false)));
 
     [Fact]
@@ -99,15 +99,15 @@ public sealed class RelocationRulesTests
 
     [Fact]
     public void A_living_primary_peer_is_waited_for_under_strictFailover() =>
-        Assert.Equal("Busy", Name(RelocationRules.Promotion(
+        Assert.Equal("Busy", Name(PromotionRules.Decide(
             Seen("copy", Peer(PeerRole.Primary, 0)), heldSince: null, Now.AddMinutes(-5), strict: true)));
 
     [Fact]
     public void A_dead_peer_whose_cluster_still_seems_to_be_followed_is_waited_for_less_than_a_minute()
     {
         var own = new MirrorSiteStatus("", MirrorStatusState.Replaying, "replaying", Now, true);
-        Assert.Equal("Busy", Name(RelocationRules.Promotion(Seen("copy", Peer(PeerRole.Down, 40), own), heldSince: null, Now.AddSeconds(-44), strict: false)));
-        Assert.Equal("FailedPrecondition", Name(RelocationRules.Promotion(Seen("copy", Peer(PeerRole.Down, 40), own), heldSince: null, Now.AddSeconds(-45), strict: false)));
+        Assert.Equal("Busy", Name(PromotionRules.Decide(Seen("copy", Peer(PeerRole.Down, 40), own), heldSince: null, Now.AddSeconds(-44), strict: false)));
+        Assert.Equal("FailedPrecondition", Name(PromotionRules.Decide(Seen("copy", Peer(PeerRole.Down, 40), own), heldSince: null, Now.AddSeconds(-45), strict: false)));
     }
 
     [Theory]
@@ -138,7 +138,7 @@ public sealed class RelocationRulesTests
     public void A_peer_follows_when_the_snapshots_prove_it(string before, string now, PeerRole peer, bool follows)
     {
         var seen = Seen(Parse(now), Peer(peer, 10));
-        Assert.Equal(follows, RelocationRules.PeerFollows(seen, Parse(before), Now));
+        Assert.Equal(follows, FollowerProof.PeerFollows(seen, Parse(before), Now));
     }
 
     [Theory]
@@ -148,7 +148,7 @@ public sealed class RelocationRulesTests
     [InlineData("P1p P2p-", true)]
     [InlineData("P1 P2", true)]
     public void One_more_snapshot_is_taken_only_where_none_can_prove_that_the_peer_follows(string chain, bool needs) =>
-        Assert.Equal(needs, RelocationRules.NeedsProof(Seen(Parse(chain), Peer(PeerRole.NotPrimary, 10))));
+        Assert.Equal(needs, FollowerProof.NeedsProof(Seen(Parse(chain), Peer(PeerRole.NotPrimary, 10))));
 
     [Theory]
     [InlineData(PeerRole.Following, "P1 P2p", Allowed)]
@@ -160,7 +160,7 @@ public sealed class RelocationRulesTests
     [InlineData(PeerRole.Failed, "P1p P2p", "FailedPrecondition")]
     [InlineData(PeerRole.Primary, "P1p P2p", Allowed)]
     public void A_demotion_needs_a_peer_that_follows_or_one_that_has_taken_over(PeerRole peer, string chain, string answer) =>
-        Assert.Equal(answer, Name(RelocationRules.BeforeDemotion(Seen(Parse(chain, age: 90), Peer(peer, 10)), Parse(chain, age: 90), Now)));
+        Assert.Equal(answer, Name(DemotionRules.Before(Seen(Parse(chain, age: 90), Peer(peer, 10)), Parse(chain, age: 90), Now)));
 
     [Theory]
     [InlineData("split-brain", "resync the volume there first")]
@@ -168,12 +168,12 @@ public sealed class RelocationRulesTests
     public void An_error_of_the_peer_is_answered_with_what_mends_it(string words, string advice)
     {
         var peer = Peer(PeerRole.Failed, 10) with { Report = new MirrorSiteStatus("x", MirrorStatusState.Error, words, Now, true) };
-        Assert.Contains(advice, RelocationRules.BeforeDemotion(Seen(Parse("P1p"), peer), Parse("P1p"), Now).Reason, StringComparison.Ordinal);
+        Assert.Contains(advice, DemotionRules.Before(Seen(Parse("P1p"), peer), Parse("P1p"), Now).Reason, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_peer_that_was_primary_before_this_site_was_promoted_has_not_taken_over() =>
-        Assert.Equal("Busy", Name(RelocationRules.BeforeDemotion(Seen(Parse("P1p", age: 60), Peer(PeerRole.Primary, 10)), Parse("P1p"), Now)));
+        Assert.Equal("Busy", Name(DemotionRules.Before(Seen(Parse("P1p", age: 60), Peer(PeerRole.Primary, 10)), Parse("P1p"), Now)));
 
     [Theory]
     // peer, seconds since first asked, age of the report, answer
@@ -184,7 +184,7 @@ public sealed class RelocationRulesTests
     [InlineData(PeerRole.Primary, 61, 0, Allowed)]
     [InlineData(PeerRole.Down, 61, 0, "Unreachable")]
     public void A_journaled_image_is_demoted_on_a_report_that_is_new_enough(PeerRole peer, int askedSecondsAgo, int reportAge, string answer) =>
-        Assert.Equal(answer, Name(RelocationRules.BeforeDemotion(Seen("journal, primary", Peer(peer, reportAge)), new MirrorChain([]), Now.AddSeconds(-askedSecondsAgo))));
+        Assert.Equal(answer, Name(DemotionRules.Before(Seen("journal, primary", Peer(peer, reportAge)), new MirrorChain([]), Now.AddSeconds(-askedSecondsAgo))));
 
     [Theory]
     [InlineData(4, PeerRole.NotPrimary, Allowed)]
@@ -193,12 +193,12 @@ public sealed class RelocationRulesTests
     public void A_journaled_image_is_demoted_at_once_where_the_peer_has_replayed_what_was_written_since_it_is_primary(int tag, PeerRole peer, string answer)
     {
         var seen = Seen("journal", Peer(peer, 1)) with { History = new ImageHistory(new MirrorChain([]), Journal("", "", new((ulong)tag, 7))) };
-        Assert.Equal(answer, Name(RelocationRules.BeforeDemotion(seen, new MirrorChain([]), Now)));
+        Assert.Equal(answer, Name(DemotionRules.Before(seen, new MirrorChain([]), Now)));
     }
 
     [Fact]
     public void A_pool_without_peers_is_demoted_at_once() =>
-        Assert.Equal(Allowed, Name(RelocationRules.BeforeDemotion(
+        Assert.Equal(Allowed, Name(DemotionRules.Before(
             Seen(Parse("P1"), Peer(PeerRole.Silent, 0)) with { Followers = [], HasPeers = false }, Parse("P1"), Now)));
 
     [Theory]
@@ -218,7 +218,7 @@ public sealed class RelocationRulesTests
     [InlineData("journal, peer's demotion", PeerRole.NotPrimary, Allowed)]
     [InlineData("journal", PeerRole.Primary, Allowed)]
     public void A_demotion_is_done_when_the_peer_holds_it(string chain, PeerRole peer, string answer) =>
-        Assert.Equal(answer, Name(RelocationRules.AfterDemotion(Seen(chain, Peer(peer, 1)), Now)));
+        Assert.Equal(answer, Name(DemotionRules.After(Seen(chain, Peer(peer, 1)), Now, justDemoted: false)));
 
     // librbd removes a snapshot that nobody needs while it takes the next one: a peer that is quick enough leaves the demotion alone there.
     [Theory]
@@ -230,8 +230,8 @@ public sealed class RelocationRulesTests
     {
         var demoted = Seen(new MirrorChain([Snapshot(9, MirrorSnapshotState.PrimaryDemoted, 100, peers: ["p"])]), Peer(PeerRole.NotPrimary, 1));
         var primary = Seen(Parse(before), Peer(PeerRole.Following, 1)) with { At = Now.AddSeconds(-100 - secondsBefore) };
-        Assert.Equal(answer, Name(RelocationRules.AfterDemotion(demoted with { AsPrimary = primary }, Now)));
-        Assert.Equal("Busy", Name(RelocationRules.AfterDemotion(demoted, Now)));
+        Assert.Equal(answer, Name(DemotionRules.After(demoted with { AsPrimary = primary }, Now, justDemoted: false)));
+        Assert.Equal("Busy", Name(DemotionRules.After(demoted, Now, justDemoted: false)));
     }
 
     [Theory]
@@ -239,7 +239,7 @@ public sealed class RelocationRulesTests
     [InlineData("remote image demoted", 471, "Busy")]
     [InlineData("remote image is not primary", 1, "Busy")]
     public void A_demotion_is_done_when_the_peer_says_that_it_has_copied_it(string words, int reportAge, string answer) =>
-        Assert.Equal(answer, Name(RelocationRules.AfterDemotion(Seen("own demotion, not copied", Says(MirrorStatusState.Unknown, words, reportAge)), Now)));
+        Assert.Equal(answer, Name(DemotionRules.After(Seen("own demotion, not copied", Says(MirrorStatusState.Unknown, words, reportAge)), Now, justDemoted: false)));
 
     [Theory]
     // A primary peer is believed from a report 60 s newer than the demotion on, or than the question where a journal tells no time.
@@ -248,7 +248,7 @@ public sealed class RelocationRulesTests
     [InlineData("journal, own demotion, not replayed", 100, 39, Allowed)]
     [InlineData("journal, own demotion, not replayed", 100, 41, "Busy")]
     public void A_demotion_of_a_site_whose_peer_has_taken_over_is_done(string chain, int askedSecondsAgo, int reportAge, string answer) =>
-        Assert.Equal(answer, Name(RelocationRules.AfterDemotion(Seen(chain, Peer(PeerRole.Primary, reportAge)), Now.AddSeconds(-askedSecondsAgo))));
+        Assert.Equal(answer, Name(DemotionRules.After(Seen(chain, Peer(PeerRole.Primary, reportAge)), Now.AddSeconds(-askedSecondsAgo), justDemoted: false)));
 
     [Theory]
     [InlineData(MirrorStatusState.Unknown, "remote image is not primary", 379, true)]
@@ -260,8 +260,8 @@ public sealed class RelocationRulesTests
     public void A_demotion_that_the_peer_will_not_copy_by_itself_is_made_anew(MirrorStatusState state, string words, int reportAge, bool missed)
     {
         var peer = Says(state, words, reportAge);
-        Assert.Equal(missed, RelocationRules.IsDemotionMissed(Seen("own demotion, not copied", peer)));
-        Assert.False(RelocationRules.IsDemotionMissed(Seen("own demotion", peer)));
+        Assert.Equal(missed, DemotionRules.IsMissed(Seen("own demotion, not copied", peer)));
+        Assert.False(DemotionRules.IsMissed(Seen("own demotion", peer)));
     }
 
     [Theory]
@@ -270,7 +270,7 @@ public sealed class RelocationRulesTests
     [InlineData(MirrorStatusState.Unknown, true, true, "Refuse")]
     [InlineData(MirrorStatusState.Unknown, true, false, "Disable")]
     public void A_secondary_is_disabled_at_its_own_site_only_where_there_is_no_other(MirrorStatusState state, bool isUp, bool hasPeers, string step) =>
-        Assert.Equal(step, DisableRules.Decide(new MirrorSiteStatus("", state, "", Now, isUp), hasPeers).ToString());
+        Assert.Equal(step, DisableRules.Decide(Seen("copy", Peer(PeerRole.Silent, 0), new MirrorSiteStatus("", state, "", Now, isUp)) with { HasPeers = hasPeers }).ToString());
 
     private static Sighting Seen(string name, PeerView peer, MirrorSiteStatus? own = null) => new(History(name), own, peer, Followers, HasPeers: true, Now);
 

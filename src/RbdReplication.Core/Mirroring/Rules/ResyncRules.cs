@@ -22,7 +22,14 @@ public enum ResyncStep
 /// <param name="Step">What to do.</param>
 /// <param name="Refusal">The error to answer, for <see cref="ResyncStep.Refuse"/>.</param>
 /// <param name="Reason">What is seen and what to do, for people.</param>
-public readonly record struct ResyncDecision(ResyncStep Step, ReplicationError Refusal, string Reason);
+public readonly record struct ResyncDecision(ResyncStep Step, ReplicationError Refusal, string Reason)
+{
+    /// <summary>
+    /// Whether a request to copy the image anew that lies there is taken back. A request is for now: one that could not be carried out
+    /// must not throw the image away some other day.
+    /// </summary>
+    public bool TakesRequestBack => Step != ResyncStep.CopyAnew;
+}
 
 /// <summary>
 /// When a secondary image is ready to take over, and when it may be thrown away: only with force, only when its history has
@@ -34,6 +41,11 @@ public readonly record struct ResyncDecision(ResyncStep Step, ReplicationError R
 /// </remarks>
 public static class ResyncRules
 {
+    /// <summary>Whether an image can be asked for at all: a primary has nobody to copy from.</summary>
+    public static RelocationDecision Secondary(bool isPrimary) => isPrimary
+        ? RelocationDecision.Refuse(ReplicationError.FailedPrecondition, "it is primary at this site; demote it first")
+        : RelocationDecision.Allow("it is secondary");
+
     /// <summary>Decides.</summary>
     /// <param name="seen">The image and its peers.</param>
     /// <param name="createdAt">When this copy of the image was created.</param>
@@ -46,7 +58,7 @@ public static class ResyncRules
             return new(ResyncStep.Ready, default, "the pool has no peer");
         if (seen.End == HistoryEnd.PeersDemotion)
         {
-            return peer.Role == PeerRole.Primary && peer.Report!.LastUpdate >= EndOf(seen, firstAsked) + RelocationRules.ReportDelay
+            return peer.Role == PeerRole.Primary && peer.Report!.LastUpdate >= EndOf(seen, firstAsked) + RelocationTimes.ReportDelay
                 ? Refuse(ReplicationError.Busy, $"this site holds the peer's demotion, but {peer.Describe(now)}: it was promoted again, and this site is about to follow")
                 : new(ResyncStep.Ready, default, "this site holds all that the peer had");
         }
@@ -67,7 +79,7 @@ public static class ResyncRules
     private static ResyncDecision OnOwnDemotion(Sighting seen, MirrorSiteStatus own, DateTimeOffset firstAsked)
     {
         var (peer, now) = (seen.Peer, seen.At);
-        var believed = Later(firstAsked, EndOf(seen, firstAsked)) + RelocationRules.ContentDelay;
+        var believed = Later(firstAsked, EndOf(seen, firstAsked)) + RelocationTimes.ContentDelay;
         return peer.Role switch
         {
             PeerRole.Down or PeerRole.Silent => Refuse(
@@ -92,13 +104,13 @@ public static class ResyncRules
         if (seen.End == HistoryEnd.OwnDemotion && own.LastUpdate <= seen.History.EndedAt)
             return Refuse(ReplicationError.Busy, $"{words}, but was demoted after that; waiting for a later report");
         // Reports outlive the image that they are about: one that may be about the image before this copy starts nothing anew.
-        if (own.LastUpdate < createdAt + RelocationRules.ReportDelay)
+        if (own.LastUpdate < createdAt + RelocationTimes.ReportDelay)
             return Refuse(ReplicationError.Busy, $"{words}, but the copy was begun only at {createdAt:HH:mm:ss} UTC; waiting for a later report");
         if (!own.SaysSplitBrain)
             return Refuse(ReplicationError.Unreachable, $"{words}, which is no split-brain: see the mirror daemon's log; the daemon tries again by itself (a clone of one of the volume's snapshots at this site has to be flattened or removed)");
         if (!force)
             return Refuse(ReplicationError.FailedPrecondition, $"{words}; its data is thrown away only with force (autoResync in the VolumeReplication)");
-        var believed = firstAsked + RelocationRules.ContentDelay;
+        var believed = firstAsked + RelocationTimes.ContentDelay;
         return peer.Role switch
         {
             PeerRole.Primary when peer.Report!.LastUpdate >= believed => new(ResyncStep.CopyAnew, default, $"a resync was started; awaiting the copy from {peer.SiteName}"),
