@@ -2,4 +2,4 @@ using RbdReplication.Core;
 using RbdReplication.Csi.Cli;
 
 ClientLibraries.ShareMemory();
-return await CommandLine.RunAsync(args);
+return await (ClientLibraries.RunApart(args) ?? CommandLine.RunAsync(args));

@@ -1,5 +1,6 @@
 using System.Globalization;
 using RbdReplication.Benchmarks;
+using RbdReplication.Ceph;
 
 const string Usage = """
     usage: RbdReplication.Benchmarks MODE ...
@@ -14,6 +15,8 @@ const string Usage = """
     SANDBOX is the folder of two-sites.sh; RBD_REPLICATION_BINARY names the published binary.
     """;
 
+if (SnapshotTaking.IsAskedFor(args))
+    return await SnapshotTaking.RunAsync();
 switch (args)
 {
     case ["micro", var sandbox]:

@@ -25,6 +25,7 @@ public sealed class RadosCluster : IAsyncDisposable
         _options = options;
         Subject = subject;
         Threads = threads;
+        Snapshots = new SnapshotProcess(this, options);
     }
 
     /// <summary>User and monitors, for messages.</summary>
@@ -37,6 +38,9 @@ public sealed class RadosCluster : IAsyncDisposable
 
     /// <summary>For blocking calls.</summary>
     internal CallThreads Threads { get; }
+
+    /// <summary>Takes mirror snapshots.</summary>
+    internal SnapshotProcess Snapshots { get; }
 
     /// <summary>Connects. Wraps <c>rados_create</c>, <c>rados_conf_set</c> and <c>rados_connect</c>.</summary>
     /// <exception cref="CephException">
@@ -329,6 +333,7 @@ public sealed class RadosCluster : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _handle.Dispose();
+        Snapshots.Dispose();
         Task<RadosCluster>? manager;
         lock (_lock)
             manager = _manager;

@@ -47,25 +47,35 @@ public sealed class ImageMirroring
     /// <summary>Makes the image secondary; the demotion snapshot carries all its data. Wraps <c>rbd_aio_mirror_image_demote</c>.</summary>
     /// <exception cref="CephException">EINVAL: not primary. EROFS: somebody holds a managed lock on the image.</exception>
     public Task DemoteAsync(CancellationToken cancellationToken) =>
-        InTurnAsync("rbd_aio_mirror_image_demote", c => Librbd.AioMirrorImageDemote(_image.Handle, c), cancellationToken).WaitAsync(cancellationToken);
+        CallAsync("rbd_aio_mirror_image_demote", c => Librbd.AioMirrorImageDemote(_image.Handle, c), cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Asks the mirror daemon to delete this secondary image and copy the peer's anew. Wraps <c>rbd_mirror_image_resync</c>.</summary>
     /// <exception cref="CephException">EINVAL: the image is primary.</exception>
     public Task ResyncAsync(CancellationToken cancellationToken) =>
         _image.ChangeAsync("rbd_mirror_image_resync", () => Librbd.MirrorImageResync(_image.Handle), cancellationToken);
 
-    /// <summary>Takes a mirror snapshot of a primary image and returns its id. Wraps <c>rbd_aio_mirror_image_create_snapshot</c>.</summary>
+    /// <summary>
+    /// Takes a mirror snapshot of a primary image in a process of its own, since librbd may end the process that takes one, after waiting
+    /// at most two seconds for others that have the image open. See <see cref="SnapshotProcess"/>.
+    /// </summary>
+    /// <exception cref="CephException">EINVAL: a secondary, or mirrored by journal. EBUSY: that process has ended.</exception>
+    public Task TakeSnapshotAsync(CancellationToken cancellationToken) => _image.Pool.Cluster.Snapshots.TakeAsync(_image, cancellationToken);
+
+    /// <summary>
+    /// Takes a mirror snapshot of a primary image and returns its id. With 16.2 this process ends where another client takes one at the
+    /// same moment. Wraps <c>rbd_aio_mirror_image_create_snapshot</c>.
+    /// </summary>
     /// <exception cref="CephException">EINVAL: a secondary, or mirrored by journal.</exception>
     public Task<ulong> CreateSnapshotAsync(CancellationToken cancellationToken) =>
-        TakeSnapshotAsync(cancellationToken).WaitAsync(cancellationToken);
+        CreateSnapshotAsync().WaitAsync(cancellationToken);
 
-    private async Task<ulong> TakeSnapshotAsync(CancellationToken cancellationToken)
+    private async Task<ulong> CreateSnapshotAsync()
     {
         using var id = new OutBuffer<ulong>();
-        await InTurnAsync(
+        await CallAsync(
             "rbd_aio_mirror_image_create_snapshot",
             c => Librbd.AioMirrorImageCreateSnapshot(_image.Handle, 0, id.Address, c),
-            cancellationToken).ConfigureAwait(false);
+            CancellationToken.None).ConfigureAwait(false);
         return id.Value;
     }
 
@@ -158,12 +168,6 @@ public sealed class ImageMirroring
     }
 
     private static byte Flag(bool value) => value ? (byte)1 : (byte)0;
-
-    private async Task<long> InTurnAsync(string function, Func<nint, int> submit, CancellationToken cancellationToken)
-    {
-        await SnapshotTurn.AwaitAsync(_image, cancellationToken).ConfigureAwait(false);
-        return await CallAsync(function, submit, cancellationToken).ConfigureAwait(false);
-    }
 
     private Task<long> CallAsync(string function, Func<nint, int> submit, CancellationToken cancellationToken) =>
         NativeCall.RbdAsync(function, _image.Spec, _image.Handle, submit, cancellationToken);

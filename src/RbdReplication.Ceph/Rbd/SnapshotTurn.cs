@@ -4,9 +4,7 @@ namespace RbdReplication.Ceph;
 
 /// <summary>
 /// Waiting until no other client, the manager's scheduler above all, is taking a mirror snapshot of an image. Where two do so at
-/// once, one sees the other's while it is not complete yet, takes the peers off it, and as it is the newest cannot remove it:
-/// librbd then calls itself until the stack is used up, in both processes (16.2, with any value of
-/// <c>rbd_mirroring_max_mirroring_snapshots</c>).
+/// once, librbd may end one of the processes or both, see <see cref="SnapshotProcess"/>.
 /// </summary>
 /// <remarks>
 /// Who takes a snapshot has the image open meanwhile, and is seen as a watcher. One that comes while ours is being taken is not
@@ -18,15 +16,15 @@ internal static class SnapshotTurn
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Waits until nobody but this client and the peers' mirror daemons has the image open, or two seconds have passed.</summary>
-    public static async Task AwaitAsync(RbdImage image, CancellationToken cancellationToken)
+    /// <summary>Waits until nobody but <paramref name="own"/> clients and the peers' mirror daemons has the image open, or two seconds have passed.</summary>
+    public static async Task AwaitAsync(RbdImage image, IReadOnlyCollection<long> own, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
         HashSet<long>? staying = null;
         while (Stopwatch.GetElapsedTime(started) < Patience)
         {
             var watchers = await image.ListWatchersAsync(cancellationToken).ConfigureAwait(false);
-            var others = watchers.Select(watcher => watcher.ClientId).Where(id => id != (long)image.Pool.Cluster.InstanceId).ToHashSet();
+            var others = watchers.Select(watcher => watcher.ClientId).Except(own).ToHashSet();
             if (others.Count == 0)
                 return;
             staying ??= [.. await image.Mirroring.ListPeerDaemonsAsync(cancellationToken).ConfigureAwait(false)];

@@ -65,8 +65,6 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
         {
             var seenAt = force ? DateTimeOffset.MaxValue : await AwaitFollowerAsync(snapshotMode, cancellationToken).ConfigureAwait(false);
             await CreationMark.SetAsync(open.Image, metadata, cancellationToken).ConfigureAwait(false);
-            if (snapshotMode)
-                await ManagersTurn.AwaitAsync(open, time, cancellationToken).ConfigureAwait(false);
             // On a slow cluster all that can take long: what allowed the demotion has to be true right before it.
             if (time.GetUtcNow() - seenAt < Sighting.Lifetime)
                 break;
@@ -92,7 +90,7 @@ internal sealed class Demotion(OpenVolume open, OpenQuestions questions, TimePro
                 question.HasNudged |= next == ProofSnapshot.Nudge;
                 hasTaken = true;
                 await ManagersTurn.AwaitAsync(open, time, cancellationToken).ConfigureAwait(false);
-                await Mirroring.CreateSnapshotAsync(cancellationToken).ConfigureAwait(false);
+                await Mirroring.TakeSnapshotAsync(cancellationToken).ConfigureAwait(false);
             }
             await Task.Delay(PeerPoll, time, cancellationToken).ConfigureAwait(false);
             await open.RenewAsync(cancellationToken).ConfigureAwait(false);

@@ -3,8 +3,10 @@ using RbdReplication.Ceph;
 namespace RbdReplication.Core;
 
 /// <summary>
-/// Keeps our mirror snapshots off the moments at which the manager's schedule takes one of the same image: two at once end both
-/// processes (librbd 16.2). <see cref="ImageMirroring"/> waits for one that has begun; this is for one that is about to.
+/// Keeps our mirror snapshots off the moments at which the manager's schedule takes one of the same image: two at once can end both
+/// processes (librbd 16.2), and while ours is kept apart, the manager is not. <see cref="ImageMirroring.TakeSnapshotAsync"/> waits for one
+/// that has begun; this is for one that is about to. A demotion needs no such distance: librbd keeps others out of the image while it
+/// runs, and the snapshot it takes is of a kind that they leave alone (341 demotions against a client that took snapshots without a pause, 16.2.15).
 /// </summary>
 internal static class ManagersTurn
 {

@@ -21,6 +21,14 @@ public sealed class ControllerPlay(TestVolume volume, Action<string> log)
     /// <summary>The same for what is said to need a person: reports are a minute old at most, so it is not going to change.</summary>
     private static readonly TimeSpan RefusalPatience = TimeSpan.FromMinutes(2);
 
+    // Reports and restarts take turns where something breaks every few seconds: a call that waits for reports then never ends.
+    private static readonly TimeSpan Overdue = TimeSpan.FromMinutes(2);
+
+    private long? _started;
+
+    /// <summary>Whether a call waits for so long that it is owed some time without faults.</summary>
+    public bool IsOverdue => _started is { } started && Stopwatch.GetElapsedTime(started) > Overdue;
+
     /// <summary>Makes the volume secondary at a site.</summary>
     public Task SecondaryAsync(Site site) => RetryAsync($"demote at {site}", async () => await volume.DemoteAsync(site));
 
@@ -48,6 +56,7 @@ public sealed class ControllerPlay(TestVolume volume, Action<string> log)
     private async Task RetryAsync(string what, Func<Task> call)
     {
         var started = Stopwatch.GetTimestamp();
+        _started = started;
         var pause = FirstPause;
         var last = "";
         while (true)
@@ -56,6 +65,7 @@ public sealed class ControllerPlay(TestVolume volume, Action<string> log)
             {
                 await call();
                 log($"{volume.Handle.Uuid[..8]} {what}: OK after {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
+                _started = null;
                 return;
             }
             catch (RpcException e) when (Stopwatch.GetElapsedTime(started) < (e.StatusCode == StatusCode.FailedPrecondition ? RefusalPatience : Patience))

@@ -3,7 +3,11 @@ using RbdReplication.CephTests.Sandbox;
 namespace RbdReplication.CephTests.Relocation;
 
 /// <summary>Breaks something for a while, over and over; one thing at a time.</summary>
-public sealed class FaultInjector(TwoSites sites, Random random, Action<string> log)
+/// <param name="sites">What to break.</param>
+/// <param name="random">What and for how long.</param>
+/// <param name="isOverdue">Whether a call waits for so long that nothing more is to be broken until it ends.</param>
+/// <param name="log">Told of each.</param>
+public sealed class FaultInjector(TwoSites sites, Random random, Func<bool> isOverdue, Action<string> log)
 {
     private static readonly string[] Kinds = ["mirror frozen", "mirror killed", "osd frozen", "partition", "server killed"];
 
@@ -12,11 +16,13 @@ public sealed class FaultInjector(TwoSites sites, Random random, Action<string> 
     {
         while (!cancellationToken.IsCancellationRequested)
         {
-            var pause = TimeSpan.FromSeconds(random.NextDouble() * 6);
+            var pause = TimeSpan.FromSeconds(0.1 + (random.NextDouble() * 6));
             var duration = TimeSpan.FromSeconds(0.3 + (random.NextDouble() * (random.Next(4) == 0 ? 25 : 6)));
             var kind = Kinds[random.Next(Kinds.Length)];
             var site = sites.Both[random.Next(2)];
-            await WaitAsync(pause, cancellationToken);
+            do
+                await WaitAsync(pause, cancellationToken);
+            while (isOverdue() && !cancellationToken.IsCancellationRequested);
             if (cancellationToken.IsCancellationRequested)
                 return;
             log($"fault: {kind} at {site} for {duration.TotalSeconds:0.0} s");

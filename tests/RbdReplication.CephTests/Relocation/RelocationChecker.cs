@@ -14,6 +14,7 @@ namespace RbdReplication.CephTests.Relocation;
 public sealed class RelocationChecker(TwoSites sites, string mode, int seed, bool withFaults, int volumes, Action<string> log)
 {
     private readonly ConcurrentBag<double> _durations = [];
+    private readonly ConcurrentBag<ControllerPlay> _controllers = [];
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private int _forced;
 
@@ -34,7 +35,7 @@ public sealed class RelocationChecker(TwoSites sites, string mode, int seed, boo
     {
         Note($"seed {seed}");
         using var faults = new CancellationTokenSource();
-        var injecting = withFaults ? new FaultInjector(sites, new Random(seed), Note).RunAsync(faults.Token) : Task.CompletedTask;
+        var injecting = withFaults ? new FaultInjector(sites, new Random(seed), () => _controllers.Any(controller => controller.IsOverdue), Note).RunAsync(faults.Token) : Task.CompletedTask;
         try
         {
             await Task.WhenAll(Enumerable.Range(1, volumes).Select(number => MoveAsync(new Random(seed + number), duration)));
@@ -70,6 +71,7 @@ public sealed class RelocationChecker(TwoSites sites, string mode, int seed, boo
     {
         var volume = content.Volume;
         var controller = new ControllerPlay(volume, Note);
+        _controllers.Add(controller);
         await TestVolume.RetryAsync(() => volume.EnableAsync(sites.A, mode), "it is enabled");
         await controller.PrimaryAsync(sites.A);
 
