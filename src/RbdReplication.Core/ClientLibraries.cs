@@ -2,7 +2,7 @@ using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
-/// <summary>Settings of librados and librbd that hold for the whole process.</summary>
+/// <summary>What of librados and librbd concerns the whole process.</summary>
 public static class ClientLibraries
 {
     /// <inheritdoc cref="CephLibraries.ShareMemory"/>
