@@ -29,12 +29,6 @@ public static class FollowerProof
         ? journal.IsReplayedBy(seen.Followers.Select(peer => peer.MirrorUuid)) || (seen.Peer.Role == PeerRole.Following && seen.Peer.Report!.LastUpdate >= firstAsked + RelocationTimes.ReportDelay)
         : seen.Chain.ShowsFollowerSince(before, seen.FollowerIds) || (NeedsNoneButTheNewest(seen) && seen.Peer.Role == PeerRole.Following);
 
-    /// <summary>
-    /// Whether one more mirror snapshot is needed for that proof: while there is none that could prove it, or the newest is not one that a
-    /// peer copies. One that a peer still needs proves it soon.
-    /// </summary>
-    public static bool NeedsProof(Sighting seen) => !seen.Chain.NamesFollower(seen.FollowerIds) || seen.Awaited is null;
-
     private static bool NeedsNoneButTheNewest(Sighting seen) =>
         seen.Chain.NamesFollower(seen.FollowerIds) && seen.Awaited is null && seen.Chain.SincePromotion.Skip(1).Any();
 
@@ -50,4 +44,7 @@ public static class FollowerProof
 
     /// <summary>Whether the proof can come within one call: a peer that is down does not come back so soon.</summary>
     public static bool IsWorthWaitingFor(Sighting seen) => seen.Peer.Role != PeerRole.Down;
+
+    // While there is none that could prove it, or the newest is not one that a peer copies. One that a peer still needs proves it soon.
+    private static bool NeedsProof(Sighting seen) => !seen.Chain.NamesFollower(seen.FollowerIds) || seen.Awaited is null;
 }
