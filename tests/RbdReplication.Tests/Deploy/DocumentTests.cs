@@ -35,12 +35,9 @@ public sealed partial class DocumentTests
     [Fact]
     public void Tests_that_the_pages_name_exist()
     {
-        var tests = Directory.EnumerateFiles(Path.Combine(Manifests.Repository, "tests"), "*.cs", SearchOption.AllDirectories)
-            .SelectMany(file => TestClass().Split(File.ReadAllText(file)).Skip(1).Chunk(2))
-            .SelectMany(part => TestMethod().Matches(part[1]).Select(method => $"{part[0]}.{method.Groups[1].Value}").Append(part[0])).ToHashSet(StringComparer.Ordinal);
-        var named = Pages.SelectMany(page => TestName().Matches(Read(page)).Select(match => (Page: page, Name: match.Groups[1].Value))).ToList();
+        var named = Pages.SelectMany(page => TestNames.NamedIn(Read(page)).Select(name => (Page: page, Name: name))).ToList();
         Assert.True(named.Count > 50);
-        Assert.All(named, test => Assert.True(tests.Contains(test.Name), $"{test.Page}: {test.Name}"));
+        Assert.All(named, test => Assert.True(TestNames.All.Contains(test.Name), $"{test.Page}: {test.Name}"));
     }
 
     [Fact]
@@ -125,15 +122,6 @@ public sealed partial class DocumentTests
     // As the common renderers make them: lower case, blanks to hyphens, other marks dropped.
     private static HashSet<string> Headings(string text) =>
         [.. Heading().Matches(text).Select(match => Mark().Replace(match.Groups[1].Value.ToLowerInvariant(), "").Replace(' ', '-'))];
-
-    [GeneratedRegex(@"\bclass ([A-Za-z]+Tests)\b")]
-    private static partial Regex TestClass();
-
-    [GeneratedRegex(@"public (?:async Task|Task|void) ([A-Z]\w+)\(")]
-    private static partial Regex TestMethod();
-
-    [GeneratedRegex(@"`([A-Z][A-Za-z]+Tests(?:\.\w+)?)`")]
-    private static partial Regex TestName();
 
     [GeneratedRegex(@"\]\(([^)#:]*)(?:#([^)]+))?\)")]
     private static partial Regex Link();
