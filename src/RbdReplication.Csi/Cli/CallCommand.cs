@@ -71,7 +71,7 @@ internal static class CallCommand
             catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
             {
                 await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
-                return CommandLine.Failure;
+                return ExitCode.Failure;
             }
             var handle = parsed.GetRequiredValue(volume);
             var arguments = new Arguments(
@@ -92,7 +92,7 @@ internal static class CallCommand
         {
             var answer = await Methods[method](channel.CreateCallInvoker(), arguments, options);
             await Console.Out.WriteLineAsync(new JsonFormatter(JsonFormatter.Settings.Default.WithIndentation().WithFormatDefaultValues(true)).Format(answer));
-            return CommandLine.Success;
+            return ExitCode.Success;
         }
         catch (RpcException e)
         {

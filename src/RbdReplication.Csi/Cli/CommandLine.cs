@@ -5,14 +5,11 @@ namespace RbdReplication.Csi.Cli;
 /// <summary>The executable's commands.</summary>
 internal static class CommandLine
 {
-    /// <summary>Done.</summary>
-    public const int Success = 0;
+    /// <inheritdoc cref="ExitCode.Success"/>
+    public const int Success = ExitCode.Success;
 
-    /// <summary>Tried and failed; the reason is on stderr.</summary>
-    public const int Failure = 1;
-
-    /// <summary>The command line is wrong; nothing was tried.</summary>
-    public const int Usage = 2;
+    /// <inheritdoc cref="ExitCode.Failure"/>
+    public const int Failure = ExitCode.Failure;
 
     /// <summary>Runs the command that <paramref name="arguments"/> name and returns the exit code.</summary>
     public static async Task<int> RunAsync(string[] arguments)
@@ -23,7 +20,7 @@ internal static class CommandLine
         if (parsed.Errors.Count > 0 && !completes)
         {
             await Console.Error.WriteLineAsync($"rbd-replication: {parsed.Errors[0].Message} (see --help)").ConfigureAwait(false);
-            return Usage;
+            return ExitCode.Usage;
         }
         // SIGTERM and SIGINT cancel the action's token. How long it then takes to stop a server has a limit of its own.
         var patience = parsed.CommandResult.Command.Name == ServeCommand.Name ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(30);

@@ -35,7 +35,7 @@ internal static class CompletionCommand
         command.SetAction(parsed =>
         {
             Console.WriteLine(parsed.GetRequiredValue(shell) switch { "zsh" => Zsh, "fish" => Fish, _ => Bash });
-            return CommandLine.Success;
+            return ExitCode.Success;
         });
         return command;
     }

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using RbdReplication.Core;
-using RbdReplication.Csi.Hosting;
+using RbdReplication.Csi.Composition;
 using RbdReplication.Kubernetes.Manifests;
 using RbdReplication.PersistentVolumes;
 
@@ -54,16 +54,17 @@ internal static class OmapGeneratorCommand
                 {
                     var areAllMapped = await ManifestRun.RunAsync(
                         run, files, Console.Out, Console.Error, showProgress: !Console.IsErrorRedirected, cancellationToken);
-                    return areAllMapped ? CommandLine.Success : CommandLine.Failure;
+                    return areAllMapped ? ExitCode.Success : ExitCode.Failure;
                 }
                 catch (ManifestException e)
                 {
                     await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
-                    return CommandLine.Failure;
+                    return ExitCode.Failure;
                 }
             }
             return await OmapGeneratorHost.RunAsync(new OmapGeneratorHostOptions
             {
+                Host = shared.Host(parsed, http),
                 Generator = new OmapGeneratorOptions
                 {
                     DriverName = parsed.GetRequiredValue(driverName),
@@ -73,12 +74,7 @@ internal static class OmapGeneratorCommand
                     ClusterName = parsed.GetRequiredValue(clusterName),
                     Workers = parsed.GetRequiredValue(workers),
                 },
-                ClusterConfigPath = parsed.GetRequiredValue(shared.ClusterConfig),
-                ClusterMappingPath = parsed.GetRequiredValue(shared.ClusterMapping),
-                HttpEndpoint = parsed.GetRequiredValue(http) is { Length: > 0 } uri ? new Uri(uri) : null,
                 KubeConfig = NullIfEmpty(parsed.GetRequiredValue(kubeConfig)),
-                LogLevel = shared.Level(parsed),
-                LogJson = parsed.GetRequiredValue(shared.LogFormat) == "json",
             }, cancellationToken);
         });
         return command;

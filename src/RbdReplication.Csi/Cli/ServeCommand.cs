@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RbdReplication.Csi.Composition;
 using RbdReplication.Csi.Hosting;
 
 namespace RbdReplication.Csi.Cli;
@@ -30,21 +31,19 @@ internal static class ServeCommand
             endpoint, group, driverName, http, timeout, stopTimeout, metricsInterval, maximumSeries,
         };
         shared.AddTo(command);
-        command.SetAction((parsed, cancellationToken) => ServeHost.RunAsync(new ServeOptions
+        command.SetAction((parsed, cancellationToken) => ServeHost.RunAsync(new ServeHostOptions
         {
+            Host = shared.Host(parsed, http),
             SocketPath = parsed.GetRequiredValue(endpoint).LocalPath,
             SocketGroup = parsed.GetValue(group),
             DriverName = parsed.GetRequiredValue(driverName),
-            InstanceId = parsed.GetRequiredValue(shared.InstanceId),
-            ClusterConfigPath = parsed.GetRequiredValue(shared.ClusterConfig),
-            ClusterMappingPath = parsed.GetRequiredValue(shared.ClusterMapping),
-            HttpEndpoint = parsed.GetRequiredValue(http) is { Length: > 0 } uri ? new Uri(uri) : null,
             OperationTimeout = parsed.GetRequiredValue(timeout),
             StopTimeout = parsed.GetRequiredValue(stopTimeout),
-            VolumeMetricsInterval = parsed.GetRequiredValue(metricsInterval),
-            MaximumVolumeSeries = parsed.GetRequiredValue(maximumSeries),
-            LogLevel = shared.Level(parsed),
-            LogJson = parsed.GetRequiredValue(shared.LogFormat) == "json",
+            VolumeMetrics = new ServeOptions
+            {
+                VolumeMetricsInterval = parsed.GetRequiredValue(metricsInterval),
+                MaximumVolumeSeries = parsed.GetRequiredValue(maximumSeries),
+            },
         }, cancellationToken));
         return command;
     }
@@ -75,7 +74,19 @@ internal sealed class SharedFlags
         command.Options.Add(LogFormat);
     }
 
-    public LogLevel Level(ParseResult parsed) => parsed.GetRequiredValue(LogLevel) switch
+    /// <summary>What both commands that keep running are told.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="http">The command's own option for the endpoint of metrics and probes.</param>
+    public CommandHostOptions Host(ParseResult parsed, Option<string> http) => new()
+    {
+        ClusterConfigPath = parsed.GetRequiredValue(ClusterConfig),
+        ClusterMappingPath = parsed.GetRequiredValue(ClusterMapping),
+        HttpEndpoint = parsed.GetRequiredValue(http) is { Length: > 0 } uri ? new Uri(uri) : null,
+        LogLevel = Level(parsed),
+        LogJson = parsed.GetRequiredValue(LogFormat) == "json",
+    };
+
+    private LogLevel Level(ParseResult parsed) => parsed.GetRequiredValue(LogLevel) switch
     {
         "trace" => Microsoft.Extensions.Logging.LogLevel.Trace,
         "debug" => Microsoft.Extensions.Logging.LogLevel.Debug,

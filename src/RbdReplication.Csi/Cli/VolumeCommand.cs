@@ -18,14 +18,14 @@ internal static class VolumeCommand
             if (!VolumeHandle.TryParse(parsed.GetRequiredValue(handle), out var volume, out var problem))
             {
                 Console.Error.WriteLine($"rbd-replication: not a volume handle of ceph-csi: {problem}");
-                return CommandLine.Failure;
+                return ExitCode.Failure;
             }
             Console.WriteLine($"cluster id  {volume.ClusterId}");
             Console.WriteLine($"pool        {volume.PoolId.ToString(CultureInfo.InvariantCulture)}");
             Console.WriteLine($"uuid        {volume.Uuid}");
             Console.WriteLine($"image       {JournalKeys.DefaultImagePrefix}{volume.Uuid} (unless the journal names another)");
             Console.WriteLine($"journal     {JournalKeys.VolumeObject(volume.Uuid)}");
-            return CommandLine.Success;
+            return ExitCode.Success;
         });
         return command;
     }
@@ -46,12 +46,12 @@ internal static class VolumeCommand
             try
             {
                 Console.WriteLine(new VolumeHandle("", 0, parsed.GetRequiredValue(uuid)).WithLocation(parsed.GetRequiredValue(cluster), parsed.GetValue(pool)));
-                return CommandLine.Success;
+                return ExitCode.Success;
             }
             catch (ArgumentException e)
             {
                 Console.Error.WriteLine($"rbd-replication: {e.Message}");
-                return CommandLine.Usage;
+                return ExitCode.Usage;
             }
         });
         return command;

@@ -45,12 +45,12 @@ internal static class VolumeImport
                 var credentials = CephCredentials.FromSecrets(SecretSource.Read(parsed.GetRequiredValue(secret)));
                 var files = new ClusterFiles(parsed.GetRequiredValue(shared.ClusterConfig), "/nonexistent", static (_, _) => { });
                 await ImportAsync(request, files.Read().Config, credentials, parsed.GetRequiredValue(shared.InstanceId), cancellationToken);
-                return CommandLine.Success;
+                return ExitCode.Success;
             }
             catch (Exception e) when (e is ReplicationException or IOException or UnauthorizedAccessException or FormatException)
             {
                 await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
-                return CommandLine.Failure;
+                return ExitCode.Failure;
             }
         });
         return command;

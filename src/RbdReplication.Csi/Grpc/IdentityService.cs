@@ -1,4 +1,3 @@
-using System.Reflection;
 using Grpc.Core;
 using RbdReplication.Csi.Hosting;
 using RbdReplication.Csi.Protocol;
@@ -7,19 +6,15 @@ using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 namespace RbdReplication.Csi.Grpc;
 
 /// <summary><c>identity.Identity</c>.</summary>
-internal sealed class IdentityService(ServeOptions options, Draining draining, IEnumerable<RpcService> served) : Identity.IdentityBase, IRpcService
+internal sealed class IdentityService(IdentityOptions options, Draining draining, IEnumerable<RpcService> served) : Identity.IdentityBase, IRpcService
 {
     public static ServiceDescriptor Descriptor => Identity.Descriptor;
 
     // Who calls takes it for granted.
     public static IReadOnlyList<Capability> Capabilities => [];
 
-    /// <summary>Version of this program.</summary>
-    public static string Version { get; } =
-        typeof(IdentityService).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
-
     public override Task<GetIdentityResponse> GetIdentity(GetIdentityRequest request, ServerCallContext context) =>
-        Task.FromResult(new GetIdentityResponse { Name = options.DriverName, VendorVersion = Version });
+        Task.FromResult(new GetIdentityResponse { Name = options.DriverName, VendorVersion = ProductVersion.Text });
 
     // Only what is served: the sidecar's leader election and the controller's calls depend on it. Several services may have one in common.
     public override Task<GetCapabilitiesResponse> GetCapabilities(GetCapabilitiesRequest request, ServerCallContext context) =>
@@ -28,3 +23,7 @@ internal sealed class IdentityService(ServeOptions options, Draining draining, I
     public override Task<ProbeResponse> Probe(ProbeRequest request, ServerCallContext context) =>
         Task.FromResult(new ProbeResponse { Ready = !draining.HasBegun });
 }
+
+/// <summary>What Identity is told.</summary>
+/// <param name="DriverName">CSI driver name that it reports.</param>
+internal sealed record IdentityOptions(string DriverName);

@@ -1,7 +1,6 @@
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using RbdReplication.Core;
-using RbdReplication.Csi.Hosting;
 using RbdReplication.Csi.Protocol;
 using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
@@ -11,7 +10,7 @@ namespace RbdReplication.Csi.Grpc;
 /// <c>replication.Controller</c>: reads the requests and writes the answers. What happens in between is in
 /// <see cref="VolumeReplication"/>; failures become status codes in <see cref="StatusInterceptor"/>.
 /// </summary>
-internal sealed class ReplicationService(VolumeReplication replication, ServeOptions options, UnknownParameters unknown)
+internal sealed class ReplicationService(VolumeReplication replication, ReplicationOptions options, UnknownParameters unknown)
     : Controller.ControllerBase, IRpcService
 {
     public static ServiceDescriptor Descriptor => Controller.Descriptor;
@@ -110,6 +109,10 @@ internal sealed class ReplicationService(VolumeReplication replication, ServeOpt
         return source;
     }
 }
+
+/// <summary>What the replication service is told.</summary>
+/// <param name="OperationTimeout">Longest time that one call takes.</param>
+internal sealed record ReplicationOptions(TimeSpan OperationTimeout);
 
 /// <summary>Warns about each parameter key that means nothing here, once in the life of the process.</summary>
 internal sealed partial class UnknownParameters(ILogger<UnknownParameters> logger)

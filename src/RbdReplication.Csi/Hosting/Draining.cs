@@ -8,7 +8,7 @@ namespace RbdReplication.Csi.Hosting;
 /// those under way are waited for, whether or not their callers still are; only then the endpoints and the connections are closed.
 /// </summary>
 internal sealed partial class Draining(
-    VolumeGate gate, ServeOptions options, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Draining> logger)
+    VolumeGate gate, DrainingOptions options, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Draining> logger)
     : IHostedLifecycleService, IHealthCheck
 {
     /// <summary>Whether the server has been asked to stop.</summary>
@@ -54,3 +54,7 @@ internal sealed partial class Draining(
     [LoggerMessage(EventIds.OperationLeftBehind, LogLevel.Error, "Stopping: {Operation} of volume {VolumeHandle} is left behind after {Seconds:0} s; {Meaning}")]
     private partial void LeftBehind(string operation, VolumeHandle volumeHandle, double seconds, string meaning);
 }
+
+/// <summary>How a server stops.</summary>
+/// <param name="StopTimeout">Longest time that it waits for the changes under way.</param>
+internal sealed record DrainingOptions(TimeSpan StopTimeout);

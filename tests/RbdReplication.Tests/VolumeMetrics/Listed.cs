@@ -16,19 +16,8 @@ internal static class Listed
 
     public static ServeOptions Options(int maximum) => new()
     {
-        SocketPath = "",
-        SocketGroup = null,
-        DriverName = "",
-        InstanceId = "",
-        ClusterConfigPath = "",
-        ClusterMappingPath = "",
-        HttpEndpoint = null,
-        OperationTimeout = TimeSpan.FromSeconds(1),
-        StopTimeout = TimeSpan.FromSeconds(45),
         VolumeMetricsInterval = Interval,
         MaximumVolumeSeries = maximum,
-        LogLevel = default,
-        LogJson = false,
     };
 
     public static MirroredVolume Volume(string image, ReplicationHealth health = ReplicationHealth.Healthy, string? persistentVolume = null) => new(

@@ -1,0 +1,127 @@
+using System.Net.Sockets;
+using Grpc.Health.V1;
+using Grpc.Reflection;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using OpenTelemetry.Metrics;
+using RbdReplication.Core;
+using RbdReplication.Csi.Grpc;
+using RbdReplication.Csi.Hosting;
+using RbdReplication.Csi.VolumeMetrics;
+
+namespace RbdReplication.Csi.Composition;
+
+/// <summary>Puts the server together: this is the only place where its parts are wired.</summary>
+internal static partial class ServeHost
+{
+    // For the answers to calls that only read, once no change is waited for any more.
+    private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(5);
+
+    // The SDK gives each instrument of a new meter a place of its own, and VolumeSeries makes new meters.
+    private const int MaximumMetricStreams = 10_000;
+
+    /// <summary>Serves until <paramref name="cancellationToken"/> is cancelled, then drains.</summary>
+    public static async Task<int> RunAsync(ServeHostOptions options, CancellationToken cancellationToken)
+    {
+        if (UnixSocket.MakeWay(options.SocketPath) is { } obstacle)
+        {
+            await CommandHost.TellAsync(obstacle);
+            return ExitCode.Failure;
+        }
+        await using var app = Build(options);
+        if (await CommandHost.StartAsync(app, cancellationToken) is { } failure)
+            return failure;
+        var logger = app.Services.GetRequiredService<ILogger<ServeHostOptions>>();
+        Started(logger, ProductVersion.Text, options.DriverName, options.SocketPath);
+        await using var stop = cancellationToken.Register(() => app.Lifetime.StopApplication());
+        await app.WaitForShutdownAsync(CancellationToken.None);
+        File.Delete(options.SocketPath);
+        Stopped(logger);
+        return ExitCode.Success;
+    }
+
+    private static WebApplication Build(ServeHostOptions options)
+    {
+        var builder = CommandHost.CreateBuilder(options.Host, kestrel => kestrel.ListenUnixSocket(options.SocketPath, static socket =>
+        {
+            socket.Protocols = HttpProtocols.Http2;
+            ServeLimits.RequirePreface(socket);
+        }));
+        builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = endPoint => endPoint is UnixDomainSocketEndPoint path
+            ? UnixSocket.Bind(path, options.SocketGroup)
+            : SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint));
+
+        var services = builder.Services;
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout + AnswerTime);
+        services.AddSingleton(options.VolumeMetrics);
+        services.AddSingleton(new DrainingOptions(options.StopTimeout));
+        services.AddSingleton(new IdentityOptions(options.DriverName));
+        services.AddSingleton(new ReplicationOptions(options.OperationTimeout));
+        services.AddSingleton(new PoolsInUse(TimeProvider.System, areWatched: options.VolumeMetrics.VolumeMetricsInterval > TimeSpan.Zero));
+        services.AddSingleton<Places>();
+        services.AddSingleton<VolumeResolver>();
+        services.AddSingleton<OverdueLog>();
+        services.AddSingleton<OverdueReport>(provider => provider.GetRequiredService<OverdueLog>().Report);
+        services.AddSingleton<VolumeGate>();
+        services.AddSingleton<FlattenReport>(provider =>
+        {
+            var logger = provider.GetRequiredService<ILogger<VolumeReplication>>();
+            return (clone, parent, percent) => Flattening(logger, clone.ImageSpec, clone.Handle, parent.ToString(), percent);
+        });
+        services.AddSingleton(provider =>
+        {
+            var logger = provider.GetRequiredService<ILogger<VolumeLocks>>();
+            // In Kubernetes that is the name of the pod.
+            return new VolumeLocks(Environment.MachineName, TimeProvider.System, (volume, operation) => LockLost(logger, operation, volume));
+        });
+        services.AddSingleton<VolumeReplication>();
+        services.AddSingleton<Telemetry>();
+        services.AddSingleton<MirrorInventory>();
+        services.AddSingleton<VolumeSeries>();
+        services.AddHostedService<VolumePoller>();
+        services.AddSingleton<Draining>();
+        services.AddHostedService(provider => provider.GetRequiredService<Draining>());
+        services.AddSingleton<Readiness>();
+        services.AddSingleton<StatusInterceptor>();
+        services.AddSingleton<CallGuard>();
+        services.AddRpcService<IdentityService>();
+        services.AddRpcService<ReplicationService>();
+        services.AddGrpc(grpc =>
+        {
+            grpc.Interceptors.Add<StatusInterceptor>();
+            grpc.MaxReceiveMessageSize = ServeLimits.MessageBytes;
+        });
+        // AddGrpcReflection finds the services by run-time reflection, which Native AOT does not keep.
+        services.AddSingleton(provider => new ReflectionServiceImpl(
+            [.. provider.GetServices<RpcService>().Select(service => service.Descriptor), Health.Descriptor]));
+        services.AddGrpcHealthChecks(health => health.Services.Map("", _ => true)).AddCheck<Draining>("draining");
+        services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(VolumeSeries.MeterName)
+            .AddView(instrument => VolumeSeries.LimitOf(instrument, options.VolumeMetrics)).SetMaxMetricStreams(MaximumMetricStreams));
+
+        var app = builder.Build();
+        // Gauges are registered by the constructor.
+        _ = app.Services.GetRequiredService<Telemetry>();
+        app.Use(app.Services.GetRequiredService<CallGuard>().InvokeAsync);
+        HttpEndpoint.Map(app, () => app.Services.GetRequiredService<Readiness>().Obstacle is { } obstacle ? (false, obstacle) : (true, "ok"));
+        app.MapRpcServices();
+        app.MapGrpcHealthChecksService();
+        app.MapGrpcService<ReflectionServiceImpl>();
+        app.Map(OperationsJson.Path, ShowOperations);
+        return app;
+    }
+
+    private static Task ShowOperations(HttpContext http) => http.Response.WriteAsJsonAsync(
+        OperationsJson.Of(http.RequestServices.GetRequiredService<VolumeGate>()), OperationsJsonContext.Default.OperationsJson);
+
+    [LoggerMessage(EventIds.ServerStarted, LogLevel.Information, "rbd-replication {Version} serves driver {Driver} on {Socket}")]
+    private static partial void Started(ILogger logger, string version, string driver, string socket);
+
+    [LoggerMessage(EventIds.ServerStopped, LogLevel.Information, "Stopped")]
+    private static partial void Stopped(ILogger logger);
+
+    [LoggerMessage(EventIds.Flattening, LogLevel.Information, "Flattening {Image} of volume {VolumeHandle}, a clone of {Parent}: {Percent} %")]
+    private static partial void Flattening(ILogger logger, string image, VolumeHandle volumeHandle, string parent, int percent);
+
+    [LoggerMessage(EventIds.LockLost, LogLevel.Warning, "The lock that keeps other servers off volume {VolumeHandle} ran out during {Operation}: it could not be renewed, or another server has it now; no further step is begun")]
+    private static partial void LockLost(ILogger logger, string operation, VolumeHandle volumeHandle);
+}

@@ -1,0 +1,28 @@
+using RbdReplication.Csi.Hosting;
+
+namespace RbdReplication.Csi.Composition;
+
+/// <summary>Settings of <c>serve</c>; each is a command-line option of the same name. No part gets more of them than it uses.</summary>
+internal sealed record ServeHostOptions
+{
+    /// <summary>What it has in common with the generator.</summary>
+    public required CommandHostOptions Host { get; init; }
+
+    /// <summary>Path of the unix socket.</summary>
+    public required string SocketPath { get; init; }
+
+    /// <summary>Group of the socket; null for the process's own.</summary>
+    public required UnixGroup? SocketGroup { get; init; }
+
+    /// <summary>CSI driver name that Identity reports.</summary>
+    public required string DriverName { get; init; }
+
+    /// <summary>Longest time that one call takes.</summary>
+    public required TimeSpan OperationTimeout { get; init; }
+
+    /// <summary>Longest time that a server which was asked to stop waits for the changes under way.</summary>
+    public required TimeSpan StopTimeout { get; init; }
+
+    /// <summary>The metrics of single volumes.</summary>
+    public required ServeOptions VolumeMetrics { get; init; }
+}
