@@ -4,9 +4,9 @@ namespace RbdReplication.Core;
 
 /// <summary>Gets the progress of copying what a clone shares with its parent.</summary>
 /// <param name="clone">The clone.</param>
-/// <param name="parent">Its parent.</param>
+/// <param name="parent">Its parent, as <c>pool/image</c> or <c>pool/namespace/image</c>.</param>
 /// <param name="percent">Finished part, in steps of ten; 0 at the start.</param>
-public delegate void FlattenReport(Volume clone, ImageParent parent, int percent);
+public delegate void FlattenReport(Volume clone, string parent, int percent);
 
 /// <summary>Clones: the peer can only copy them if it has their parent too, so a parent stays mirrored as long as one of them is.</summary>
 internal static class CloneParent
@@ -66,9 +66,9 @@ internal static class CloneParent
 
     // Where the call's time ends meanwhile, librbd goes on and the volume stays taken; a retry then finds no parent.
     private static Task FlattenAsync(OpenVolume open, ImageParent parent, FlattenReport report, CancellationToken cancellationToken) =>
-        FlattenAsync(open, parent, report).WaitAsync(cancellationToken);
+        FlattenAsync(open, parent.ToString(), report).WaitAsync(cancellationToken);
 
-    private static async Task FlattenAsync(OpenVolume open, ImageParent parent, FlattenReport report)
+    private static async Task FlattenAsync(OpenVolume open, string parent, FlattenReport report)
     {
         var reported = 0;
         report(open.Volume, parent, reported);

@@ -66,7 +66,7 @@ internal static partial class ServeHost
         services.AddSingleton<FlattenReport>(provider =>
         {
             var logger = provider.GetRequiredService<ILogger<VolumeReplication>>();
-            return (clone, parent, percent) => Flattening(logger, clone.ImageSpec, clone.Handle, parent.ToString(), percent);
+            return (clone, parent, percent) => Flattening(logger, clone.ImageSpec, clone.Handle, parent, percent);
         });
         services.AddSingleton(provider =>
         {
