@@ -11,7 +11,8 @@ internal sealed class CoreCalls : IAsyncDisposable
     {
         var files = new ClusterFiles(site.ConfigPath, site.ConfigPath + ".none", (_, _) => { });
         Resolver = new VolumeResolver(files, new Places(_connections, TimeProvider.System), _connections, new PoolsInUse(TimeProvider.System, areWatched: false));
-        Replication = new VolumeReplication(Resolver, files, new VolumeGate(TimeProvider.System), new VolumeLocks("benchmark", TimeProvider.System), TimeProvider.System, (_, _, _) => { });
+        Replication = new VolumeReplication(
+            new VolumeOperations(Resolver, new VolumeGate(TimeProvider.System), new VolumeLocks("benchmark", TimeProvider.System)), files, TimeProvider.System, (_, _, _) => { });
         Inventory = new MirrorInventory(_connections, TimeProvider.System);
         Cluster = files.Read().Config.Find(BenchSite.ClusterId)!;
     }

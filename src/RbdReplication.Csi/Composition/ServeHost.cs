@@ -74,6 +74,7 @@ internal static partial class ServeHost
             // In Kubernetes that is the name of the pod.
             return new VolumeLocks(Environment.MachineName, TimeProvider.System, (volume, operation) => LockLost(logger, operation, volume));
         });
+        services.AddSingleton<VolumeOperations>();
         services.AddSingleton<VolumeReplication>();
         services.AddSingleton<Telemetry>();
         services.AddSingleton<MirrorInventory>();

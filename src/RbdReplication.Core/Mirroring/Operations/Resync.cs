@@ -3,11 +3,17 @@ using RbdReplication.Ceph;
 namespace RbdReplication.Core;
 
 /// <summary>Readiness of a secondary image, and copying it anew.</summary>
-internal static class Resync
+/// <param name="force">Throw an image away that has parted from its peer, and copy it anew.</param>
+/// <param name="questions">Since when volumes are wanted as secondary.</param>
+/// <param name="time">Clock.</param>
+internal sealed class Resync(bool force, OpenQuestions questions, TimeProvider time)
 {
     /// <summary>Returns whether the image holds all that its peer had; with force starts a resync of an image that has parted.</summary>
-    public static async Task<bool> RunAsync(OpenVolume open, bool force, OpenQuestions questions, TimeProvider time, CancellationToken cancellationToken)
+    /// <exception cref="ReplicationException">It is primary, or neither ready nor being copied.</exception>
+    public async Task<bool> RunAsync(OpenVolume open, CancellationToken cancellationToken)
     {
+        var info = await open.RequireMirroredAsync(cancellationToken).ConfigureAwait(false);
+        open.Require("resync", ResyncRules.Secondary(info.IsPrimary));
         while (true)
         {
             var (seen, question) = await questions.LookAsync(open, WantedRole.Secondary, cancellationToken).ConfigureAwait(false);

@@ -4,7 +4,7 @@ namespace RbdReplication.Core;
 /// <param name="open">The volume.</param>
 /// <param name="questions">Since when volumes are wanted as primary.</param>
 /// <param name="time">Clock.</param>
-internal sealed class Promotion(OpenVolume open, OpenQuestions questions, TimeProvider time)
+internal sealed class UnforcedPromotion(OpenVolume open, OpenQuestions questions, TimeProvider time)
 {
     // How long one call waits for this site's mirror daemon; then the caller is told to retry. It takes two rounds of
     // the monitors at most.

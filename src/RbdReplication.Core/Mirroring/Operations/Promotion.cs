@@ -1,0 +1,71 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>Making this site's image primary, and giving it its snapshot schedule.</summary>
+/// <param name="parameters">The schedule, and how strict to be.</param>
+/// <param name="force">Do not ask the peer.</param>
+/// <param name="questions">Since when volumes are wanted as primary.</param>
+/// <param name="time">Clock.</param>
+internal sealed class Promotion(ReplicationParameters parameters, bool force, OpenQuestions questions, TimeProvider time)
+{
+    /// <summary>Promotes what is secondary, by <see cref="UnforcedPromotion"/> or <see cref="ForcedPromotion"/>.</summary>
+    /// <exception cref="ReplicationException">It would lose something, or might.</exception>
+    public async Task RunAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var info = await open.RequireMirroredAsync(cancellationToken).ConfigureAwait(false);
+        if (!info.IsPrimary)
+            await PromoteAsync(open, cancellationToken).ConfigureAwait(false);
+        else if (CutOffRules.IsReadOnlyPrimary(info.IsPrimary, await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)))
+            await FinishAsync(open, cancellationToken).ConfigureAwait(false);
+        questions.Settle(open.Volume.Handle);
+        if (parameters.Schedule is { } schedule && await open.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot)
+            await SetScheduleAsync(open, schedule, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task PromoteAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        // Who wants it as primary does not want it thrown away, and librbd's promotion leaves such a request where it is.
+        await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
+        if (force)
+            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+        if ((await DecideOnRollbackAsync(open, cancellationToken).ConfigureAwait(false)).Refusal is not null)
+        {
+            // So it looks, too, while another server is in the middle of it; with the lock it is known that none is.
+            await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+            open.Require("promote", await DecideOnRollbackAsync(open, cancellationToken).ConfigureAwait(false));
+        }
+        if (force)
+            await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
+        else
+            await new UnforcedPromotion(open, questions, time).RunAsync(parameters.StrictFailover, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async Task<RelocationDecision> DecideOnRollbackAsync(OpenVolume open, CancellationToken cancellationToken) =>
+        CutOffRules.Rollback(await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false));
+
+    // A promotion that was cut off has left the image primary and read-only.
+    private static async Task FinishAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
+        await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+        // Another tool may have been in the middle of it; with the lock it is no server of ours.
+        var info = await open.RequireMirroredAsync(cancellationToken).ConfigureAwait(false);
+        if (!CutOffRules.IsReadOnlyPrimary(info.IsPrimary, await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)))
+            throw open.Refused("promote", ReplicationError.Busy, "another tool has changed its role just now; retry");
+        await open.Image.Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
+        await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async Task SetScheduleAsync(OpenVolume open, ReplicationSchedule schedule, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await SnapshotSchedules.SetAsync(open, schedule, cancellationToken).ConfigureAwait(false);
+        }
+        catch (CephException e)
+        {
+            throw ReplicationException.From(e, $"set the snapshot schedule of {open.Volume}, which is promoted");
+        }
+    }
+}
