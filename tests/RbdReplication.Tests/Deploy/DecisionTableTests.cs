@@ -16,8 +16,8 @@ public sealed class DecisionTableTests
 
     [Theory]
     [InlineData("| seen | answer | test |\n|---|---|---|\n| a | b | `DecisionTableTests.Every_row_of_the_decision_tables_has_a_test` |", true)]
-    [InlineData("| seen | answer | test |\n|---|---|---|\n| a | b | `SnapshotTurnTests.The_peers_mirror_daemon_is_not_waited_for` |", true)]
-    [InlineData("| seen | answer | test |\n|---|---|---|\n| a | b | `SnapshotTurnTests.That_is_not_there` |", false)]
+    [InlineData("| seen | answer | test |\n|---|---|---|\n| a | b | `SnapshotProcessTests.It_ends_with_the_server` |", true)]
+    [InlineData("| seen | answer | test |\n|---|---|---|\n| a | b | `SnapshotProcessTests.That_is_not_there` |", false)]
     [InlineData("| seen | answer | test |\n|---|---|---|\n| a | b | `DecisionTableTests` |", false)]
     [InlineData("| seen | answer | test |\n|---|---|---|\n| a | b | |", false)]
     [InlineData("| seen | answer | test |\n|---|---|---|\n| a | `DecisionTableTests.Every_row_of_the_decision_tables_has_a_test` | |", false)]
