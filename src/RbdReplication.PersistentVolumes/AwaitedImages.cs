@@ -9,7 +9,7 @@ namespace RbdReplication.PersistentVolumes;
 /// <param name="lookup">Reads the directories.</param>
 /// <param name="appeared">Gets the volumes whose images are there now.</param>
 /// <param name="time">The clock.</param>
-internal sealed class AwaitedImages(ImageLookup lookup, Action<IReadOnlySet<MappingRequest>> appeared, TimeProvider time)
+internal sealed class AwaitedImages(ImageLookup lookup, Action<IReadOnlySet<ReconcileRequest>> appeared, TimeProvider time)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
@@ -21,7 +21,7 @@ internal sealed class AwaitedImages(ImageLookup lookup, Action<IReadOnlySet<Mapp
 
     private readonly ConcurrentDictionary<string, AwaitedImage> _awaited = new();
 
-    public void Add(string key, MappingRequest request, string imageName) => _awaited[key] = new(request, imageName);
+    public void Add(string key, ReconcileRequest request, string imageName) => _awaited[key] = new(request, imageName);
 
     public void Remove(string key) => _awaited.TryRemove(key, out _);
 
@@ -59,4 +59,4 @@ internal sealed class AwaitedImages(ImageLookup lookup, Action<IReadOnlySet<Mapp
 }
 
 /// <summary>An image that a volume waits for.</summary>
-internal sealed record AwaitedImage(MappingRequest Request, string ImageName);
+internal sealed record AwaitedImage(ReconcileRequest Request, string ImageName);

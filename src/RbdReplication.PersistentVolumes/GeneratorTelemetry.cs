@@ -28,7 +28,7 @@ public sealed class GeneratorTelemetry : IDisposable
 
     internal void Observe(VolumeMapController? readings) => _readings = readings;
 
-    internal void CountOutcome(MappingResult result) => _outcomes.Add(1, new KeyValuePair<string, object?>("outcome", result.ToString()));
+    internal void CountOutcome(ReconcileResult result) => _outcomes.Add(1, new KeyValuePair<string, object?>("outcome", result.ToString()));
 
     internal void RecordBatch(TimeSpan duration) => _batchDuration.Record(duration.TotalSeconds);
 

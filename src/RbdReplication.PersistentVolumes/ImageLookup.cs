@@ -26,9 +26,9 @@ internal sealed class ImageLookup(ClusterFiles files, JournalOpener opener)
     }
 
     /// <summary>The volumes whose images are there now.</summary>
-    public async Task<IReadOnlySet<MappingRequest>> FindAsync(JournalPlace place, IReadOnlyList<AwaitedImage> images, CancellationToken cancellationToken)
+    public async Task<IReadOnlySet<ReconcileRequest>> FindAsync(JournalPlace place, IReadOnlyList<AwaitedImage> images, CancellationToken cancellationToken)
     {
-        var there = new HashSet<MappingRequest>();
+        var there = new HashSet<ReconcileRequest>();
         var secrets = images.Select(image => image.Request.Secret);
         if (await new OpenedJournals(opener, place).OpenAnyAsync(secrets, cancellationToken) is not { } journal)
             return there;

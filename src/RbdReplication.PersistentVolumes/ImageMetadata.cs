@@ -11,7 +11,7 @@ internal static class ImageMetadata
     private const string ClusterKey = "csi.ceph.com/cluster/name";
 
     /// <summary>The entries of a volume's image.</summary>
-    public static IReadOnlyList<KeyValuePair<string, string>> Of(MappingRequest request, string clusterName)
+    public static IReadOnlyList<KeyValuePair<string, string>> Of(ReconcileRequest request, string clusterName)
     {
         List<KeyValuePair<string, string>> entries = [];
         if (request.Volume.Claim is { } claim)

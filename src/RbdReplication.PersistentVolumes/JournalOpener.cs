@@ -25,7 +25,7 @@ internal sealed class JournalOpener(
 
     private readonly ConcurrentDictionary<(JournalPlace Place, ObjectName? Secret), Failure> _failures = new();
 
-    /// <exception cref="MappingException">Why it cannot be opened.</exception>
+    /// <exception cref="ReconcileException">Why it cannot be opened.</exception>
     public async Task<OpenJournal> OpenAsync(JournalPlace place, ObjectName secret, CancellationToken cancellationToken)
     {
         ThrowIfFailing((place, null), SilenceLifetime);
@@ -34,10 +34,10 @@ internal sealed class JournalOpener(
         {
             return await OpenNowAsync(place, secret, cancellationToken);
         }
-        catch (MappingException e)
+        catch (ReconcileException e)
         {
             Remember((place, secret), e.Outcome);
-            if (e.Outcome.Result is MappingResult.CredentialsRejected or MappingResult.SecretNotFound)
+            if (e.Outcome.Result is ReconcileResult.CredentialsRejected or ReconcileResult.SecretNotFound)
                 forgetSecret(secret);
             throw;
         }
@@ -48,11 +48,11 @@ internal sealed class JournalOpener(
         if (!_failures.TryGetValue(key, out var failure))
             return;
         if (time.GetElapsedTime(failure.At) < lifetime)
-            throw new MappingException(failure.Outcome);
+            throw new ReconcileException(failure.Outcome);
         _failures.TryRemove(new(key, failure));
     }
 
-    private void Remember((JournalPlace, ObjectName?) key, MappingOutcome outcome)
+    private void Remember((JournalPlace, ObjectName?) key, ReconcileOutcome outcome)
     {
         // Those of places and Secrets that nobody asks for any more would stay for ever.
         if (_failures.Count >= FailureLimit)
@@ -68,15 +68,15 @@ internal sealed class JournalOpener(
             var cluster = await FindLocalAsync(place, credentials, cancellationToken);
             return await OpenJournal.OpenAsync(
                 connections, cluster, place.Pool, place.JournalPool, instanceId,
-                silence => Remember((place, null), MappingException.From(silence).Outcome), cancellationToken);
+                silence => Remember((place, null), ReconcileException.From(silence).Outcome), cancellationToken);
         }
         catch (ReplicationException e)
         {
-            throw MappingException.From(e);
+            throw ReconcileException.From(e);
         }
         catch (KubernetesApiException e)
         {
-            throw MappingException.From(e, secret);
+            throw ReconcileException.From(e, secret);
         }
     }
 
@@ -102,5 +102,5 @@ internal sealed class JournalOpener(
         return CephCredentials.FromSecrets(secret.ToDictionary());
     }
 
-    private sealed record Failure(MappingOutcome Outcome, long At);
+    private sealed record Failure(ReconcileOutcome Outcome, long At);
 }

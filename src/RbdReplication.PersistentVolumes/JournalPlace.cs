@@ -14,7 +14,7 @@ namespace RbdReplication.PersistentVolumes;
 internal sealed record JournalPlace(ClusterSettings Settings, string ClusterId, string Pool, string JournalPool, ObjectName? OnlySecret)
 {
     /// <summary>The place of a volume's mapping; null if its cluster is in no configuration.</summary>
-    public static JournalPlace? Of(ClusterSettings settings, MappingRequest request)
+    public static JournalPlace? Of(ClusterSettings settings, ReconcileRequest request)
     {
         var candidates = CandidatesFor(settings, request.Handle.ClusterId);
         return candidates.Count == 0

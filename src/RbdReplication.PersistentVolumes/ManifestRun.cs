@@ -11,8 +11,8 @@ namespace RbdReplication.PersistentVolumes;
 /// <param name="SecretDirectory">Secrets as files; empty to take them from the manifests alone.</param>
 /// <param name="DriverName">CSI driver whose volumes are mapped.</param>
 /// <param name="InstanceId">ceph-csi's instance id.</param>
-/// <param name="Pass">Metadata and dry run.</param>
-public sealed record ManifestRunOptions(string Path, string SecretDirectory, string DriverName, string InstanceId, MappingPassOptions Pass);
+/// <param name="Reconcile">Metadata and dry run.</param>
+public sealed record ManifestRunOptions(string Path, string SecretDirectory, string DriverName, string InstanceId, ReconcileOptions Reconcile);
 
 /// <summary>Maps the volumes of manifests once, without an API server: for a restore, or to see what would be written.</summary>
 public static class ManifestRun
@@ -36,13 +36,13 @@ public static class ManifestRun
         var opener = new JournalOpener(
             connections, new Places(connections, TimeProvider.System), (name, _) => Task.FromResult(FindSecret(manifests, options.SecretDirectory, name)), _ => { },
             options.InstanceId, TimeProvider.System);
-        var tally = new Tally(output, errors, options.Pass.DryRun);
+        var tally = new Tally(output, errors, options.Reconcile.DryRun);
         var requests = Admit(manifests, options.DriverName, tally);
-        var pass = new MappingPass(files, opener, options.Pass);
+        var reconciler = new Reconciler(files, opener, options.Reconcile);
         var finished = 0;
         foreach (var batch in requests.Chunk(BatchSize))
         {
-            var outcomes = await RunBatchAsync(pass, batch, cancellationToken);
+            var outcomes = await RunBatchAsync(reconciler, batch, cancellationToken);
             if (showProgress)
                 await errors.WriteAsync(ClearLine);
             for (var i = 0; i < batch.Length; i++)
@@ -60,31 +60,31 @@ public static class ManifestRun
     /// <summary>
     /// What was overtaken is tried again: a generator may be at work at the same time, and manifests may have a volume twice.
     /// </summary>
-    private static async Task<MappingOutcome[]> RunBatchAsync(MappingPass pass, MappingRequest[] batch, CancellationToken cancellationToken)
+    private static async Task<ReconcileOutcome[]> RunBatchAsync(Reconciler reconciler, ReconcileRequest[] batch, CancellationToken cancellationToken)
     {
-        var outcomes = new MappingOutcome[batch.Length];
+        var outcomes = new ReconcileOutcome[batch.Length];
         List<int> left = [.. Enumerable.Range(0, batch.Length)];
         for (var attempt = 0; attempt < Attempts && left.Count > 0; attempt++)
         {
-            var latest = await pass.RunAsync([.. left.Select(i => batch[i])], cancellationToken.ThrowIfCancellationRequested, cancellationToken);
+            var latest = await reconciler.RunAsync([.. left.Select(i => batch[i])], cancellationToken.ThrowIfCancellationRequested, cancellationToken);
             foreach (var (i, outcome) in left.Zip(latest))
                 outcomes[i] = outcome;
-            left.RemoveAll(i => outcomes[i].Result != MappingResult.Interrupted);
+            left.RemoveAll(i => outcomes[i].Result != ReconcileResult.Interrupted);
         }
         return outcomes;
     }
 
-    private static List<MappingRequest> Admit(ManifestObjects manifests, string driverName, Tally tally)
+    private static List<ReconcileRequest> Admit(ManifestObjects manifests, string driverName, Tally tally)
     {
-        var requests = new List<MappingRequest>();
+        var requests = new List<ReconcileRequest>();
         foreach (var volume in manifests.Volumes)
         {
-            if (MappingRequest.IsExempt(volume, driverName))
+            if (ReconcileRequest.IsExempt(volume, driverName))
                 tally.Skipped++;
-            else if (MappingRequest.From(volume, out var problem) is { } request)
+            else if (ReconcileRequest.From(volume, out var problem) is { } request)
                 requests.Add(request);
             else
-                tally.Add(volume.Name, new(MappingResult.InvalidVolume, problem));
+                tally.Add(volume.Name, new(ReconcileResult.InvalidVolume, problem));
         }
         return requests;
     }
@@ -119,17 +119,17 @@ public static class ManifestRun
             CultureInfo.InvariantCulture,
             $"{(dryRun ? "dry run: " : "")}{_mapped} mapped, {_repaired} repaired, {_unchanged} mapped before, {Failed} failed, {Skipped} skipped");
 
-        public void Add(string volume, MappingOutcome outcome)
+        public void Add(string volume, ReconcileOutcome outcome)
         {
             switch (outcome.Result)
             {
-                case MappingResult.Mapped:
+                case ReconcileResult.Mapped:
                     _mapped++;
                     break;
-                case MappingResult.Repaired:
+                case ReconcileResult.Repaired:
                     _repaired++;
                     break;
-                case MappingResult.Unchanged:
+                case ReconcileResult.Unchanged:
                     _unchanged++;
                     break;
                 default:

@@ -55,11 +55,11 @@ public sealed class OmapGenerator(
     private async Task LeadAsync(Leadership leadership)
     {
         var opener = new JournalOpener(connections, _places, _secrets.ReadAsync, _secrets.Forget, options.InstanceId, time);
-        var pass = new MappingPass(files, opener, new MappingPassOptions(options.SetMetadata, options.ClusterName, DryRun: false));
-        var watch = new PersistentVolumeWatch(
-            api, new PersistentVolumeWatchOptions { DriverName = options.DriverName }, time, loggers.CreateLogger<PersistentVolumeWatch>());
+        var reconciler = new Reconciler(files, opener, new ReconcileOptions(options.SetMetadata, options.ClusterName, DryRun: false));
+        var informer = new PersistentVolumeInformer(
+            api, new PersistentVolumeInformerOptions { DriverName = options.DriverName }, time, loggers.CreateLogger<PersistentVolumeInformer>());
         using var term = new VolumeMapController(
-            watch, pass, new ImageLookup(files, opener), _events, telemetry, options, time, loggers.CreateLogger<VolumeMapController>());
+            informer, reconciler, new ImageLookup(files, opener), _events, telemetry, options, time, loggers.CreateLogger<VolumeMapController>());
         _term = term;
         telemetry.Observe(term);
         try

@@ -11,13 +11,13 @@ internal sealed class OpenedJournals(JournalOpener opener, JournalPlace place)
     private const int ParallelSecrets = 16;
 
     private readonly ConcurrentDictionary<ObjectName, OpenJournal> _opened = new();
-    private readonly ConcurrentDictionary<ObjectName, MappingOutcome> _failures = new();
+    private readonly ConcurrentDictionary<ObjectName, ReconcileOutcome> _failures = new();
 
     /// <summary>The journal as it was opened with a Secret; null if it was not.</summary>
     public OpenJournal? With(ObjectName secret) => _opened.GetValueOrDefault(secret);
 
     /// <summary>Why the journal could not be opened with a Secret, or with another one if this was not tried after that.</summary>
-    public MappingOutcome FailureOf(ObjectName secret) => _failures.TryGetValue(secret, out var own) ? own : _failures.Values.First();
+    public ReconcileOutcome FailureOf(ObjectName secret) => _failures.TryGetValue(secret, out var own) ? own : _failures.Values.First();
 
     /// <summary>The journal, opened with the first Secret that works; null if none does.</summary>
     public async Task<OpenJournal?> OpenAnyAsync(IEnumerable<ObjectName> secrets, CancellationToken cancellationToken)
@@ -27,7 +27,7 @@ internal sealed class OpenedJournals(JournalOpener opener, JournalPlace place)
             if (await TryOpenAsync(secret, cancellationToken))
                 return _opened[secret];
             // Other credentials would not help, only take as long again.
-            if (_failures[secret].Result is MappingResult.CephUnreachable or MappingResult.ApiServerUnreachable)
+            if (_failures[secret].Result is ReconcileResult.CephUnreachable or ReconcileResult.ApiServerUnreachable)
                 break;
         }
         return null;
@@ -47,7 +47,7 @@ internal sealed class OpenedJournals(JournalOpener opener, JournalPlace place)
             _opened[secret] = await opener.OpenAsync(place, secret, cancellationToken);
             return true;
         }
-        catch (MappingException e)
+        catch (ReconcileException e)
         {
             _failures[secret] = e.Outcome;
             return false;

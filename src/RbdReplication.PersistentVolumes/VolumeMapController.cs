@@ -8,7 +8,7 @@ using RbdReplication.Kubernetes.Work;
 namespace RbdReplication.PersistentVolumes;
 
 /// <summary>
-/// One term of keeping mappings: follows the volumes, queues them by handle, and checks what is queued in batches.
+/// One term of keeping mappings: follows the volumes, queues them by handle, and reconciles what is queued in batches.
 /// </summary>
 internal sealed class VolumeMapController : IDisposable
 {
@@ -26,15 +26,15 @@ internal sealed class VolumeMapController : IDisposable
 
     private static readonly TimeSpan HastenInterval = TimeSpan.FromSeconds(1);
 
-    private readonly PersistentVolumeWatch _watch;
-    private readonly MappingPass _pass;
+    private readonly PersistentVolumeInformer _informer;
+    private readonly Reconciler _reconciler;
     private readonly EventRecorder _events;
     private readonly VolumeReports _reports;
     private readonly GeneratorTelemetry _telemetry;
     private readonly OmapGeneratorOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<VolumeMapController> _logger;
-    private readonly WorkQueue<MappingRequest> _queue;
+    private readonly WorkQueue<ReconcileRequest> _queue;
     private readonly AwaitedImages _images;
     private readonly ConcurrentDictionary<Guid, string> _queued = new();
     private Task? _passing;
@@ -44,18 +44,18 @@ internal sealed class VolumeMapController : IDisposable
     private int _sinceCollection;
 
     public VolumeMapController(
-        PersistentVolumeWatch watch, MappingPass pass, ImageLookup lookup, EventRecorder events, GeneratorTelemetry telemetry, OmapGeneratorOptions options,
+        PersistentVolumeInformer informer, Reconciler reconciler, ImageLookup lookup, EventRecorder events, GeneratorTelemetry telemetry, OmapGeneratorOptions options,
         TimeProvider time, ILogger<VolumeMapController> logger)
     {
-        _watch = watch;
-        _pass = pass;
+        _informer = informer;
+        _reconciler = reconciler;
         _events = events;
         _telemetry = telemetry;
         _options = options;
         _time = time;
         _logger = logger;
         _reports = new VolumeReports(events, telemetry, time, logger);
-        _queue = new WorkQueue<MappingRequest>(
+        _queue = new WorkQueue<ReconcileRequest>(
             new WorkQueueOptions { LongestRetryDelay = options.LongestRetryDelay }, static request => $"{request.Handle.ClusterId}/{request.Pool}", time, logger);
         _images = new AwaitedImages(lookup, there => _queue.Hasten(there.Contains), time);
     }
@@ -69,22 +69,22 @@ internal sealed class VolumeMapController : IDisposable
 
     public int BackingOff => _queue.BackingOff;
 
-    public long WatchRestarts => _watch.Restarts;
+    public long WatchRestarts => _informer.Restarts;
 
     public long EventsDropped => _events.Dropped;
 
-    public IEnumerable<KeyValuePair<MappingResult, int>> Failing => _reports.Failing;
+    public IEnumerable<KeyValuePair<ReconcileResult, int>> Failing => _reports.Failing;
 
     /// <summary>Works until the term ends and the write in hand is done.</summary>
     public async Task RunAsync(Leadership leadership)
     {
         var started = _time.GetTimestamp();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(leadership.Token);
-        var working = _queue.RunAsync(_options.Workers, BatchSize, (requests, token) => CheckAsync(requests, leadership, token), stop.Token);
+        var working = _queue.RunAsync(_options.Workers, BatchSize, (requests, token) => ReconcileAsync(requests, leadership, token), stop.Token);
         var looking = _images.RunAsync(stop.Token);
         try
         {
-            await _watch.RunAsync((change, token) => ApplyAsync(change, started, token), stop.Token);
+            await _informer.RunAsync((change, token) => ApplyAsync(change, started, token), stop.Token);
         }
         finally
         {
@@ -132,7 +132,7 @@ internal sealed class VolumeMapController : IDisposable
         }
     }
 
-    /// <summary>Apart from the watch: what changes meanwhile must not wait for a place that does not answer.</summary>
+    /// <summary>Apart from the informer: what changes meanwhile must not wait for a place that does not answer.</summary>
     private async Task PassAsync(int count, long started, CancellationToken cancellationToken)
     {
         await _queue.WaitBelowAsync(1, cancellationToken);
@@ -152,11 +152,11 @@ internal sealed class VolumeMapController : IDisposable
     private void Apply(PersistentVolume volume)
     {
         var id = VolumeId.Of(volume);
-        if (MappingRequest.IsExempt(volume, _options.DriverName))
+        if (ReconcileRequest.IsExempt(volume, _options.DriverName))
         {
             Forget(id);
         }
-        else if (MappingRequest.From(volume, out var problem) is { } request)
+        else if (ReconcileRequest.From(volume, out var problem) is { } request)
         {
             var key = KeyOf(request);
             // Another handle than last time: what was queued under the old one is not wanted any more.
@@ -168,7 +168,7 @@ internal sealed class VolumeMapController : IDisposable
         else
         {
             Unqueue(id);
-            _reports.Report(volume, new(MappingResult.InvalidVolume, problem));
+            _reports.Report(volume, new(ReconcileResult.InvalidVolume, problem));
         }
     }
 
@@ -191,12 +191,12 @@ internal sealed class VolumeMapController : IDisposable
     }
 
     // The name is part of the key for the case that two volumes have one handle: each is to hear of that conflict.
-    private static string KeyOf(MappingRequest request) => $"{request.Handle} {request.Volume.Name}";
+    private static string KeyOf(ReconcileRequest request) => $"{request.Handle} {request.Volume.Name}";
 
-    private async Task<IReadOnlyList<bool>> CheckAsync(IReadOnlyList<MappingRequest> requests, Leadership leadership, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<bool>> ReconcileAsync(IReadOnlyList<ReconcileRequest> requests, Leadership leadership, CancellationToken cancellationToken)
     {
         var started = _time.GetTimestamp();
-        var outcomes = await _pass.RunAsync(requests, leadership.ThrowIfLost, cancellationToken);
+        var outcomes = await _reconciler.RunAsync(requests, leadership.ThrowIfLost, cancellationToken);
         _telemetry.RecordBatch(_time.GetElapsedTime(started));
         var succeeded = new HashSet<Kubernetes.ObjectName>();
         for (var i = 0; i < requests.Count; i++)

@@ -16,19 +16,19 @@ internal sealed class VolumeReports(
 
     private static readonly TimeSpan CommonInterval = TimeSpan.FromMinutes(5);
 
-    private readonly ConcurrentDictionary<Guid, MappingResult> _failing = new();
-    private readonly ConcurrentDictionary<MappingOutcome, long> _common = new();
+    private readonly ConcurrentDictionary<Guid, ReconcileResult> _failing = new();
+    private readonly ConcurrentDictionary<ReconcileOutcome, long> _common = new();
 
     /// <summary>Volumes that fail now, by result.</summary>
-    public IEnumerable<KeyValuePair<MappingResult, int>> Failing =>
+    public IEnumerable<KeyValuePair<ReconcileResult, int>> Failing =>
         _failing.Values.GroupBy(result => result).Select(group => KeyValuePair.Create(group.Key, group.Count()));
 
     /// <summary>Whether volumes fail for a reason that the success of another one of the same Secret ends.</summary>
     public bool AreOthersWaiting => _failing.Values.Any(result =>
-        result is MappingResult.SecretNotFound or MappingResult.CredentialsRejected or MappingResult.CephUnreachable or MappingResult.ApiServerUnreachable);
+        result is ReconcileResult.SecretNotFound or ReconcileResult.CredentialsRejected or ReconcileResult.CephUnreachable or ReconcileResult.ApiServerUnreachable);
 
     /// <summary>Reports what became of a volume this time.</summary>
-    public void Report(PersistentVolume volume, MappingOutcome outcome)
+    public void Report(PersistentVolume volume, ReconcileOutcome outcome)
     {
         telemetry.CountOutcome(outcome.Result);
         var id = VolumeId.Of(volume);
@@ -37,7 +37,7 @@ internal sealed class VolumeReports(
             Succeeded(volume, id, outcome);
             return;
         }
-        if (outcome.Result == MappingResult.Interrupted)
+        if (outcome.Result == ReconcileResult.Interrupted)
             return;
         var known = _failing.TryGetValue(id, out var before) && before == outcome.Result;
         _failing[id] = outcome.Result;
@@ -55,7 +55,7 @@ internal sealed class VolumeReports(
     public void Forget(Guid id) => _failing.TryRemove(id, out _);
 
     /// <summary>Not a line for each of ten thousand volumes: what it has to say is the same for all.</summary>
-    private void ReportCommon(MappingOutcome outcome)
+    private void ReportCommon(ReconcileOutcome outcome)
     {
         if (_common.TryGetValue(outcome, out var last) && time.GetElapsedTime(last) < CommonInterval)
             return;
@@ -65,16 +65,16 @@ internal sealed class VolumeReports(
         Log.CommonFailure(logger, outcome.Result, outcome.Message);
     }
 
-    private void Succeeded(PersistentVolume volume, Guid id, MappingOutcome outcome)
+    private void Succeeded(PersistentVolume volume, Guid id, ReconcileOutcome outcome)
     {
-        if (outcome.Result != MappingResult.Unchanged)
+        if (outcome.Result != ReconcileResult.Unchanged)
             Log.VolumeMapped(logger, volume.Name, volume.VolumeHandle ?? "", outcome.Result);
         if (!_failing.TryRemove(id, out var before))
             return;
-        if (new MappingOutcome(before).IsOfVolume)
+        if (new ReconcileOutcome(before).IsOfVolume)
         {
             Log.VolumeRecovered(logger, volume.Name, volume.VolumeHandle ?? "", before);
-            events.Normal(volume, nameof(MappingResult.Mapped), "the volume's image can be found by the CSI driver now");
+            events.Normal(volume, nameof(ReconcileResult.Mapped), "the volume's image can be found by the CSI driver now");
         }
     }
 }

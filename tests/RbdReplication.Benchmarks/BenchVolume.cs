@@ -32,11 +32,11 @@ internal sealed record BenchVolume(VolumeHandle Handle)
     {
         var volumes = Enumerable.Range(0, count)
             .Select(_ => new BenchVolume(new VolumeHandle(BenchSite.ClusterId, site.Pool.Id, Guid.NewGuid().ToString()))).ToList();
-        var journal = new MappingJournal(site.Pool, site.Pool, "default");
+        var journal = new CsiJournal(site.Pool, site.Pool, "default");
         await Parallel.ForEachAsync(volumes, new ParallelOptions { MaxDegreeOfParallelism = Workers }, async (volume, token) =>
         {
             await RbdImage.CreateAsync(site.Pool, volume.ImageName, SizeBytes, ImageFeatures.Layering, token);
-            await journal.EnterAsync(new VolumeMapping("pvc-" + volume.Handle.Uuid, volume.Handle.Uuid) { Owner = "default" }, token);
+            await journal.EnterAsync(new Reservation("pvc-" + volume.Handle.Uuid, volume.Handle.Uuid) { Owner = "default" }, token);
         });
         return volumes;
     }

@@ -15,7 +15,7 @@ public static class ImageImport
     /// <param name="cluster">The image's cluster.</param>
     /// <param name="credentials">Ceph user and key.</param>
     /// <param name="poolName">The image's pool.</param>
-    /// <param name="mapping">What to enter.</param>
+    /// <param name="reservation">What to enter.</param>
     /// <param name="instanceId">ceph-csi's instance id.</param>
     /// <param name="cancellationToken">Ends the wait; a write in hand is finished.</param>
     /// <exception cref="ReplicationException">
@@ -23,35 +23,35 @@ public static class ImageImport
     /// image or pool.
     /// </exception>
     public static async Task<ImportedImage> RunAsync(
-        ClusterConnections connections, ClusterEntry cluster, CephCredentials credentials, string poolName, VolumeMapping mapping, string instanceId,
+        ClusterConnections connections, ClusterEntry cluster, CephCredentials credentials, string poolName, Reservation reservation, string instanceId,
         CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(connections);
         ArgumentNullException.ThrowIfNull(cluster);
-        ArgumentNullException.ThrowIfNull(mapping);
+        ArgumentNullException.ThrowIfNull(reservation);
         var connection = await connections.GetAsync(cluster, credentials, cancellationToken).ConfigureAwait(false);
         try
         {
             var pool = await connection.GetPoolAsync(poolName, cluster.RadosNamespace, cancellationToken).ConfigureAwait(false);
-            var image = await RbdImage.OpenAsync(pool, mapping.ImageName, readOnly: true, cancellationToken).ConfigureAwait(false);
+            var image = await RbdImage.OpenAsync(pool, reservation.ImageName, readOnly: true, cancellationToken).ConfigureAwait(false);
             await using (image.ConfigureAwait(false))
             {
-                await EnterAsync(pool, mapping, instanceId, cancellationToken).ConfigureAwait(false);
+                await EnterAsync(pool, reservation, instanceId, cancellationToken).ConfigureAwait(false);
                 var size = await image.GetSizeBytesAsync(cancellationToken).ConfigureAwait(false);
-                return new ImportedImage(new VolumeHandle(cluster.ClusterId, pool.Id, mapping.Uuid), size);
+                return new ImportedImage(new VolumeHandle(cluster.ClusterId, pool.Id, reservation.Uuid), size);
             }
         }
         catch (CephException e)
         {
-            throw ReplicationException.From(e, $"import {poolName}/{mapping.ImageName}");
+            throw ReplicationException.From(e, $"import {poolName}/{reservation.ImageName}");
         }
     }
 
-    private static async Task EnterAsync(RadosPool pool, VolumeMapping mapping, string instanceId, CancellationToken cancellationToken)
+    private static async Task EnterAsync(RadosPool pool, Reservation reservation, string instanceId, CancellationToken cancellationToken)
     {
-        switch (await new MappingJournal(pool, pool, instanceId).EnterAsync(mapping, cancellationToken).ConfigureAwait(false))
+        switch (await new CsiJournal(pool, pool, instanceId).EnterAsync(reservation, cancellationToken).ConfigureAwait(false))
         {
-            case MappingPlan.Conflict conflict:
+            case ReservationPlan.Conflict conflict:
                 var wayOut = conflict.Kind switch
                 {
                     ConflictKind.NameIsTaken => "choose another name with --pv-name",
@@ -60,8 +60,8 @@ public static class ImageImport
                 };
                 throw new ReplicationException(
                     ReplicationError.FailedPrecondition, $"the CSI journal in {pool.SpecOf("")} contradicts: {conflict.Problem}; nothing was changed; {wayOut}");
-            case MappingPlan.ImageMissing:
-                throw new CephException(Errno.ENOENT, "rbd_open", pool.SpecOf(mapping.ImageName));
+            case ReservationPlan.ImageMissing:
+                throw new CephException(Errno.ENOENT, "rbd_open", pool.SpecOf(reservation.ImageName));
         }
     }
 }

@@ -9,11 +9,11 @@ namespace RbdReplication.Core;
 public sealed class OpenJournal
 {
     private readonly ClusterConnections _connections;
-    private readonly MappingJournal _journal;
+    private readonly CsiJournal _journal;
     private readonly Action<ReplicationException> _silent;
 
     private OpenJournal(
-        ClusterConnections connections, LocalCluster cluster, string poolName, MappingJournal journal, Action<ReplicationException> silent)
+        ClusterConnections connections, LocalCluster cluster, string poolName, CsiJournal journal, Action<ReplicationException> silent)
     {
         _connections = connections;
         _journal = journal;
@@ -54,19 +54,19 @@ public sealed class OpenJournal
         var journalPool = journalPoolName == poolName
             ? pool
             : await OpenPoolAsync(connections, cluster, journalPoolName, cancellationToken).ConfigureAwait(false);
-        return new OpenJournal(connections, cluster, poolName, new MappingJournal(pool, journalPool, instanceId), silent);
+        return new OpenJournal(connections, cluster, poolName, new CsiJournal(pool, journalPool, instanceId), silent);
     }
 
     /// <summary>An image or object of the pool as the rbd tool writes it.</summary>
     public string SpecOf(string name) => _journal.ImagePool.SpecOf(name);
 
-    /// <inheritdoc cref="MappingJournal.PlanAsync"/>
+    /// <inheritdoc cref="CsiJournal.PlanAsync"/>
     /// <exception cref="ReplicationException">The pool cannot be read; nothing is known then.</exception>
-    public async Task<IReadOnlyList<MappingPlan>> PlanAsync(IReadOnlyList<VolumeMapping> mappings, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<ReservationPlan>> PlanAsync(IReadOnlyList<Reservation> reservations, CancellationToken cancellationToken)
     {
         try
         {
-            return await _journal.PlanAsync(mappings, cancellationToken).ConfigureAwait(false);
+            return await _journal.PlanAsync(reservations, cancellationToken).ConfigureAwait(false);
         }
         catch (CephException e)
         {
@@ -75,10 +75,10 @@ public sealed class OpenJournal
         }
     }
 
-    /// <inheritdoc cref="MappingJournal.ApplyAsync"/>
+    /// <inheritdoc cref="CsiJournal.ApplyAsync"/>
     /// <returns>For each, how it ended.</returns>
     public async Task<IReadOnlyList<JournalWrite>> ApplyAsync(
-        IReadOnlyList<(VolumeMapping Mapping, MappingPlan.Write Write)> writes, Action beforeWrite)
+        IReadOnlyList<(Reservation Reservation, ReservationPlan.Write Write)> writes, Action beforeWrite)
     {
         var failures = await _journal.ApplyAsync(writes, beforeWrite).ConfigureAwait(false);
         return [.. failures.Select(Judge)];
@@ -205,7 +205,7 @@ public sealed class OpenJournal
         if (error is null)
             return default;
         Withdraw(error);
-        return MappingJournal.IsOvertaken(error)
+        return CsiJournal.IsOvertaken(error)
             ? new(IsOvertaken: true, null)
             : new(IsOvertaken: false, ReplicationException.From(error, $"write the journal in pool {PoolName} of cluster {ClusterId}"));
     }

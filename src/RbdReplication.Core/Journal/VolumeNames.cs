@@ -38,7 +38,7 @@ internal sealed class VolumeNames(TimeProvider time)
     }
 
     private static async Task<string?> ReadAsync(RadosPool pool, VolumeStatus image, CancellationToken cancellationToken) =>
-        image.VolumeUuid is { } uuid ? (await VolumeRecord.ReadAsync(pool, uuid, cancellationToken).ConfigureAwait(false)).RequestName : null;
+        image.VolumeUuid is { } uuid ? (await JournalEntry.ReadAsync(pool, uuid, cancellationToken).ConfigureAwait(false)).RequestName : null;
 
     private sealed record Known(string? Name, DateTimeOffset ReadAt);
 }

@@ -7,11 +7,11 @@ namespace RbdReplication.Core;
 /// <param name="Cluster">The cluster it was found in.</param>
 /// <param name="Connection">The connection to it.</param>
 /// <param name="Pool">The image's pool and rados namespace.</param>
-/// <param name="Record">What the journal says.</param>
-public sealed record Volume(VolumeHandle Handle, ClusterEntry Cluster, ClusterConnection Connection, RadosPool Pool, VolumeRecord Record)
+/// <param name="Entry">What the journal says.</param>
+public sealed record Volume(VolumeHandle Handle, ClusterEntry Cluster, ClusterConnection Connection, RadosPool Pool, JournalEntry Entry)
 {
     /// <summary>Image name.</summary>
-    public string ImageName => Record.ImageNameOr(Handle.Uuid);
+    public string ImageName => Entry.ImageNameOr(Handle.Uuid);
 
     /// <summary><c>pool/image</c> or <c>pool/namespace/image</c>.</summary>
     public string ImageSpec => Pool.SpecOf(ImageName);

@@ -87,7 +87,7 @@ public sealed class VolumeResolver(ClusterFiles files, Places places, ClusterCon
         {
             var pool = await OpenPoolAsync(handle, cluster, poolId, cancellationToken).ConfigureAwait(false);
             place = $"the journal entry of volume {handle} in {pool.SpecOf("")}";
-            var record = await VolumeRecord.ReadAsync(pool, handle.Uuid, cancellationToken).ConfigureAwait(false);
+            var record = await JournalEntry.ReadAsync(pool, handle.Uuid, cancellationToken).ConfigureAwait(false);
             var volume = new Volume(handle, entry, connection, pool, record);
             place = volume.ToString();
             var image = await RbdImage.OpenAsync(pool, volume.ImageName, readOnly: true, cancellationToken).ConfigureAwait(false);
@@ -147,7 +147,7 @@ public sealed class VolumeResolver(ClusterFiles files, Places places, ClusterCon
         try
         {
             var pool = await connection.GetPoolAsync(poolName, radosNamespace, cancellationToken).ConfigureAwait(false);
-            var record = await VolumeRecord.ReadAsync(pool, uuid, cancellationToken).ConfigureAwait(false);
+            var record = await JournalEntry.ReadAsync(pool, uuid, cancellationToken).ConfigureAwait(false);
             if (record.RequestName is not null)
                 return pool;
             var images = await ImageDirectory.ReadIdsAsync(pool, [record.ImageNameOr(uuid)], cancellationToken).ConfigureAwait(false);

@@ -46,10 +46,10 @@ internal static class OmapGeneratorCommand
         {
             if (parsed.GetRequiredValue(manifests) is { Length: > 0 } path)
             {
-                var pass = new MappingPassOptions(parsed.GetValue(setMetadata), parsed.GetRequiredValue(clusterName), parsed.GetValue(dryRun));
+                var reconcile = new ReconcileOptions(parsed.GetValue(setMetadata), parsed.GetRequiredValue(clusterName), parsed.GetValue(dryRun));
                 var files = new ClusterFiles(parsed.GetRequiredValue(shared.ClusterConfig), parsed.GetRequiredValue(shared.ClusterMapping), static (_, _) => { });
                 var run = new ManifestRunOptions(
-                    path, parsed.GetRequiredValue(secretDirectory), parsed.GetRequiredValue(driverName), parsed.GetRequiredValue(shared.InstanceId), pass);
+                    path, parsed.GetRequiredValue(secretDirectory), parsed.GetRequiredValue(driverName), parsed.GetRequiredValue(shared.InstanceId), reconcile);
                 try
                 {
                     var areAllMapped = await ManifestRun.RunAsync(

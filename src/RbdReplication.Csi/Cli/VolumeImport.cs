@@ -69,14 +69,14 @@ internal static class VolumeImport
                 $"image {request.Image} does not end with a uuid, which ceph-csi needs to delete and to restore it; rename it first: rbd rename {request.Pool}/{request.Image} {request.Pool}/{JournalKeys.DefaultImagePrefix}{Guid.NewGuid():D}");
         }
         var name = request.PersistentVolume.Length > 0 ? request.PersistentVolume : "pvc-" + uuid;
-        var mapping = new VolumeMapping(name, uuid)
+        var reservation = new Reservation(name, uuid)
         {
             ImagePrefix = request.Image[..^VolumeHandle.UuidLength],
             IsImageKnown = true,
             Owner = request.ClaimNamespace.Length > 0 ? request.ClaimNamespace : null,
         };
         await using var connections = new ClusterConnections(TimeProvider.System);
-        var imported = await ImageImport.RunAsync(connections, cluster, credentials, request.Pool, mapping, instanceId, cancellationToken);
+        var imported = await ImageImport.RunAsync(connections, cluster, credentials, request.Pool, reservation, instanceId, cancellationToken);
         Console.Write(Manifest(request, name, imported.Handle, imported.SizeBytes));
     }
 

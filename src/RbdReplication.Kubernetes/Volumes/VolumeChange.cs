@@ -1,6 +1,6 @@
 namespace RbdReplication.Kubernetes.Volumes;
 
-/// <summary>What <see cref="PersistentVolumeWatch"/> reports, in order.</summary>
+/// <summary>What <see cref="PersistentVolumeInformer"/> reports, in order.</summary>
 public abstract record VolumeChange
 {
     private VolumeChange()

@@ -74,9 +74,9 @@ public sealed class GeneratorRig : IAsyncDisposable
     /// <summary>The PersistentVolume of a mapping.</summary>
     public JsonObject Pv(MappedImage image, string? clusterId = null, string @namespace = "apps")
     {
-        var pv = PvObject.Json(0, @namespace: @namespace, handle: new VolumeHandle(clusterId ?? _site.Name, 2, image.Mapping.Uuid).ToString());
-        pv["metadata"]!["name"] = image.Mapping.RequestName;
-        pv["metadata"]!["uid"] = image.Mapping.RequestName[4..];
+        var pv = PvObject.Json(0, @namespace: @namespace, handle: new VolumeHandle(clusterId ?? _site.Name, 2, image.Reservation.Uuid).ToString());
+        pv["metadata"]!["name"] = image.Reservation.RequestName;
+        pv["metadata"]!["uid"] = image.Reservation.RequestName[4..];
         return pv;
     }
 
@@ -126,13 +126,13 @@ public sealed class GeneratorRig : IAsyncDisposable
         Eventually.TrueAsync(() => Task.FromResult(generator.Readiness is { IsReady: true, State: "ok" }), "the first pass is done");
 
     public static Task MappedAsync(MappedImage image) =>
-        Eventually.TrueAsync(async () => await image.ReadDirectoryEntryAsync() == image.Mapping.Uuid, $"{image.Mapping.RequestName} is mapped");
+        Eventually.TrueAsync(async () => await image.ReadDirectoryEntryAsync() == image.Reservation.Uuid, $"{image.Reservation.RequestName} is mapped");
 
     public IEnumerable<JsonObject> EventsOf(MappedImage image) =>
-        Api.Events.Where(e => (string?)e["involvedObject"]!["name"] == image.Mapping.RequestName);
+        Api.Events.Where(e => (string?)e["involvedObject"]!["name"] == image.Reservation.RequestName);
 
     public Task EventAsync(MappedImage image, string reason) => Eventually.TrueAsync(
-        () => Task.FromResult(EventsOf(image).Any(e => (string?)e["reason"] == reason)), $"an event {reason} on {image.Mapping.RequestName}");
+        () => Task.FromResult(EventsOf(image).Any(e => (string?)e["reason"] == reason)), $"an event {reason} on {image.Reservation.RequestName}");
 
     /// <summary>The command line of a generator process for this rig.</summary>
     public IEnumerable<string> Arguments(params string[] more) =>

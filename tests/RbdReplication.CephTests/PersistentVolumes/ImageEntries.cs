@@ -12,7 +12,7 @@ public static class ImageEntries
     {
         foreach (var chunk in images.Chunk(1000))
         {
-            var entries = chunk.Select(image => KeyValuePair.Create("name_" + image.Mapping.ImageName, Encode(image.Mapping.Uuid[..12])));
+            var entries = chunk.Select(image => KeyValuePair.Create("name_" + image.Reservation.ImageName, Encode(image.Reservation.Uuid[..12])));
             await pool.WriteAsync("rbd_directory", new ObjectWrite().SetOmap([.. entries]), CancellationToken.None);
         }
     }

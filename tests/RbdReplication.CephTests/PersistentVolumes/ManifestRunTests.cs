@@ -20,8 +20,8 @@ public sealed class ManifestRunTests(TwoSites sites) : IAsyncLifetime
         var image = await WithImageAsync();
         var run = await RunAsync([_rig.Pv(image), Secret()], "--dry-run");
         Assert.Equal(0, run.ExitCode);
-        Assert.Contains($"{image.Mapping.RequestName}: would set replicapool/{image.ObjectName}: csi.imageid = {image.ImageId}", run.Output, StringComparison.Ordinal);
-        Assert.Contains($"would set replicapool/{image.Directory}: {image.DirectoryKey} = {image.Mapping.Uuid}", run.Output, StringComparison.Ordinal);
+        Assert.Contains($"{image.Reservation.RequestName}: would set replicapool/{image.ObjectName}: csi.imageid = {image.ImageId}", run.Output, StringComparison.Ordinal);
+        Assert.Contains($"would set replicapool/{image.Directory}: {image.DirectoryKey} = {image.Reservation.Uuid}", run.Output, StringComparison.Ordinal);
         Assert.Contains("dry run: 1 mapped, 0 repaired, 0 mapped before, 0 failed, 0 skipped", run.Output, StringComparison.Ordinal);
         Assert.Null(await image.ReadObjectAsync());
         Assert.Null(await image.ReadDirectoryEntryAsync());
@@ -49,7 +49,7 @@ public sealed class ManifestRunTests(TwoSites sites) : IAsyncLifetime
         foreign["spec"]!["csi"]!["driver"] = "cephfs.csi.ceph.com";
         var run = await RunAsync([broken, _rig.Pv(missing), _rig.Pv(image), foreign, Secret()]);
         Assert.Equal((1, "1 mapped, 0 repaired, 0 mapped before, 2 failed, 1 skipped\n"), (run.ExitCode, run.Output));
-        Assert.Contains($"{missing.Mapping.RequestName}: ImageNotFound: image replicapool/{missing.Mapping.ImageName}", run.Errors, StringComparison.Ordinal);
+        Assert.Contains($"{missing.Reservation.RequestName}: ImageNotFound: image replicapool/{missing.Reservation.ImageName}", run.Errors, StringComparison.Ordinal);
         Assert.Contains("InvalidVolume", run.Errors, StringComparison.Ordinal);
         await image.AssertCompleteAsync();
     }
@@ -65,8 +65,8 @@ public sealed class ManifestRunTests(TwoSites sites) : IAsyncLifetime
               metadata:
                 annotations:
                   pv.kubernetes.io/provisioned-by: rbd.csi.ceph.com
-                name: {image.Mapping.RequestName}
-                uid: {image.Mapping.RequestName[4..]}
+                name: {image.Reservation.RequestName}
+                uid: {image.Reservation.RequestName[4..]}
               spec:
                 claimRef:
                   name: data
@@ -78,7 +78,7 @@ public sealed class ManifestRunTests(TwoSites sites) : IAsyncLifetime
                   driver: rbd.csi.ceph.com
                   volumeAttributes:
                     pool: replicapool
-                  volumeHandle: {new VolumeHandle(sites.B.Name, 2, image.Mapping.Uuid)}
+                  volumeHandle: {new VolumeHandle(sites.B.Name, 2, image.Reservation.Uuid)}
             """;
         await File.WriteAllTextAsync(path, $"""
             apiVersion: v1
@@ -110,7 +110,7 @@ public sealed class ManifestRunTests(TwoSites sites) : IAsyncLifetime
         var missing = _rig.NewImage();
         var command = string.Join(' ', Arguments(await WriteAsync([_rig.Pv(image), _rig.Pv(missing), Secret()])).Prepend(ServerProcess.Binary));
         var shown = await ProcessOutput.OfAsync("script", "--quiet", "--command", command, "/dev/null");
-        Assert.Contains($"\r\u001b[K{missing.Mapping.RequestName}: ImageNotFound: ", shown, StringComparison.Ordinal);
+        Assert.Contains($"\r\u001b[K{missing.Reservation.RequestName}: ImageNotFound: ", shown, StringComparison.Ordinal);
         Assert.EndsWith("\n2/2 volumes\r\n1 mapped, 0 repaired, 0 mapped before, 1 failed, 0 skipped\r\n", shown, StringComparison.Ordinal);
     }
 

@@ -7,17 +7,17 @@ namespace RbdReplication.CephTests.PersistentVolumes;
 /// <summary>A mapping of its own for a test, with or without its image, and raw access to what the journal holds of it.</summary>
 public sealed class MappedImage(RadosPool pool, string instanceId)
 {
-    public VolumeMapping Mapping { get; set; } = Make();
+    public Reservation Reservation { get; set; } = Make();
 
-    public string ObjectName => JournalKeys.VolumeObject(Mapping.Uuid);
+    public string ObjectName => JournalKeys.VolumeObject(Reservation.Uuid);
 
     public string Directory => JournalKeys.DirectoryObject(instanceId);
 
-    public string DirectoryKey => JournalKeys.DirectoryKey(Mapping.RequestName);
+    public string DirectoryKey => JournalKeys.DirectoryKey(Reservation.RequestName);
 
     public string ImageId { get; private set; } = "";
 
-    public MappingJournal Journal => new(pool, pool, instanceId);
+    public CsiJournal Journal => new(pool, pool, instanceId);
 
     public static async Task<MappedImage> CreateAsync(RadosPool pool, string? instanceId = null)
     {
@@ -28,8 +28,8 @@ public sealed class MappedImage(RadosPool pool, string instanceId)
 
     public async Task CreateImageAsync()
     {
-        await RbdImage.CreateAsync(pool, Mapping.ImageName, TestVolume.SizeBytes, ImageFeatures.Layering, CancellationToken.None);
-        await using var image = await RbdImage.OpenAsync(pool, Mapping.ImageName, readOnly: true, CancellationToken.None);
+        await RbdImage.CreateAsync(pool, Reservation.ImageName, TestVolume.SizeBytes, ImageFeatures.Layering, CancellationToken.None);
+        await using var image = await RbdImage.OpenAsync(pool, Reservation.ImageName, readOnly: true, CancellationToken.None);
         ImageId = image.GetId();
     }
 
@@ -42,16 +42,16 @@ public sealed class MappedImage(RadosPool pool, string instanceId)
     }
 
     public Task PutDirectoryEntryAsync(string? value = null) =>
-        pool.WriteAsync(Directory, new ObjectWrite().SetOmap(DirectoryKey, value ?? Mapping.Uuid), CancellationToken.None);
+        pool.WriteAsync(Directory, new ObjectWrite().SetOmap(DirectoryKey, value ?? Reservation.Uuid), CancellationToken.None);
 
-    public async Task<MappingPlan> PlanAsync() => (await Journal.PlanAsync([Mapping], CancellationToken.None))[0];
+    public async Task<ReservationPlan> PlanAsync() => (await Journal.PlanAsync([Reservation], CancellationToken.None))[0];
 
     /// <summary>Plans and carries the plan out; returns the plan.</summary>
-    public async Task<MappingPlan> KeepAsync()
+    public async Task<ReservationPlan> KeepAsync()
     {
         var plan = await PlanAsync();
-        if (plan is MappingPlan.Write write)
-            Assert.Null((await Journal.ApplyAsync([(Mapping, write)], () => { }))[0]);
+        if (plan is ReservationPlan.Write write)
+            Assert.Null((await Journal.ApplyAsync([(Reservation, write)], () => { }))[0]);
         return plan;
     }
 
@@ -63,17 +63,17 @@ public sealed class MappedImage(RadosPool pool, string instanceId)
     /// <summary>Everything is as ceph-csi would have it.</summary>
     public async Task AssertCompleteAsync()
     {
-        Assert.Equal(Mapping.Uuid, await ReadDirectoryEntryAsync());
+        Assert.Equal(Reservation.Uuid, await ReadDirectoryEntryAsync());
         var expected = new Dictionary<string, string>
         {
-            ["csi.volname"] = Mapping.RequestName,
-            ["csi.imagename"] = "csi-vol-" + Mapping.Uuid,
+            ["csi.volname"] = Reservation.RequestName,
+            ["csi.imagename"] = "csi-vol-" + Reservation.Uuid,
             ["csi.imageid"] = ImageId,
             ["csi.volume.owner"] = "apps",
         };
         Assert.Equal(expected, (await ReadObjectAsync())!.ToDictionary());
-        Assert.IsType<MappingPlan.UpToDate>(await PlanAsync());
+        Assert.IsType<ReservationPlan.UpToDate>(await PlanAsync());
     }
 
-    private static VolumeMapping Make() => new("pvc-" + Guid.NewGuid(), Guid.NewGuid().ToString()) { Owner = "apps" };
+    private static Reservation Make() => new("pvc-" + Guid.NewGuid(), Guid.NewGuid().ToString()) { Owner = "apps" };
 }

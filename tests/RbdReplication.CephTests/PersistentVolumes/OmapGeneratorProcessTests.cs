@@ -77,7 +77,7 @@ public sealed class OmapGeneratorProcessTests(TwoSites sites) : IAsyncLifetime
         }
         await GeneratorRig.ReadyAsync(_rig.Start());
         foreach (var image in images)
-            Assert.IsType<MappingPlan.UpToDate>(await image.PlanAsync());
+            Assert.IsType<ReservationPlan.UpToDate>(await image.PlanAsync());
         Assert.Empty(_rig.Api.Events);
     }
 
@@ -109,7 +109,7 @@ public sealed class OmapGeneratorProcessTests(TwoSites sites) : IAsyncLifetime
         await GeneratorRig.ReadyAsync(_rig.Start());
         var entries = await Eventually.GetAsync(
             async () => await journalPool.ReadOmapAsync(image.Directory, [image.DirectoryKey], CancellationToken.None), "the directory entry is written");
-        Assert.Equal($"{sites.B.Pool.Id:x16}/{image.Mapping.Uuid}", entries[image.DirectoryKey]);
+        Assert.Equal($"{sites.B.Pool.Id:x16}/{image.Reservation.Uuid}", entries[image.DirectoryKey]);
         Assert.Equal(image.ImageId, (await image.ReadObjectAsync())!["csi.imageid"]);
         Assert.Equal(JournalKeys.PoolText(journalPool.Id), (await image.ReadObjectAsync())!["csi.journalpool"]);
     }
@@ -188,7 +188,7 @@ public sealed class OmapGeneratorProcessTests(TwoSites sites) : IAsyncLifetime
         foreach (var (image, reason, _) in broken)
         {
             Assert.Equal(reason, (string?)Assert.Single(_rig.EventsOf(image))["reason"]);
-            Assert.Single(process.Log, line => line.Contains(image.Mapping.RequestName, StringComparison.Ordinal));
+            Assert.Single(process.Log, line => line.Contains(image.Reservation.RequestName, StringComparison.Ordinal));
         }
         var later = await WithImageAsync();
         _rig.Api.Volumes.Put(_rig.Pv(later));

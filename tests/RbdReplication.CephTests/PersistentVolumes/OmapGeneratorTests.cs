@@ -191,7 +191,7 @@ public sealed class OmapGeneratorTests(TwoSites sites) : IAsyncLifetime
         _rig.Api.Volumes.Put(_rig.Pv(image));
         _rig.Start();
         await _rig.EventAsync(image, "ImageNotFound");
-        _rig.Api.Volumes.Delete(image.Mapping.RequestName);
+        _rig.Api.Volumes.Delete(image.Reservation.RequestName);
         var marker = await WithImageAsync();
         _rig.Api.Volumes.Put(_rig.Pv(marker));
         await GeneratorRig.MappedAsync(marker);
@@ -210,14 +210,14 @@ public sealed class OmapGeneratorTests(TwoSites sites) : IAsyncLifetime
         var volume = await TestVolume.CreateAsync(sites.A);
         await volume.ProtectAsync(sites.A, sites.B);
         var secondary = _rig.NewImage();
-        secondary.Mapping = new VolumeMapping(secondary.Mapping.RequestName, volume.Handle.Uuid);
+        secondary.Reservation = new Reservation(secondary.Reservation.RequestName, volume.Handle.Uuid);
         _rig.Api.Volumes.Put(_rig.Pv(image));
         _rig.Api.Volumes.Put(_rig.Pv(secondary));
         // The journal object of the test volume is at site-a only.
         await GeneratorRig.ReadyAsync(_rig.Start(o => o with { SetMetadata = true, ClusterName = "west" }));
         await GeneratorRig.MappedAsync(secondary);
 
-        await using var opened = await RbdImage.OpenAsync(sites.B.Pool, image.Mapping.ImageName, readOnly: true, CancellationToken.None);
+        await using var opened = await RbdImage.OpenAsync(sites.B.Pool, image.Reservation.ImageName, readOnly: true, CancellationToken.None);
         var metadata = await opened.ListMetadataAsync("csi.", CancellationToken.None);
         Assert.Equal("data-0", metadata["csi.storage.k8s.io/pvc/name"]);
         Assert.Equal("apps", metadata["csi.storage.k8s.io/pvc/namespace"]);
@@ -254,7 +254,7 @@ public sealed class OmapGeneratorTests(TwoSites sites) : IAsyncLifetime
         await GeneratorRig.ReadyAsync(_rig.Start());
         var journal = images[0].Journal;
         foreach (var chunk in images.Chunk(1000))
-            Assert.All(await journal.PlanAsync([.. chunk.Select(image => image.Mapping)], Token), plan => Assert.IsType<MappingPlan.UpToDate>(plan));
+            Assert.All(await journal.PlanAsync([.. chunk.Select(image => image.Reservation)], Token), plan => Assert.IsType<ReservationPlan.UpToDate>(plan));
         await _rig.StopAsync();
 
         await GeneratorRig.ReadyAsync(_rig.Start());

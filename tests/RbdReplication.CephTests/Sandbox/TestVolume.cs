@@ -56,9 +56,9 @@ public sealed class TestVolume
 
     private async Task EnterAsync(RadosPool pool)
     {
-        var mapping = new VolumeMapping("pvc-" + Handle.Uuid, Handle.Uuid) { Owner = "default" };
-        var plan = await new MappingJournal(pool, pool, "default").EnterAsync(mapping, CancellationToken.None);
-        Assert.True(plan is MappingPlan.Write or MappingPlan.UpToDate, $"{plan}");
+        var reservation = new Reservation("pvc-" + Handle.Uuid, Handle.Uuid) { Owner = "default" };
+        var plan = await new CsiJournal(pool, pool, "default").EnterAsync(reservation, CancellationToken.None);
+        Assert.True(plan is ReservationPlan.Write or ReservationPlan.UpToDate, $"{plan}");
     }
 
     public RadosPool PoolAt(Site site) => _poolAt(site);

@@ -68,9 +68,9 @@ public sealed class RbacTests : IAsyncLifetime
     private async Task WatchAsync()
     {
         using var stop = new CancellationTokenSource();
-        var watch = new PersistentVolumeWatch(
-            _api, new PersistentVolumeWatchOptions { DriverName = PvObject.Driver }, TimeProvider.System, NullLogger<PersistentVolumeWatch>.Instance);
-        var running = watch.RunAsync((_, _) => ValueTask.CompletedTask, stop.Token);
+        var informer = new PersistentVolumeInformer(
+            _api, new PersistentVolumeInformerOptions { DriverName = PvObject.Driver }, TimeProvider.System, NullLogger<PersistentVolumeInformer>.Instance);
+        var running = informer.RunAsync((_, _) => ValueTask.CompletedTask, stop.Token);
         await Until.TrueAsync(() => _server.Requests.Any(request => Call(request).Verb == "watch"), "the watch has begun");
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);

@@ -46,7 +46,7 @@ public sealed class JournalKeysTests
     [Fact]
     public void A_record_takes_what_is_there_and_empty_values_for_absent_ones()
     {
-        var record = VolumeRecord.From(new Dictionary<string, string>
+        var record = JournalEntry.From(new Dictionary<string, string>
         {
             ["csi.volname"] = "pvc-1",
             ["csi.imagename"] = "",
@@ -54,11 +54,11 @@ public sealed class JournalKeysTests
             ["csi.journalpool"] = "0000000000000007",
             ["csi.unknown"] = "x",
         });
-        Assert.Equal(new VolumeRecord("pvc-1", null, null, "apps", 7), record);
+        Assert.Equal(new JournalEntry("pvc-1", null, null, "apps", 7), record);
         Assert.Equal("csi-vol-" + Uuid, record.ImageNameOr(Uuid));
     }
 
     [Fact]
     public void A_journal_pool_that_is_no_number_is_left_out() =>
-        Assert.Null(VolumeRecord.From(new Dictionary<string, string> { ["csi.journalpool"] = "seven" }).JournalPoolId);
+        Assert.Null(JournalEntry.From(new Dictionary<string, string> { ["csi.journalpool"] = "seven" }).JournalPoolId);
 }

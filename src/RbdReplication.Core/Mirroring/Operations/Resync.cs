@@ -51,7 +51,7 @@ internal sealed class Resync(bool force, OpenQuestions questions, TimeProvider t
     private static async Task RepairImageIdAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var id = open.Image.GetId();
-        var record = open.Volume.Record;
+        var record = open.Volume.Entry;
         // Without a request name the entry is not complete: the omap generator writes it.
         if (record.RequestName is null || record.ImageId == id)
             return;

@@ -4,7 +4,7 @@ using RbdReplication.Core;
 
 namespace RbdReplication.CephTests.PersistentVolumes;
 
-public sealed class MappingJournalTests(TwoSites sites)
+public sealed class CsiJournalTests(TwoSites sites)
 {
     private RadosPool Pool => sites.B.Pool;
 
@@ -14,7 +14,7 @@ public sealed class MappingJournalTests(TwoSites sites)
     public async Task A_fresh_mapping_is_written_byte_for_byte_as_the_driver_reads_it(bool inTenant)
     {
         var image = await MappedImage.CreateAsync(inTenant ? sites.B.Tenant : Pool);
-        var plan = Assert.IsType<MappingPlan.Write>(await image.KeepAsync());
+        var plan = Assert.IsType<ReservationPlan.Write>(await image.KeepAsync());
         Assert.True(plan.IsNew);
         await image.AssertCompleteAsync();
     }
@@ -24,14 +24,14 @@ public sealed class MappingJournalTests(TwoSites sites)
     {
         var image = await MappedImage.CreateAsync(Pool);
         await image.KeepAsync();
-        Assert.IsType<MappingPlan.UpToDate>(await image.PlanAsync());
+        Assert.IsType<ReservationPlan.UpToDate>(await image.PlanAsync());
     }
 
     [Fact]
     public async Task Without_an_image_nothing_is_written_and_with_it_the_mapping_is()
     {
         var image = new MappedImage(Pool, Guid.NewGuid().ToString("N"));
-        Assert.Equal(image.Mapping.ImageName, Assert.IsType<MappingPlan.ImageMissing>(await image.KeepAsync()).ImageName);
+        Assert.Equal(image.Reservation.ImageName, Assert.IsType<ReservationPlan.ImageMissing>(await image.KeepAsync()).ImageName);
         Assert.Null(await image.ReadObjectAsync());
         Assert.Null(await image.ReadDirectoryEntryAsync());
 
@@ -56,8 +56,8 @@ public sealed class MappingJournalTests(TwoSites sites)
         var image = await MappedImage.CreateAsync(Pool);
         var content = new Dictionary<string, string>
         {
-            ["csi.volname"] = image.Mapping.RequestName,
-            ["csi.imagename"] = image.Mapping.ImageName,
+            ["csi.volname"] = image.Reservation.RequestName,
+            ["csi.imagename"] = image.Reservation.ImageName,
             ["csi.imageid"] = image.ImageId,
             ["csi.volume.owner"] = "apps",
         };
@@ -66,7 +66,7 @@ public sealed class MappingJournalTests(TwoSites sites)
         if (left.Contains("directory", StringComparison.Ordinal))
             await image.PutDirectoryEntryAsync();
 
-        Assert.False(Assert.IsType<MappingPlan.Write>(await image.KeepAsync()).IsNew && left.Contains("object", StringComparison.Ordinal));
+        Assert.False(Assert.IsType<ReservationPlan.Write>(await image.KeepAsync()).IsNew && left.Contains("object", StringComparison.Ordinal));
         await image.AssertCompleteAsync();
     }
 
@@ -75,11 +75,11 @@ public sealed class MappingJournalTests(TwoSites sites)
     {
         var image = await MappedImage.CreateAsync(Pool);
         await image.KeepAsync();
-        image.Mapping = image.Mapping with { Owner = "moved" };
+        image.Reservation = image.Reservation with { Owner = "moved" };
         await image.KeepAsync();
         Assert.Equal("moved", (await image.ReadObjectAsync())!["csi.volume.owner"]);
-        image.Mapping = image.Mapping with { Owner = null };
-        Assert.IsType<MappingPlan.UpToDate>(await image.KeepAsync());
+        image.Reservation = image.Reservation with { Owner = null };
+        Assert.IsType<ReservationPlan.UpToDate>(await image.KeepAsync());
     }
 
     [Fact]
@@ -88,8 +88,8 @@ public sealed class MappingJournalTests(TwoSites sites)
         var image = await MappedImage.CreateAsync(Pool);
         await image.KeepAsync();
         var old = image.ImageId;
-        await RbdImage.RemoveAsync(Pool, image.Mapping.ImageName, CancellationToken.None);
-        Assert.IsType<MappingPlan.ImageMissing>(await image.KeepAsync());
+        await RbdImage.RemoveAsync(Pool, image.Reservation.ImageName, CancellationToken.None);
+        Assert.IsType<ReservationPlan.ImageMissing>(await image.KeepAsync());
         await image.CreateImageAsync();
         Assert.NotEqual(old, image.ImageId);
         await image.KeepAsync();
@@ -100,10 +100,10 @@ public sealed class MappingJournalTests(TwoSites sites)
     public async Task An_object_of_another_volume_is_a_conflict_that_names_both_and_changes_nothing()
     {
         var image = await MappedImage.CreateAsync(Pool);
-        await image.PutObjectAsync(("csi.volname", "pvc-other"), ("csi.imagename", image.Mapping.ImageName));
-        var conflict = Assert.IsType<MappingPlan.Conflict>(await image.KeepAsync());
+        await image.PutObjectAsync(("csi.volname", "pvc-other"), ("csi.imagename", image.Reservation.ImageName));
+        var conflict = Assert.IsType<ReservationPlan.Conflict>(await image.KeepAsync());
         Assert.Contains("pvc-other", conflict.Problem, StringComparison.Ordinal);
-        Assert.Contains(image.Mapping.RequestName, conflict.Problem, StringComparison.Ordinal);
+        Assert.Contains(image.Reservation.RequestName, conflict.Problem, StringComparison.Ordinal);
         Assert.Equal("pvc-other", (await image.ReadObjectAsync())!["csi.volname"]);
         Assert.Null(await image.ReadDirectoryEntryAsync());
     }
@@ -113,12 +113,12 @@ public sealed class MappingJournalTests(TwoSites sites)
     {
         var image = await MappedImage.CreateAsync(Pool);
         var other = await MappedImage.CreateAsync(Pool);
-        await image.PutDirectoryEntryAsync(other.Mapping.Uuid);
-        var conflict = Assert.IsType<MappingPlan.Conflict>(await image.KeepAsync());
-        Assert.Contains(other.Mapping.Uuid, conflict.Problem, StringComparison.Ordinal);
-        Assert.Equal(other.Mapping.Uuid, await image.ReadDirectoryEntryAsync());
+        await image.PutDirectoryEntryAsync(other.Reservation.Uuid);
+        var conflict = Assert.IsType<ReservationPlan.Conflict>(await image.KeepAsync());
+        Assert.Contains(other.Reservation.Uuid, conflict.Problem, StringComparison.Ordinal);
+        Assert.Equal(other.Reservation.Uuid, await image.ReadDirectoryEntryAsync());
 
-        await RbdImage.RemoveAsync(Pool, other.Mapping.ImageName, CancellationToken.None);
+        await RbdImage.RemoveAsync(Pool, other.Reservation.ImageName, CancellationToken.None);
         await image.KeepAsync();
         await image.AssertCompleteAsync();
     }
@@ -128,21 +128,21 @@ public sealed class MappingJournalTests(TwoSites sites)
     {
         var image = await MappedImage.CreateAsync(Pool);
         var other = new MappedImage(Pool, "unused");
-        await other.PutObjectAsync(("csi.volname", image.Mapping.RequestName));
-        await image.PutDirectoryEntryAsync(other.Mapping.Uuid);
-        Assert.IsType<MappingPlan.Conflict>(await image.KeepAsync());
+        await other.PutObjectAsync(("csi.volname", image.Reservation.RequestName));
+        await image.PutDirectoryEntryAsync(other.Reservation.Uuid);
+        Assert.IsType<ReservationPlan.Conflict>(await image.KeepAsync());
     }
 
     [Fact]
     public async Task A_directory_entry_into_a_pool_that_is_gone_is_replaced_and_nonsense_is_a_conflict()
     {
         var image = await MappedImage.CreateAsync(Pool);
-        await image.PutDirectoryEntryAsync($"00000000000003e7/{image.Mapping.Uuid}");
+        await image.PutDirectoryEntryAsync($"00000000000003e7/{image.Reservation.Uuid}");
         await image.KeepAsync();
         await image.AssertCompleteAsync();
 
         await image.PutDirectoryEntryAsync("neither a uuid nor a pool");
-        Assert.Contains("neither a uuid", Assert.IsType<MappingPlan.Conflict>(await image.KeepAsync()).Problem, StringComparison.Ordinal);
+        Assert.Contains("neither a uuid", Assert.IsType<ReservationPlan.Conflict>(await image.KeepAsync()).Problem, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -150,32 +150,32 @@ public sealed class MappingJournalTests(TwoSites sites)
     {
         await using var journalPool = await sites.B.Cluster.OpenPoolAsync("otherpool", "", CancellationToken.None);
         var image = await MappedImage.CreateAsync(Pool);
-        var journal = new MappingJournal(Pool, journalPool, "apart");
-        var write = Assert.IsType<MappingPlan.Write>((await journal.PlanAsync([image.Mapping], CancellationToken.None))[0]);
-        Assert.Null((await journal.ApplyAsync([(image.Mapping, write)], () => { }))[0]);
+        var journal = new CsiJournal(Pool, journalPool, "apart");
+        var write = Assert.IsType<ReservationPlan.Write>((await journal.PlanAsync([image.Reservation], CancellationToken.None))[0]);
+        Assert.Null((await journal.ApplyAsync([(image.Reservation, write)], () => { }))[0]);
 
         Assert.Equal(JournalKeys.PoolText(journalPool.Id), (await image.ReadObjectAsync())!["csi.journalpool"]);
         var entries = await journalPool.ReadOmapAsync("csi.volumes.apart", [image.DirectoryKey], CancellationToken.None);
-        Assert.Equal($"{Pool.Id:x16}/{image.Mapping.Uuid}", entries![image.DirectoryKey]);
-        Assert.IsType<MappingPlan.UpToDate>((await journal.PlanAsync([image.Mapping], CancellationToken.None))[0]);
+        Assert.Equal($"{Pool.Id:x16}/{image.Reservation.Uuid}", entries![image.DirectoryKey]);
+        Assert.IsType<ReservationPlan.UpToDate>((await journal.PlanAsync([image.Reservation], CancellationToken.None))[0]);
     }
 
     [Fact]
     public async Task Encryption_is_recorded_completed_and_never_changed()
     {
         var image = await MappedImage.CreateAsync(Pool);
-        image.Mapping = image.Mapping with { EncryptionKms = "vault", EncryptionType = "block" };
+        image.Reservation = image.Reservation with { EncryptionKms = "vault", EncryptionType = "block" };
         // As ceph-csi's generator leaves it: with a KMS and an empty type.
-        await image.PutObjectAsync(("csi.volname", image.Mapping.RequestName), ("csi.volume.encryptKMS", "vault"), ("csi.volume.encryptionType", ""));
+        await image.PutObjectAsync(("csi.volname", image.Reservation.RequestName), ("csi.volume.encryptKMS", "vault"), ("csi.volume.encryptionType", ""));
         await image.KeepAsync();
         Assert.Equal("block", (await image.ReadObjectAsync())!["csi.volume.encryptionType"]);
 
-        image.Mapping = image.Mapping with { EncryptionType = "file" };
-        Assert.IsType<MappingPlan.Conflict>(await image.PlanAsync());
-        image.Mapping = image.Mapping with { EncryptionKms = "another", EncryptionType = "block" };
-        Assert.IsType<MappingPlan.Conflict>(await image.PlanAsync());
-        image.Mapping = image.Mapping with { EncryptionKms = null, EncryptionType = null };
-        Assert.IsType<MappingPlan.Conflict>(await image.PlanAsync());
+        image.Reservation = image.Reservation with { EncryptionType = "file" };
+        Assert.IsType<ReservationPlan.Conflict>(await image.PlanAsync());
+        image.Reservation = image.Reservation with { EncryptionKms = "another", EncryptionType = "block" };
+        Assert.IsType<ReservationPlan.Conflict>(await image.PlanAsync());
+        image.Reservation = image.Reservation with { EncryptionKms = null, EncryptionType = null };
+        Assert.IsType<ReservationPlan.Conflict>(await image.PlanAsync());
     }
 
     [Fact]
@@ -186,12 +186,12 @@ public sealed class MappingJournalTests(TwoSites sites)
         for (var i = 0; i < 10; i++)
             images.Add(await MappedImage.CreateAsync(Pool, instance));
         var journal = images[0].Journal;
-        var plans = await journal.PlanAsync([.. images.Select(image => image.Mapping)], CancellationToken.None);
+        var plans = await journal.PlanAsync([.. images.Select(image => image.Reservation)], CancellationToken.None);
         // Between plan and write, somebody takes the name of the fourth for another volume, and makes the object of the fifth.
         await images[3].PutDirectoryEntryAsync(Guid.NewGuid().ToString());
         await images[4].PutObjectAsync();
 
-        var failures = await journal.ApplyAsync([.. images.Select((image, i) => (image.Mapping, (MappingPlan.Write)plans[i]))], () => { });
+        var failures = await journal.ApplyAsync([.. images.Select((image, i) => (image.Reservation, (ReservationPlan.Write)plans[i]))], () => { });
         Assert.Equal(Errno.ECANCELED, failures[3]!.Errno);
         Assert.Equal(Errno.EEXIST, failures[4]!.Errno);
         Assert.Null(await images[3].ReadObjectAsync());
@@ -213,8 +213,8 @@ public sealed class MappingJournalTests(TwoSites sites)
             await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
             {
                 var journal = images[0].Journal;
-                var plans = await journal.PlanAsync([.. images.Select(image => image.Mapping)], CancellationToken.None);
-                await journal.ApplyAsync([.. images.Select((image, i) => (image.Mapping, Plan: plans[i])).Where(w => w.Plan is MappingPlan.Write).Select(w => (w.Mapping, (MappingPlan.Write)w.Plan))], () => { });
+                var plans = await journal.PlanAsync([.. images.Select(image => image.Reservation)], CancellationToken.None);
+                await journal.ApplyAsync([.. images.Select((image, i) => (image.Reservation, Plan: plans[i])).Where(w => w.Plan is ReservationPlan.Write).Select(w => (w.Reservation, (ReservationPlan.Write)w.Plan))], () => { });
             }));
         }
         foreach (var image in images)
@@ -229,11 +229,11 @@ public sealed class MappingJournalTests(TwoSites sites)
         for (var i = 0; i < 3; i++)
             images.Add(await MappedImage.CreateAsync(Pool, instance));
         var closed = await sites.B.Cluster.OpenPoolAsync(TwoSites.Pool, "", CancellationToken.None);
-        var journal = new MappingJournal(Pool, closed, instance);
-        var plans = await journal.PlanAsync([.. images.Select(image => image.Mapping)], CancellationToken.None);
+        var journal = new CsiJournal(Pool, closed, instance);
+        var plans = await journal.PlanAsync([.. images.Select(image => image.Reservation)], CancellationToken.None);
         var writes = 0;
         var failures = await journal.ApplyAsync(
-            [.. images.Select((image, i) => (image.Mapping, (MappingPlan.Write)plans[i]))],
+            [.. images.Select((image, i) => (image.Reservation, (ReservationPlan.Write)plans[i]))],
             () =>
             {
                 // Each object is written, then the directory.
@@ -254,14 +254,14 @@ public sealed class MappingJournalTests(TwoSites sites)
         // Restored under another name.
         var renamed = await MappedImage.CreateAsync(Pool);
         await renamed.KeepAsync();
-        renamed.Mapping = renamed.Mapping with { RequestName = "pvc-" + Guid.NewGuid() };
+        renamed.Reservation = renamed.Reservation with { RequestName = "pvc-" + Guid.NewGuid() };
         await FollowAsync(renamed, " && ");
         await renamed.AssertCompleteAsync();
 
         // A name that a volume of another handle has.
         var image = await MappedImage.CreateAsync(Pool);
         var other = await MappedImage.CreateAsync(Pool);
-        await image.PutDirectoryEntryAsync(other.Mapping.Uuid);
+        await image.PutDirectoryEntryAsync(other.Reservation.Uuid);
         await FollowAsync(image, null);
         await image.AssertCompleteAsync();
 
@@ -273,7 +273,7 @@ public sealed class MappingJournalTests(TwoSites sites)
     /// <summary>Runs the commands of a conflict's way out; before them it is one.</summary>
     private async Task FollowAsync(MappedImage image, string? separator)
     {
-        var way = Assert.IsType<MappingPlan.Conflict>(await image.KeepAsync()).WayOut;
+        var way = Assert.IsType<ReservationPlan.Conflict>(await image.KeepAsync()).WayOut;
         var commands = way[way.IndexOf("rados -p ", StringComparison.Ordinal)..];
         foreach (var command in separator is null ? [commands] : commands.Split(separator))
         {
@@ -281,7 +281,7 @@ public sealed class MappingJournalTests(TwoSites sites)
             Assert.Equal("rados", words[0]);
             await ProcessOutput.OfAsync("rados", ["-c", sites.B.ConfFile, .. words[1..]]);
         }
-        Assert.IsType<MappingPlan.Write>(await image.KeepAsync());
+        Assert.IsType<ReservationPlan.Write>(await image.KeepAsync());
     }
 
     [Fact]
@@ -292,10 +292,10 @@ public sealed class MappingJournalTests(TwoSites sites)
         for (var i = 0; i < 4; i++)
             images.Add(await MappedImage.CreateAsync(Pool, instance));
         var journal = images[0].Journal;
-        var plans = await journal.PlanAsync([.. images.Select(image => image.Mapping)], CancellationToken.None);
+        var plans = await journal.PlanAsync([.. images.Select(image => image.Reservation)], CancellationToken.None);
         var allowed = 2;
         await Assert.ThrowsAsync<OperationCanceledException>(() => journal.ApplyAsync(
-            [.. images.Select((image, i) => (image.Mapping, (MappingPlan.Write)plans[i]))],
+            [.. images.Select((image, i) => (image.Reservation, (ReservationPlan.Write)plans[i]))],
             () =>
             {
                 if (Interlocked.Decrement(ref allowed) < 0)

@@ -3,14 +3,14 @@ using RbdReplication.Ceph;
 namespace RbdReplication.Core;
 
 /// <summary>
-/// Reads and writes the mappings of many volumes of one pool at once. Directory entries and image ids of thousands of
+/// Reads and writes the reservations of many volumes of one pool at once. Directory entries and image ids of thousands of
 /// volumes travel in one read each; the volumes' own objects are read side by side. Nothing is ever searched, so the cost
 /// of a volume does not depend on how many others there are.
 /// </summary>
 /// <param name="imagePool">Pool and rados namespace of images and volume objects.</param>
 /// <param name="journalPool">Pool and rados namespace of the directory object; normally the same.</param>
 /// <param name="instanceId">ceph-csi's instance id, <c>default</c> unless it is set there.</param>
-public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, string instanceId)
+public sealed class CsiJournal(RadosPool imagePool, RadosPool journalPool, string instanceId)
 {
     /// <summary>Most operations that are sent without waiting for the first answer.</summary>
     public const int PipelineDepth = 64;
@@ -32,29 +32,29 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
     /// <summary>Pool of the directory object.</summary>
     public RadosPool JournalPool => journalPool;
 
-    /// <summary>Reads what Ceph holds of each mapping and decides what to do about it; the answers are in the order of the mappings.</summary>
+    /// <summary>Reads what Ceph holds of each reservation and decides what to do about it; the answers are in the order of the reservations.</summary>
     /// <exception cref="CephException">The pool cannot be read; nothing is known then.</exception>
-    public async Task<IReadOnlyList<MappingPlan>> PlanAsync(IReadOnlyList<VolumeMapping> mappings, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<ReservationPlan>> PlanAsync(IReadOnlyList<Reservation> reservations, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(mappings);
+        ArgumentNullException.ThrowIfNull(reservations);
         var directory = journalPool.ReadOmapAsync(
-            _directory, [.. mappings.Select(m => JournalKeys.DirectoryKey(m.RequestName)).Distinct(StringComparer.Ordinal)], cancellationToken);
-        var objects = new IReadOnlyDictionary<string, string>?[mappings.Count];
-        await InParallelAsync(mappings.Count, async i =>
+            _directory, [.. reservations.Select(m => JournalKeys.DirectoryKey(m.RequestName)).Distinct(StringComparer.Ordinal)], cancellationToken);
+        var objects = new IReadOnlyDictionary<string, string>?[reservations.Count];
+        await InParallelAsync(reservations.Count, async i =>
             objects[i] = await imagePool.ReadOmapAsync(
-                JournalKeys.VolumeObject(mappings[i].Uuid), JournalKeys.VolumeObjectKeys, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+                JournalKeys.VolumeObject(reservations[i].Uuid), JournalKeys.VolumeObjectKeys, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
         var listed = await directory.ConfigureAwait(false);
-        var names = mappings.Select((mapping, i) => ImageNameOf(mapping, objects[i])).ToList();
+        var names = reservations.Select((reservation, i) => ImageNameOf(reservation, objects[i])).ToList();
         var ids = await ImageDirectory.ReadIdsAsync(imagePool, names, cancellationToken).ConfigureAwait(false);
 
-        var plans = new MappingPlan[mappings.Count];
+        var plans = new ReservationPlan[reservations.Count];
         for (var i = 0; i < plans.Length; i++)
         {
-            var state = new MappingState(
-                listed?.GetValueOrDefault(JournalKeys.DirectoryKey(mappings[i].RequestName)), objects[i], ids.GetValueOrDefault(names[i]));
-            plans[i] = MappingPlan.For(mappings[i], state, _objects);
-            if (plans[i] is MappingPlan.CheckOther other)
-                plans[i] = await CheckOtherAsync(mappings[i], other, state.DirectoryValue!, cancellationToken).ConfigureAwait(false);
+            var state = new ReservationState(
+                listed?.GetValueOrDefault(JournalKeys.DirectoryKey(reservations[i].RequestName)), objects[i], ids.GetValueOrDefault(names[i]));
+            plans[i] = ReservationPlan.For(reservations[i], state, _objects);
+            if (plans[i] is ReservationPlan.CheckOther other)
+                plans[i] = await CheckOtherAsync(reservations[i], other, state.DirectoryValue!, cancellationToken).ConfigureAwait(false);
         }
         return plans;
     }
@@ -63,11 +63,11 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
     /// Carries out plans. Each volume's object is written in one step that holds only if the object is as the plan found it;
     /// after it, its directory entry. A crash in between leaves an object that names its volume, which the next plan takes up.
     /// </summary>
-    /// <param name="writes">Mappings and what to write.</param>
+    /// <param name="writes">Reservations and what to write.</param>
     /// <param name="beforeWrite">Called before each write; throws when no more may be written, and nothing else is thrown.</param>
     /// <returns>For each, what failed, or null. ECANCELED and EEXIST: somebody else wrote or closed the pool meanwhile, plan again.</returns>
     public async Task<IReadOnlyList<CephException?>> ApplyAsync(
-        IReadOnlyList<(VolumeMapping Mapping, MappingPlan.Write Write)> writes, Action beforeWrite)
+        IReadOnlyList<(Reservation Reservation, ReservationPlan.Write Write)> writes, Action beforeWrite)
     {
         ArgumentNullException.ThrowIfNull(writes);
         ArgumentNullException.ThrowIfNull(beforeWrite);
@@ -75,7 +75,7 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
         await InParallelAsync(writes.Count, async i =>
         {
             beforeWrite();
-            failures[i] = await TryAsync(() => WriteObjectAsync(writes[i].Mapping, writes[i].Write)).ConfigureAwait(false);
+            failures[i] = await TryAsync(() => WriteObjectAsync(writes[i].Reservation, writes[i].Write)).ConfigureAwait(false);
         }).ConfigureAwait(false);
 
         var listing = Enumerable.Range(0, writes.Count).Where(i => failures[i] is null && writes[i].Write.DirectoryValue is not null);
@@ -87,7 +87,7 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
                 continue;
             // One of them is not as expected; apart, the others succeed.
             foreach (var i in chunk)
-                failures[i] = failure.Errno == Errno.ECANCELED ? await WriteDirectoryEntryAsync(writes[i].Mapping, writes[i].Write, beforeWrite).ConfigureAwait(false) : failure;
+                failures[i] = failure.Errno == Errno.ECANCELED ? await WriteDirectoryEntryAsync(writes[i].Reservation, writes[i].Write, beforeWrite).ConfigureAwait(false) : failure;
         }
         return failures;
     }
@@ -95,14 +95,14 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
     /// <summary>Plans and writes the entries of one volume; again where somebody else (the omap generator, say) was faster.</summary>
     /// <returns>The last plan; what it says to write has been written.</returns>
     /// <exception cref="CephException">The pool cannot be read or written, or somebody else was faster each time.</exception>
-    public async Task<MappingPlan> EnterAsync(VolumeMapping mapping, CancellationToken cancellationToken)
+    public async Task<ReservationPlan> EnterAsync(Reservation reservation, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
-            var plan = (await PlanAsync([mapping], cancellationToken).ConfigureAwait(false))[0];
-            if (plan is not MappingPlan.Write write)
+            var plan = (await PlanAsync([reservation], cancellationToken).ConfigureAwait(false))[0];
+            if (plan is not ReservationPlan.Write write)
                 return plan;
-            var failure = (await ApplyAsync([(mapping, write)], cancellationToken.ThrowIfCancellationRequested).ConfigureAwait(false))[0];
+            var failure = (await ApplyAsync([(reservation, write)], cancellationToken.ThrowIfCancellationRequested).ConfigureAwait(false))[0];
             if (failure is null)
                 return plan;
             if (attempt == Races || !IsOvertaken(failure))
@@ -113,20 +113,20 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
     /// <summary>Whether a write failed because somebody else was faster, or the object on which the plan rests was removed: plan again.</summary>
     internal static bool IsOvertaken(CephException failure) => failure.Errno is Errno.ECANCELED or Errno.EEXIST or Errno.ENOENT;
 
-    private static string ImageNameOf(VolumeMapping mapping, IReadOnlyDictionary<string, string>? keys) =>
-        keys?.GetValueOrDefault(JournalKeys.ImageName) is { Length: > 0 } recorded ? recorded : mapping.ImageName;
+    private static string ImageNameOf(Reservation reservation, IReadOnlyDictionary<string, string>? keys) =>
+        keys?.GetValueOrDefault(JournalKeys.ImageName) is { Length: > 0 } recorded ? recorded : reservation.ImageName;
 
     /// <summary>Is anything left of the volume that the directory names in place of ours?</summary>
-    private async Task<MappingPlan> CheckOtherAsync(
-        VolumeMapping mapping, MappingPlan.CheckOther other, string listed, CancellationToken cancellationToken)
+    private async Task<ReservationPlan> CheckOtherAsync(
+        Reservation reservation, ReservationPlan.CheckOther other, string listed, CancellationToken cancellationToken)
     {
         if (other.PoolId == imagePool.Id)
-            return await CheckOtherAsync(imagePool, mapping, other, listed, cancellationToken).ConfigureAwait(false);
+            return await CheckOtherAsync(imagePool, reservation, other, listed, cancellationToken).ConfigureAwait(false);
         try
         {
             var pool = await imagePool.Cluster.OpenPoolAsync(other.PoolId, imagePool.Namespace, cancellationToken).ConfigureAwait(false);
             await using (pool.ConfigureAwait(false))
-                return await CheckOtherAsync(pool, mapping, other, listed, cancellationToken).ConfigureAwait(false);
+                return await CheckOtherAsync(pool, reservation, other, listed, cancellationToken).ConfigureAwait(false);
         }
         catch (CephException e) when (e.Errno == Errno.ENOENT)
         {
@@ -135,11 +135,11 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
         }
     }
 
-    private async Task<MappingPlan> CheckOtherAsync(
-        RadosPool pool, VolumeMapping mapping, MappingPlan.CheckOther other, string listed, CancellationToken cancellationToken)
+    private async Task<ReservationPlan> CheckOtherAsync(
+        RadosPool pool, Reservation reservation, ReservationPlan.CheckOther other, string listed, CancellationToken cancellationToken)
     {
-        var record = await VolumeRecord.ReadAsync(pool, other.Uuid, cancellationToken).ConfigureAwait(false);
-        var image = record.ImageName ?? mapping.ImagePrefix + other.Uuid;
+        var record = await JournalEntry.ReadAsync(pool, other.Uuid, cancellationToken).ConfigureAwait(false);
+        var image = record.ImageName ?? reservation.ImagePrefix + other.Uuid;
         if (record.RequestName is null)
         {
             string[] names = [image, JournalKeys.DefaultImagePrefix + other.Uuid];
@@ -147,40 +147,40 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
             if (ids.Count == 0)
                 return other.IfStale;
         }
-        return new MappingPlan.Conflict(
+        return new ReservationPlan.Conflict(
             ConflictKind.NameIsTaken,
-            $"the directory maps {mapping.RequestName} to '{listed}' (image {pool.SpecOf(image)}, recorded for PV {record.RequestName ?? "(none)"}), "
-            + $"and the PV's volume handle names {mapping.Uuid}",
-            $"Restore the PV with the volumeHandle of {other.Uuid} if that volume is meant; if not, give the name up for it: {_objects.RemoveFromDirectory(mapping.RequestName)}",
+            $"the directory maps {reservation.RequestName} to '{listed}' (image {pool.SpecOf(image)}, recorded for PV {record.RequestName ?? "(none)"}), "
+            + $"and the PV's volume handle names {reservation.Uuid}",
+            $"Restore the PV with the volumeHandle of {other.Uuid} if that volume is meant; if not, give the name up for it: {_objects.RemoveFromDirectory(reservation.RequestName)}",
             listed);
     }
 
-    private Task WriteObjectAsync(VolumeMapping mapping, MappingPlan.Write write)
+    private Task WriteObjectAsync(Reservation reservation, ReservationPlan.Write write)
     {
         if (write.ObjectExists && write.ObjectKeys.Count == 0)
             return Task.CompletedTask;
         var operation = write.ObjectExists
             ? new ObjectWrite().AssertOmap(JournalKeys.RequestName, write.ExpectedRequestName)
             : new ObjectWrite().Create(exclusive: true);
-        return imagePool.WriteAsync(JournalKeys.VolumeObject(mapping.Uuid), operation.SetOmap(write.ObjectKeys), CancellationToken.None);
+        return imagePool.WriteAsync(JournalKeys.VolumeObject(reservation.Uuid), operation.SetOmap(write.ObjectKeys), CancellationToken.None);
     }
 
-    private Task WriteDirectoryAsync(IReadOnlyList<(VolumeMapping Mapping, MappingPlan.Write Write)> writes)
+    private Task WriteDirectoryAsync(IReadOnlyList<(Reservation Reservation, ReservationPlan.Write Write)> writes)
     {
         var operation = new ObjectWrite().Create(exclusive: false);
-        foreach (var (mapping, write) in writes)
-            operation.AssertOmap(JournalKeys.DirectoryKey(mapping.RequestName), write.ExpectedDirectoryValue);
-        operation.SetOmap([.. writes.Select(w => KeyValuePair.Create(JournalKeys.DirectoryKey(w.Mapping.RequestName), w.Write.DirectoryValue!))]);
+        foreach (var (reservation, write) in writes)
+            operation.AssertOmap(JournalKeys.DirectoryKey(reservation.RequestName), write.ExpectedDirectoryValue);
+        operation.SetOmap([.. writes.Select(w => KeyValuePair.Create(JournalKeys.DirectoryKey(w.Reservation.RequestName), w.Write.DirectoryValue!))]);
         return journalPool.WriteAsync(_directory, operation, CancellationToken.None);
     }
 
-    private async Task<CephException?> WriteDirectoryEntryAsync(VolumeMapping mapping, MappingPlan.Write write, Action beforeWrite)
+    private async Task<CephException?> WriteDirectoryEntryAsync(Reservation reservation, ReservationPlan.Write write, Action beforeWrite)
     {
         beforeWrite();
-        var failure = await TryAsync(() => WriteDirectoryAsync([(mapping, write)])).ConfigureAwait(false);
+        var failure = await TryAsync(() => WriteDirectoryAsync([(reservation, write)])).ConfigureAwait(false);
         if (failure?.Errno != Errno.ECANCELED)
             return failure;
-        var key = JournalKeys.DirectoryKey(mapping.RequestName);
+        var key = JournalKeys.DirectoryKey(reservation.RequestName);
         IReadOnlyDictionary<string, string>? entries = null;
         if (await TryAsync(async () => entries = await journalPool.ReadOmapAsync(_directory, [key], CancellationToken.None).ConfigureAwait(false)).ConfigureAwait(false) is { } unread)
             return unread;
@@ -191,8 +191,8 @@ public sealed class MappingJournal(RadosPool imagePool, RadosPool journalPool, s
         {
             beforeWrite();
             await TryAsync(() => imagePool.WriteAsync(
-                JournalKeys.VolumeObject(mapping.Uuid),
-                new ObjectWrite().AssertOmap(JournalKeys.RequestName, mapping.RequestName).Remove(),
+                JournalKeys.VolumeObject(reservation.Uuid),
+                new ObjectWrite().AssertOmap(JournalKeys.RequestName, reservation.RequestName).Remove(),
                 CancellationToken.None)).ConfigureAwait(false);
         }
         return failure;

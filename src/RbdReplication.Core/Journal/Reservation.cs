@@ -3,7 +3,7 @@ namespace RbdReplication.Core;
 /// <summary>What the journal has to say of a volume for the CSI driver to find its image.</summary>
 /// <param name="RequestName">The PV's name.</param>
 /// <param name="Uuid">The uuid of the volume handle; it is the end of the image's name.</param>
-public sealed record VolumeMapping(string RequestName, string Uuid)
+public sealed record Reservation(string RequestName, string Uuid)
 {
     /// <summary>What the image's name has before the uuid.</summary>
     public string ImagePrefix { get; init; } = JournalKeys.DefaultImagePrefix;

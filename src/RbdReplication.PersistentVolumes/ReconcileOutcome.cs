@@ -4,20 +4,20 @@ namespace RbdReplication.PersistentVolumes;
 /// <param name="Result">In one word; the reason of Events and the <c>outcome</c> of metrics.</param>
 /// <param name="Message">For people; empty where there is nothing to say.</param>
 /// <param name="AwaitedImage">Name of the image that is not there yet; null where it is not that that is missing.</param>
-internal readonly record struct MappingOutcome(MappingResult Result, string Message = "", string? AwaitedImage = null)
+internal readonly record struct ReconcileOutcome(ReconcileResult Result, string Message = "", string? AwaitedImage = null)
 {
     /// <summary>The volume's image can be found.</summary>
-    public bool IsGood => Result is MappingResult.Unchanged or MappingResult.Mapped or MappingResult.Repaired;
+    public bool IsGood => Result is ReconcileResult.Unchanged or ReconcileResult.Mapped or ReconcileResult.Repaired;
 
     /// <summary>
     /// The failure has to do with this volume. The others come from Ceph or the API server as a whole: they are logged and
     /// counted, but not told to each volume.
     /// </summary>
-    public bool IsOfVolume => !IsGood && Result is not (MappingResult.CephUnreachable or MappingResult.ApiServerUnreachable or MappingResult.Interrupted);
+    public bool IsOfVolume => !IsGood && Result is not (ReconcileResult.CephUnreachable or ReconcileResult.ApiServerUnreachable or ReconcileResult.Interrupted);
 }
 
 /// <summary>Results, as they are named in Events and metrics.</summary>
-internal enum MappingResult
+internal enum ReconcileResult
 {
     /// <summary>Not decided.</summary>
     None,

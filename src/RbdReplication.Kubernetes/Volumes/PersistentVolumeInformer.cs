@@ -7,8 +7,8 @@ namespace RbdReplication.Kubernetes.Volumes;
 /// Follows the PersistentVolumes of one CSI driver: a full list in pages, then a watch from the list's version, and again
 /// when the server says that version is gone.
 /// </summary>
-public sealed class PersistentVolumeWatch(
-    KubernetesApi api, PersistentVolumeWatchOptions options, TimeProvider time, ILogger<PersistentVolumeWatch> logger)
+public sealed class PersistentVolumeInformer(
+    KubernetesApi api, PersistentVolumeInformerOptions options, TimeProvider time, ILogger<PersistentVolumeInformer> logger)
 {
     private readonly KnownVolumes _known = new();
     private readonly StringPool _strings = new();

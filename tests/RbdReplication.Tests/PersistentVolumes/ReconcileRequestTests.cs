@@ -4,7 +4,7 @@ using RbdReplication.PersistentVolumes;
 
 namespace RbdReplication.Tests.PersistentVolumes;
 
-public sealed class MappingRequestTests
+public sealed class ReconcileRequestTests
 {
     private const string Driver = "rbd.csi.ceph.com";
     private const string Uuid = "0c23de1c-18fb-11eb-a903-0242ac110005";
@@ -22,18 +22,18 @@ public sealed class MappingRequestTests
     [Fact]
     public void A_good_volume_gives_its_mapping()
     {
-        var request = MappingRequest.From(Good, out _)!;
-        Assert.Equal(("pvc-1", Uuid, "apps"), (request.Mapping.RequestName, request.Mapping.Uuid, request.Mapping.Owner));
-        Assert.Equal("csi-vol-" + Uuid, request.Mapping.ImageName);
+        var request = ReconcileRequest.From(Good, out _)!;
+        Assert.Equal(("pvc-1", Uuid, "apps"), (request.Reservation.RequestName, request.Reservation.Uuid, request.Reservation.Owner));
+        Assert.Equal("csi-vol-" + Uuid, request.Reservation.ImageName);
         Assert.Equal("replicapool", request.JournalPool);
-        Assert.Null(request.Mapping.EncryptionKms);
+        Assert.Null(request.Reservation.EncryptionKms);
     }
 
     [Fact]
     public void Prefix_and_journal_pool_are_taken_from_the_attributes()
     {
-        var request = MappingRequest.From(Good with { VolumeNamePrefix = "gold-", JournalPool = "journals" }, out _)!;
-        Assert.Equal("gold-" + Uuid, request.Mapping.ImageName);
+        var request = ReconcileRequest.From(Good with { VolumeNamePrefix = "gold-", JournalPool = "journals" }, out _)!;
+        Assert.Equal("gold-" + Uuid, request.Reservation.ImageName);
         Assert.Equal("journals", request.JournalPool);
     }
 
@@ -45,8 +45,8 @@ public sealed class MappingRequestTests
     [InlineData("", "vault", null, null, null)]
     public void Encryption_is_read_as_the_provisioner_reads_it(string encrypted, string? kms, string? type, string? expectedKms, string? expectedType)
     {
-        var request = MappingRequest.From(Good with { Encrypted = encrypted, EncryptionKmsId = kms, EncryptionType = type }, out _)!;
-        Assert.Equal((expectedKms, expectedType), (request.Mapping.EncryptionKms, request.Mapping.EncryptionType));
+        var request = ReconcileRequest.From(Good with { Encrypted = encrypted, EncryptionKmsId = kms, EncryptionType = type }, out _)!;
+        Assert.Equal((expectedKms, expectedType), (request.Reservation.EncryptionKms, request.Reservation.EncryptionType));
     }
 
     public static TheoryData<PersistentVolume, string> BrokenVolumes => new()
@@ -65,7 +65,7 @@ public sealed class MappingRequestTests
     [MemberData(nameof(BrokenVolumes))]
     public void A_broken_volume_gives_a_short_reason(PersistentVolume volume, string part)
     {
-        Assert.Null(MappingRequest.From(volume, out var problem));
+        Assert.Null(ReconcileRequest.From(volume, out var problem));
         Assert.Contains(part, problem, StringComparison.Ordinal);
         Assert.InRange(problem.Length, 1, 400);
     }
@@ -73,10 +73,10 @@ public sealed class MappingRequestTests
     [Fact]
     public void Volumes_that_need_no_mapping_are_exempt()
     {
-        Assert.False(MappingRequest.IsExempt(Good, Driver));
-        Assert.True(MappingRequest.IsExempt(Good with { Deleting = true }, Driver));
-        Assert.True(MappingRequest.IsExempt(Good with { Claim = null }, Driver));
-        Assert.True(MappingRequest.IsExempt(Good with { IsStatic = true }, Driver));
-        Assert.True(MappingRequest.IsExempt(Good, "another.example.com"));
+        Assert.False(ReconcileRequest.IsExempt(Good, Driver));
+        Assert.True(ReconcileRequest.IsExempt(Good with { Deleting = true }, Driver));
+        Assert.True(ReconcileRequest.IsExempt(Good with { Claim = null }, Driver));
+        Assert.True(ReconcileRequest.IsExempt(Good with { IsStatic = true }, Driver));
+        Assert.True(ReconcileRequest.IsExempt(Good, "another.example.com"));
     }
 }

@@ -5,13 +5,13 @@ using RbdReplication.Kubernetes.Volumes;
 
 namespace RbdReplication.Tests.Kubernetes;
 
-public sealed class PersistentVolumeWatchTests : IAsyncLifetime
+public sealed class PersistentVolumeInformerTests : IAsyncLifetime
 {
     private readonly ApiServerStandIn _server = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly List<VolumeChange> _changes = [];
     private KubernetesApi _api = null!;
-    private PersistentVolumeWatch _watch = null!;
+    private PersistentVolumeInformer _informer = null!;
     private Task? _running;
 
     public async ValueTask InitializeAsync()
@@ -156,7 +156,7 @@ public sealed class PersistentVolumeWatchTests : IAsyncLifetime
 
         Assert.Equal(["pvc-000001", "pvc-000002"], Applied().Select(v => v.Name));
         Assert.Single(Snapshot().OfType<VolumeChange.ListCompleted>());
-        Assert.Equal(0, _watch.BadEvents);
+        Assert.Equal(0, _informer.BadEvents);
     }
 
     [Fact]
@@ -217,7 +217,7 @@ public sealed class PersistentVolumeWatchTests : IAsyncLifetime
         _server.Volumes.Send("null\n\r\n\n");
         _server.Volumes.Put(PvObject.Json(1));
         await Until.TrueAsync(() => Applied().Count == 1, "the change after the bad line");
-        Assert.Equal(2, _watch.BadEvents);
+        Assert.Equal(2, _informer.BadEvents);
     }
 
     [Fact]
@@ -251,7 +251,7 @@ public sealed class PersistentVolumeWatchTests : IAsyncLifetime
         await WatchingAsync();
         await _server.StopAsync();
         _server.Volumes.Put(PvObject.Json(1));
-        await Until.TrueAsync(() => _watch.Restarts > 3, "several attempts against nobody");
+        await Until.TrueAsync(() => _informer.Restarts > 3, "several attempts against nobody");
         await _server.StartAsync();
         await Until.TrueAsync(() => Applied().Count == 1, "the change made while the server was away");
         Assert.Single(Snapshot().OfType<VolumeChange.ListCompleted>());
@@ -271,15 +271,15 @@ public sealed class PersistentVolumeWatchTests : IAsyncLifetime
 
     private void Start(int pageSize = 500, TimeProvider? time = null)
     {
-        var options = new PersistentVolumeWatchOptions
+        var options = new PersistentVolumeInformerOptions
         {
             DriverName = PvObject.Driver,
             PageSize = pageSize,
             FirstRetryDelay = TimeSpan.FromMilliseconds(1),
             LongestRetryDelay = TimeSpan.FromMilliseconds(20),
         };
-        _watch = new PersistentVolumeWatch(_api, options, time ?? TimeProvider.System, NullLogger<PersistentVolumeWatch>.Instance);
-        _running = _watch.RunAsync(
+        _informer = new PersistentVolumeInformer(_api, options, time ?? TimeProvider.System, NullLogger<PersistentVolumeInformer>.Instance);
+        _running = _informer.RunAsync(
             (change, _) =>
             {
                 lock (_changes)

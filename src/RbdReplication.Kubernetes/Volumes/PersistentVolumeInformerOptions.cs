@@ -1,7 +1,7 @@
 namespace RbdReplication.Kubernetes.Volumes;
 
 /// <summary>What to watch and how often to start over.</summary>
-public sealed record PersistentVolumeWatchOptions
+public sealed record PersistentVolumeInformerOptions
 {
     /// <summary>Volumes of this CSI driver are reported, others are not.</summary>
     public required string DriverName { get; init; }

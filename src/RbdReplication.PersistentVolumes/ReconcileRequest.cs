@@ -5,7 +5,7 @@ using RbdReplication.Kubernetes.Volumes;
 namespace RbdReplication.PersistentVolumes;
 
 /// <summary>A PersistentVolume whose mapping is to be kept.</summary>
-internal sealed record MappingRequest(PersistentVolume Volume, VolumeHandle Handle, VolumeMapping Mapping, ObjectName Secret, string Pool)
+internal sealed record ReconcileRequest(PersistentVolume Volume, VolumeHandle Handle, Reservation Reservation, ObjectName Secret, string Pool)
 {
     /// <summary>ceph-csi's name for a volume's KMS where the volume names none.</summary>
     private const string DefaultKms = "default";
@@ -21,7 +21,7 @@ internal sealed record MappingRequest(PersistentVolume Volume, VolumeHandle Hand
 
     /// <summary>Reads what a mapping needs from a volume that is not exempt.</summary>
     /// <returns>Null and the problem if the object is broken.</returns>
-    public static MappingRequest? From(PersistentVolume volume, out string problem)
+    public static ReconcileRequest? From(PersistentVolume volume, out string problem)
     {
         if (string.IsNullOrEmpty(volume.VolumeHandle))
             return Broken("it has no volumeHandle", out problem);
@@ -34,14 +34,14 @@ internal sealed record MappingRequest(PersistentVolume Volume, VolumeHandle Hand
         if (!TryReadEncryption(volume, out var kms, out var type))
             return Broken($"its attribute encrypted is '{Shorten(volume.Encrypted!)}' or encryptionType is '{Shorten(volume.EncryptionType ?? "")}', which is not known", out problem);
         problem = "";
-        var mapping = new VolumeMapping(volume.Name, handle.Uuid)
+        var reservation = new Reservation(volume.Name, handle.Uuid)
         {
             ImagePrefix = string.IsNullOrEmpty(volume.VolumeNamePrefix) ? JournalKeys.DefaultImagePrefix : volume.VolumeNamePrefix,
             Owner = volume.Claim?.Namespace is { Length: > 0 } owner ? owner : null,
             EncryptionKms = kms,
             EncryptionType = type,
         };
-        return new MappingRequest(volume, handle, mapping, volume.Secret, volume.Pool);
+        return new ReconcileRequest(volume, handle, reservation, volume.Secret, volume.Pool);
     }
 
     private static bool TryReadEncryption(PersistentVolume volume, out string? kms, out string? type)
@@ -64,7 +64,7 @@ internal sealed record MappingRequest(PersistentVolume Volume, VolumeHandle Hand
 
     private static string Shorten(string text) => text.Length <= 160 ? text : text[..159] + '…';
 
-    private static MappingRequest? Broken(string reason, out string problem)
+    private static ReconcileRequest? Broken(string reason, out string problem)
     {
         problem = reason;
         return null;

@@ -7,7 +7,7 @@ namespace RbdReplication.PersistentVolumes;
 /// Brings the mappings of volumes of one place up to date: reads through the credentials of whichever of them can connect
 /// first, and writes what has to be written with each volume's own.
 /// </summary>
-internal sealed class PlacePass(JournalOpener opener, MappingPassOptions options, JournalPlace place, MappingBatch batch, IReadOnlyList<int> group)
+internal sealed class PlaceReconciler(JournalOpener opener, ReconcileOptions options, JournalPlace place, ReconcileBatch batch, IReadOnlyList<int> group)
 {
     // Each costs the opening of an image.
     private const int ParallelMetadata = 8;
@@ -24,7 +24,7 @@ internal sealed class PlacePass(JournalOpener opener, MappingPassOptions options
         catch (ObjectDisposedException)
         {
             // Another batch found the connection or the pool to be of no more use and closed it.
-            batch.Settle(group.Where(i => !batch.Outcomes[i].IsGood), new MappingOutcome(MappingResult.Interrupted, "the connection was closed"));
+            batch.Settle(group.Where(i => !batch.Outcomes[i].IsGood), new ReconcileOutcome(ReconcileResult.Interrupted, "the connection was closed"));
         }
     }
 
@@ -51,30 +51,30 @@ internal sealed class PlacePass(JournalOpener opener, MappingPassOptions options
 
     private OpenJournal? JournalOf(int i) => _journals.With(SecretOf(i));
 
-    private MappingOutcome FailureOf(int i) => _journals.FailureOf(SecretOf(i));
+    private ReconcileOutcome FailureOf(int i) => _journals.FailureOf(SecretOf(i));
 
     /// <summary>What has to be written; the other volumes have their outcomes.</summary>
-    private async Task<IReadOnlyList<(int Index, MappingPlan.Write Write)>> PlanAsync(OpenJournal reader, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<(int Index, ReservationPlan.Write Write)>> PlanAsync(OpenJournal reader, CancellationToken cancellationToken)
     {
-        IReadOnlyList<MappingPlan> plans;
+        IReadOnlyList<ReservationPlan> plans;
         try
         {
-            plans = await reader.PlanAsync([.. group.Select(i => batch.Requests[i].Mapping)], cancellationToken);
-            if (plans.Any(plan => plan is MappingPlan.ImageMissing) && !await reader.IsPoolCurrentAsync(cancellationToken))
+            plans = await reader.PlanAsync([.. group.Select(i => batch.Requests[i].Reservation)], cancellationToken);
+            if (plans.Any(plan => plan is ReservationPlan.ImageMissing) && !await reader.IsPoolCurrentAsync(cancellationToken))
             {
-                batch.Settle(group, new MappingOutcome(MappingResult.Interrupted, $"pool {place.Pool} was replaced by another of the same name"));
+                batch.Settle(group, new ReconcileOutcome(ReconcileResult.Interrupted, $"pool {place.Pool} was replaced by another of the same name"));
                 return [];
             }
         }
         catch (ReplicationException e)
         {
-            batch.Settle(group, MappingException.From(e).Outcome);
+            batch.Settle(group, ReconcileException.From(e).Outcome);
             return [];
         }
-        List<(int Index, MappingPlan.Write Write)> writes = [];
+        List<(int Index, ReservationPlan.Write Write)> writes = [];
         for (var n = 0; n < group.Count; n++)
         {
-            if (plans[n] is MappingPlan.Write write)
+            if (plans[n] is ReservationPlan.Write write)
                 writes.Add((group[n], write));
             else
                 batch.Outcomes[group[n]] = OutcomeOf(plans[n], reader);
@@ -82,15 +82,15 @@ internal sealed class PlacePass(JournalOpener opener, MappingPassOptions options
         return writes;
     }
 
-    private static MappingOutcome OutcomeOf(MappingPlan plan, OpenJournal journal) => plan switch
+    private static ReconcileOutcome OutcomeOf(ReservationPlan plan, OpenJournal journal) => plan switch
     {
-        MappingPlan.UpToDate => new(MappingResult.Unchanged),
-        MappingPlan.ImageMissing missing => new(MappingResult.ImageNotFound, $"image {journal.SpecOf(missing.ImageName)} does not exist (yet): is it mirrored to this cluster?", missing.ImageName),
-        MappingPlan.Conflict conflict => new(MappingResult.MappingConflict, $"the CSI journal in pool {journal.PoolName} contradicts the volume: {conflict.Problem}; nothing was changed. {conflict.WayOut}"),
+        ReservationPlan.UpToDate => new(ReconcileResult.Unchanged),
+        ReservationPlan.ImageMissing missing => new(ReconcileResult.ImageNotFound, $"image {journal.SpecOf(missing.ImageName)} does not exist (yet): is it mirrored to this cluster?", missing.ImageName),
+        ReservationPlan.Conflict conflict => new(ReconcileResult.MappingConflict, $"the CSI journal in pool {journal.PoolName} contradicts the volume: {conflict.Problem}; nothing was changed. {conflict.WayOut}"),
         _ => throw new InvalidOperationException($"no outcome of {plan.GetType().Name}"),
     };
 
-    private async Task WriteAsync(IReadOnlyList<(int Index, MappingPlan.Write Write)> writes, CancellationToken cancellationToken)
+    private async Task WriteAsync(IReadOnlyList<(int Index, ReservationPlan.Write Write)> writes, CancellationToken cancellationToken)
     {
         await _journals.OpenAllAsync(writes.Select(w => SecretOf(w.Index)), cancellationToken);
         // Secrets of many namespaces often hold the same user and key: what goes through one connection goes together.
@@ -103,21 +103,21 @@ internal sealed class PlacePass(JournalOpener opener, MappingPassOptions options
         }
     }
 
-    private async Task WriteAsync(OpenJournal writer, IReadOnlyList<(int Index, MappingPlan.Write Write)> writes)
+    private async Task WriteAsync(OpenJournal writer, IReadOnlyList<(int Index, ReservationPlan.Write Write)> writes)
     {
-        var ends = await writer.ApplyAsync([.. writes.Select(w => (batch.Requests[w.Index].Mapping, w.Write))], batch.BeforeWrite);
+        var ends = await writer.ApplyAsync([.. writes.Select(w => (batch.Requests[w.Index].Reservation, w.Write))], batch.BeforeWrite);
         foreach (var ((i, write), end) in writes.Zip(ends))
         {
             batch.Outcomes[i] = end switch
             {
-                { IsOvertaken: true } => new(MappingResult.Interrupted, "somebody else wrote the same entry at the same time"),
-                { Failure: { } failure } => MappingException.From(failure).Outcome,
+                { IsOvertaken: true } => new(ReconcileResult.Interrupted, "somebody else wrote the same entry at the same time"),
+                { Failure: { } failure } => ReconcileException.From(failure).Outcome,
                 _ => new(ResultOf(write)),
             };
         }
     }
 
-    private static MappingResult ResultOf(MappingPlan.Write write) => write.IsNew ? MappingResult.Mapped : MappingResult.Repaired;
+    private static ReconcileResult ResultOf(ReservationPlan.Write write) => write.IsNew ? ReconcileResult.Mapped : ReconcileResult.Repaired;
 
     private async Task SetMetadataAsync(CancellationToken cancellationToken)
     {
@@ -131,21 +131,21 @@ internal sealed class PlacePass(JournalOpener opener, MappingPassOptions options
             try
             {
                 await JournalOf(i)!.SetMetadataAsync(
-                    request.Mapping.ImageName, ImageMetadata.Prefix, ImageMetadata.Of(request, options.ClusterName), batch.BeforeWrite, token);
+                    request.Reservation.ImageName, ImageMetadata.Prefix, ImageMetadata.Of(request, options.ClusterName), batch.BeforeWrite, token);
             }
             catch (ReplicationException e)
             {
-                batch.Outcomes[i] = MappingException.From(e).Outcome;
+                batch.Outcomes[i] = ReconcileException.From(e).Outcome;
             }
         });
     }
 
-    private static string Describe(MappingRequest request, MappingPlan.Write write, OpenJournal journal)
+    private static string Describe(ReconcileRequest request, ReservationPlan.Write write, OpenJournal journal)
     {
         var lines = write.ObjectKeys
-            .Select(entry => $"{journal.SpecOf(JournalKeys.VolumeObject(request.Mapping.Uuid))}: {entry.Key} = {entry.Value}").ToList();
+            .Select(entry => $"{journal.SpecOf(JournalKeys.VolumeObject(request.Reservation.Uuid))}: {entry.Key} = {entry.Value}").ToList();
         if (write.DirectoryValue is { } value)
-            lines.Add($"{journal.DirectorySpec}: {JournalKeys.DirectoryKey(request.Mapping.RequestName)} = {value}");
+            lines.Add($"{journal.DirectorySpec}: {JournalKeys.DirectoryKey(request.Reservation.RequestName)} = {value}");
         return string.Join('\n', lines);
     }
 }
