@@ -285,6 +285,37 @@ public sealed class CsiJournalTests(TwoSites sites)
     }
 
     [Fact]
+    public async Task An_import_that_contradicts_the_journal_says_how_to_import_instead_and_changes_nothing()
+    {
+        var image = await MappedImage.CreateAsync(Pool);
+        var other = await MappedImage.CreateAsync(Pool, image.Directory["csi.volumes.".Length..]);
+        await other.KeepAsync();
+        await RefusedAsync(image, image.Reservation with { RequestName = other.Reservation.RequestName }, "choose another name with --pv-name");
+        Assert.Null(await image.ReadObjectAsync());
+        Assert.Equal(other.Reservation.Uuid, await other.ReadDirectoryEntryAsync());
+
+        await image.PutObjectAsync(("csi.imagename", "csi-vol-" + other.Reservation.Uuid));
+        await RefusedAsync(image, image.Reservation, "give this image a name with another uuid: rbd rename");
+        Assert.Null(await image.ReadDirectoryEntryAsync());
+
+        await image.PutObjectEntryAsync("csi.volname", "pvc-other");
+        await RefusedAsync(image, image.Reservation, "import it as that one with --pv-name pvc-other");
+        Assert.Null(await image.ReadDirectoryEntryAsync());
+    }
+
+    private async Task RefusedAsync(MappedImage image, Reservation reservation, string wayOut)
+    {
+        var cluster = new ClusterFiles(sites.B.ConfigPath, "/nonexistent", (_, _) => { }).Read().Config.Find(sites.B.Name)!;
+        await using var connections = new ClusterConnections(TimeProvider.System);
+        var refusal = await Assert.ThrowsAsync<ReplicationException>(() => ImageImport.RunAsync(
+            connections, cluster, CephCredentials.FromSecrets(sites.B.Secrets), TwoSites.Pool, reservation with { IsImageKnown = true },
+            image.Directory["csi.volumes.".Length..], CancellationToken.None));
+        Assert.Equal(ReplicationError.FailedPrecondition, refusal.Error);
+        Assert.StartsWith($"the CSI journal in {TwoSites.Pool}/ contradicts: ", refusal.Message, StringComparison.Ordinal);
+        Assert.EndsWith("; nothing was changed; " + wayOut, refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task When_no_more_may_be_written_nothing_more_is()
     {
         var instance = Guid.NewGuid().ToString("N");

@@ -41,6 +41,9 @@ public sealed class MappedImage(RadosPool pool, string instanceId)
             ObjectName, entries.Length == 0 ? write : write.SetOmap([.. entries.Select(e => KeyValuePair.Create(e.Key, e.Value))]), CancellationToken.None);
     }
 
+    public Task PutObjectEntryAsync(string key, string value) =>
+        pool.WriteAsync(ObjectName, new ObjectWrite().SetOmap(key, value), CancellationToken.None);
+
     public Task PutDirectoryEntryAsync(string? value = null) =>
         pool.WriteAsync(Directory, new ObjectWrite().SetOmap(DirectoryKey, value ?? Reservation.Uuid), CancellationToken.None);
 
