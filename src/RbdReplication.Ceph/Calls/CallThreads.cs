@@ -1,4 +1,4 @@
-namespace RbdReplication.Ceph.Interop;
+namespace RbdReplication.Ceph;
 
 /// <summary>
 /// The threads that one connection has for blocking calls, by what they are for, so that calls of one kind that hang keep

@@ -1,4 +1,4 @@
-namespace RbdReplication.Ceph.Interop;
+namespace RbdReplication.Ceph;
 
 /// <summary>
 /// A bounded set of threads for calls that librados and librbd have only in a blocking form. Threads are started when needed

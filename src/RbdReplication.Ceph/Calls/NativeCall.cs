@@ -1,6 +1,7 @@
 using System.Diagnostics;
+using RbdReplication.Ceph.Interop;
 
-namespace RbdReplication.Ceph.Interop;
+namespace RbdReplication.Ceph;
 
 /// <summary>
 /// The one way into C: every call that can reach the network goes through here, which times it, traces it, turns a
