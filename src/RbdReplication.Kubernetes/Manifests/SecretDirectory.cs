@@ -1,6 +1,6 @@
-using RbdReplication.Kubernetes.Manifests;
+using RbdReplication.Kubernetes.Secrets;
 
-namespace RbdReplication.Kubernetes.Secrets;
+namespace RbdReplication.Kubernetes.Manifests;
 
 /// <summary>
 /// Secrets as files: <c>DIR/NAMESPACE/NAME/KEY</c> or, for a directory that holds one namespace's secrets or a mounted one,

@@ -1,6 +1,5 @@
 using RbdReplication.Kubernetes;
 using RbdReplication.Kubernetes.Manifests;
-using RbdReplication.Kubernetes.Secrets;
 
 namespace RbdReplication.Tests.Kubernetes;
 
