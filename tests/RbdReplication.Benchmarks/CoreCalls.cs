@@ -13,7 +13,7 @@ internal sealed class CoreCalls : IAsyncDisposable
         Resolver = new VolumeResolver(files, new Places(_connections, TimeProvider.System), _connections, new PoolsInUse(TimeProvider.System, areWatched: false));
         Replication = new VolumeReplication(
             new VolumeOperations(Resolver, new VolumeGate(TimeProvider.System), new VolumeLocks("benchmark", TimeProvider.System)), files, TimeProvider.System, (_, _, _) => { });
-        Inventory = new MirrorInventory(_connections, TimeProvider.System);
+        Lister = new PoolLister(_connections, TimeProvider.System);
         Cluster = files.Read().Config.Find(BenchSite.ClusterId)!;
     }
 
@@ -23,7 +23,7 @@ internal sealed class CoreCalls : IAsyncDisposable
 
     public VolumeReplication Replication { get; }
 
-    public MirrorInventory Inventory { get; }
+    public PoolLister Lister { get; }
 
     public ClusterEntry Cluster { get; }
 

@@ -96,8 +96,8 @@ public sealed class ResyncRequestTests(TwoSites sites)
     {
         await using var connections = new ClusterConnections(TimeProvider.System);
         var cluster = ClusterConfig.Parse(await File.ReadAllBytesAsync(sites.A.ConfigPath)).Find(sites.A.Name)!;
-        var listed = await new MirrorInventory(connections, TimeProvider.System).ListAsync(cluster, sites.A.Credentials, TwoSites.Pool, CancellationToken.None);
-        return listed.Single(entry => entry.Status.ImageName == volume.ImageName).Status.Message;
+        var listed = await new PoolLister(connections, TimeProvider.System).ListAsync(cluster, sites.A.Credentials, TwoSites.Pool, CancellationToken.None);
+        return listed.SelectMany(listing => listing.Volumes).Single(entry => entry.Status.ImageName == volume.ImageName).Status.Message;
     }
 
     private async Task<ResyncRequest?> FindAsync(TestVolume volume, string mode)

@@ -33,8 +33,20 @@ public sealed class PoolsInUse(TimeProvider time, bool areWatched)
             _pools[(clusterId, pool.Id)] = new PoolInUse(clusterId, pool.Id, pool.Name, pool.Namespace, credentials, time.GetUtcNow());
     }
 
-    /// <summary>Forgets a pool, until a call uses it again.</summary>
-    public void Forget(PoolInUse pool) => _pools.TryRemove((pool.ClusterId, pool.PoolId), out _);
+    /// <summary>
+    /// The pools with the clusters that they are in, each place once though two cluster ids may stand for it. What is no longer configured is
+    /// forgotten, with its key, until a call uses it again.
+    /// </summary>
+    public IReadOnlyList<(PoolInUse Pool, ClusterEntry Cluster)> ListConfigured(ClusterConfig config)
+    {
+        bool IsConfigured(PoolInUse pool) => config.Find(pool.ClusterId)?.RadosNamespace == pool.Namespace;
+        foreach (var pool in List().Where(pool => !IsConfigured(pool)))
+            _pools.TryRemove((pool.ClusterId, pool.PoolId), out _);
+        return [.. List().Where(IsConfigured)
+            .OrderBy(pool => pool.ClusterId, StringComparer.Ordinal)
+            .Select(pool => (Pool: pool, Cluster: config.Find(pool.ClusterId)!))
+            .DistinctBy(entry => (entry.Cluster.MonitorsText, entry.Pool.Namespace, entry.Pool.PoolId))];
+    }
 
     /// <summary>The pools, without those that no call has used for a day.</summary>
     public IReadOnlyList<PoolInUse> List()

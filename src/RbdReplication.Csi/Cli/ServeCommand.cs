@@ -1,6 +1,7 @@
 using System.CommandLine;
 using RbdReplication.Csi.Composition;
 using RbdReplication.Csi.Hosting;
+using RbdReplication.Csi.VolumeMetrics;
 
 namespace RbdReplication.Csi.Cli;
 
@@ -39,9 +40,9 @@ internal static class ServeCommand
             DriverName = parsed.GetRequiredValue(driverName),
             OperationTimeout = parsed.GetRequiredValue(timeout),
             StopTimeout = parsed.GetRequiredValue(stopTimeout),
-            VolumeMetrics = new ServeOptions
+            VolumeMetrics = new VolumeMetricsOptions
             {
-                VolumeMetricsInterval = parsed.GetRequiredValue(metricsInterval),
+                Interval = parsed.GetRequiredValue(metricsInterval),
                 MaximumVolumeSeries = parsed.GetRequiredValue(maximumSeries),
             },
         }, cancellationToken));

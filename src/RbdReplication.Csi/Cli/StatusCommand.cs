@@ -35,13 +35,13 @@ internal static class StatusCommand
                 var credentials = CephCredentials.FromSecrets(SecretSource.Read(parsed.GetRequiredValue(secret)));
                 var poolName = parsed.GetRequiredValue(pool) is { Length: > 0 } name ? name : null;
                 await using var connections = new ClusterConnections(TimeProvider.System);
-                var inventory = new MirrorInventory(connections, TimeProvider.System);
+                var lister = new PoolLister(connections, TimeProvider.System);
                 var view = StatusView.Of(parsed.GetRequiredValue(output), parsed.GetValue(watch));
                 while (true)
                 {
                     var passed = named.Length > 0 ? [] : Places.OfOtherSites(files.Read().Config, clusters);
                     var report = await LookAsync(
-                        inventory, clusters, passed, credentials, poolName, parsed.GetRequiredValue(endpoint).LocalPath, parsed.GetRequiredValue(timeout), cancellationToken);
+                        lister, clusters, passed, credentials, poolName, parsed.GetRequiredValue(endpoint).LocalPath, parsed.GetRequiredValue(timeout), cancellationToken);
                     view.Show(report);
                     if (!parsed.GetValue(watch))
                         return report.IsGood ? CommandLine.Success : CommandLine.Failure;
@@ -77,7 +77,7 @@ internal static class StatusCommand
 
     // A cluster that does not answer must not hide the others.
     private static async Task<StatusReport> LookAsync(
-        MirrorInventory inventory, List<ClusterEntry> clusters, IReadOnlyList<PassedOver> foreign, CephCredentials credentials, string? poolName,
+        PoolLister lister, List<ClusterEntry> clusters, IReadOnlyList<PassedOver> foreign, CephCredentials credentials, string? poolName,
         string socketPath, TimeSpan timeout, CancellationToken cancellationToken)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -88,7 +88,7 @@ internal static class StatusCommand
         {
             try
             {
-                return (Volumes: await inventory.ListAsync(cluster, credentials, poolName, deadline.Token), Problem: (string?)null);
+                return (Listings: await lister.ListAsync(cluster, credentials, poolName, deadline.Token), Problem: (string?)null);
             }
             catch (ReplicationException e)
             {
@@ -101,7 +101,8 @@ internal static class StatusCommand
         }));
         var (operations, silence) = await server;
         return new StatusReport(
-            [.. looks.SelectMany(look => look.Volumes).OrderByDescending(v => v.Status.Severity).ThenBy(v => v.Pool).ThenBy(v => v.PersistentVolume ?? v.Status.ImageName, StringComparer.Ordinal)],
+            [.. looks.SelectMany(look => look.Listings).SelectMany(listing => listing.Volumes)
+                .OrderByDescending(v => v.Status.Severity).ThenBy(v => v.Pool).ThenBy(v => v.PersistentVolume ?? v.Status.ImageName, StringComparer.Ordinal)],
             [.. looks.Select(look => look.Problem).Append(silence).OfType<string>()],
             [.. foreign.Select(passed => passed.Why.Message)], operations);
     }

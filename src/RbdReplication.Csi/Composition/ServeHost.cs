@@ -57,7 +57,7 @@ internal static partial class ServeHost
         services.AddSingleton(new DrainingOptions(options.StopTimeout));
         services.AddSingleton(new IdentityOptions(options.DriverName));
         services.AddSingleton(new ReplicationOptions(options.OperationTimeout));
-        services.AddSingleton(new PoolsInUse(TimeProvider.System, areWatched: options.VolumeMetrics.VolumeMetricsInterval > TimeSpan.Zero));
+        services.AddSingleton(new PoolsInUse(TimeProvider.System, areWatched: options.VolumeMetrics.Interval > TimeSpan.Zero));
         services.AddSingleton<Places>();
         services.AddSingleton<VolumeResolver>();
         services.AddSingleton<OverdueLog>();
@@ -77,7 +77,8 @@ internal static partial class ServeHost
         services.AddSingleton<VolumeOperations>();
         services.AddSingleton<VolumeReplication>();
         services.AddSingleton<Telemetry>();
-        services.AddSingleton<MirrorInventory>();
+        services.AddSingleton<PoolLister>();
+        services.AddSingleton(new LastListings(options.VolumeMetrics.Interval, TimeProvider.System));
         services.AddSingleton<VolumeSeries>();
         services.AddHostedService<VolumePoller>();
         services.AddSingleton<Draining>();

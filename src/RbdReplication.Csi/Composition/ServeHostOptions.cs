@@ -1,4 +1,5 @@
 using RbdReplication.Csi.Hosting;
+using RbdReplication.Csi.VolumeMetrics;
 
 namespace RbdReplication.Csi.Composition;
 
@@ -24,5 +25,5 @@ internal sealed record ServeHostOptions
     public required TimeSpan StopTimeout { get; init; }
 
     /// <summary>The metrics of single volumes.</summary>
-    public required ServeOptions VolumeMetrics { get; init; }
+    public required VolumeMetricsOptions VolumeMetrics { get; init; }
 }

@@ -1,25 +1,24 @@
 using System.Collections.Concurrent;
 using RbdReplication.Core;
-using RbdReplication.Csi.Hosting;
 
 namespace RbdReplication.Csi.VolumeMetrics;
 
 /// <summary>
-/// Lists each pool in use once in an interval, for <see cref="VolumeSeries"/>. Pools are listed independently of each other,
-/// so one in a cluster that hangs delays no other; it is not listed again before its last listing has ended.
+/// Lists each pool in use once in an interval, for <see cref="LastListings"/> and <see cref="VolumeSeries"/>. Pools are listed
+/// independently of each other, so one in a cluster that hangs delays no other; it is not listed again before its last listing has ended.
 /// </summary>
 internal sealed partial class VolumePoller(
-    PoolsInUse pools, ClusterFiles files, MirrorInventory inventory, VolumeSeries series, ServeOptions options, TimeProvider time,
-    ILogger<VolumePoller> logger) : BackgroundService
+    PoolsInUse pools, ClusterFiles files, PoolLister lister, LastListings listings, VolumeSeries series, VolumeMetricsOptions options,
+    TimeProvider time, ILogger<VolumePoller> logger) : BackgroundService
 {
     private readonly ConcurrentDictionary<(string ClusterId, long PoolId), Task> _running = new();
     private readonly ConcurrentDictionary<(string ClusterId, long PoolId), bool> _failing = new();
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (options.VolumeMetricsInterval == TimeSpan.Zero)
+        if (options.Interval == TimeSpan.Zero)
             return;
-        using var timer = new PeriodicTimer(options.VolumeMetricsInterval, time);
+        using var timer = new PeriodicTimer(options.Interval, time);
         try
         {
             while (await timer.WaitForNextTickAsync(stoppingToken))
@@ -33,9 +32,10 @@ internal sealed partial class VolumePoller(
 
     private void ListAll(CancellationToken cancellationToken)
     {
-        var listed = Clusters();
-        series.Keep([.. listed.Select(entry => entry.Pool)]);
-        foreach (var (pool, cluster) in listed)
+        var configured = ListConfigured();
+        if (listings.Keep(configured.Select(entry => entry.Pool)))
+            series.Update();
+        foreach (var (pool, cluster) in configured)
         {
             var key = (pool.ClusterId, pool.PoolId);
             if (_running.TryGetValue(key, out var before) && !before.IsCompleted)
@@ -45,19 +45,11 @@ internal sealed partial class VolumePoller(
         }
     }
 
-    // What is no longer configured is forgotten, with its key. Two ids may stand for the same place: it is listed once.
-    private List<(PoolInUse Pool, ClusterEntry Cluster)> Clusters()
+    private IReadOnlyList<(PoolInUse Pool, ClusterEntry Cluster)> ListConfigured()
     {
         try
         {
-            var config = files.Read().Config;
-            bool IsConfigured(PoolInUse pool) => config.Find(pool.ClusterId)?.RadosNamespace == pool.Namespace;
-            foreach (var pool in pools.List().Where(pool => !IsConfigured(pool)))
-                pools.Forget(pool);
-            return [.. pools.List().Where(IsConfigured)
-                .OrderBy(pool => pool.ClusterId, StringComparer.Ordinal)
-                .Select(pool => (Pool: pool, Cluster: config.Find(pool.ClusterId)!))
-                .DistinctBy(entry => (entry.Cluster.MonitorsText, entry.Pool.Namespace, entry.Pool.PoolId))];
+            return pools.ListConfigured(files.Read().Config);
         }
         catch (ReplicationException)
         {
@@ -70,8 +62,9 @@ internal sealed partial class VolumePoller(
     {
         try
         {
-            var listing = await inventory.ListPoolAsync(cluster, pool.Credentials, pool.PoolId, options.MaximumVolumeSeries, cancellationToken);
-            series.Publish(pool, listing);
+            var listing = await lister.ListPoolAsync(cluster, pool.Credentials, pool.PoolId, options.MaximumVolumeSeries, cancellationToken);
+            listings.Put(pool, listing);
+            series.Update();
             if (_failing.TryRemove((pool.ClusterId, pool.PoolId), out _))
                 Recovered(pool.PoolName, pool.ClusterId);
         }

@@ -6,15 +6,13 @@ using RbdReplication.Csi.Hosting;
 namespace RbdReplication.Csi.VolumeMetrics;
 
 /// <summary>
-/// The metrics of single volumes. They are taken from the last listing of each pool when they are asked for, so a scrape
+/// The metrics of single volumes. They are taken from <see cref="LastListings"/> when they are asked for, so a scrape
 /// never waits for Ceph; what was listed too long ago is left out rather than shown as if it were so now.
 /// </summary>
 internal sealed class VolumeSeries : IDisposable
 {
     /// <summary>Name of the meter.</summary>
     public const string MeterName = "RbdReplication.Volumes";
-
-    private const int StaleAfterIntervals = 3;
 
     // The SDK never forgets a set of labels, and lumps together what comes after so many.
     private const int MinimumSets = 1000;
@@ -25,25 +23,22 @@ internal sealed class VolumeSeries : IDisposable
 
     private readonly int _maximum;
     private readonly int _maximumSets;
-    private readonly TimeSpan _lifetime;
-    private readonly TimeProvider _time;
+    private readonly LastListings _listings;
     private readonly Lock _lock = new();
     private readonly HashSet<(string Pool, string Image, string PersistentVolume)> _sets = [];
-    private readonly Dictionary<(string ClusterId, long PoolId), PoolListing> _listings = [];
     private volatile IReadOnlyList<PoolSeries> _pools = [];
     private Counter<long>? _failures;
     private Meter? _meter;
 
-    public VolumeSeries(ServeOptions options, TimeProvider time)
+    public VolumeSeries(VolumeMetricsOptions options, LastListings listings)
     {
         _maximum = options.MaximumVolumeSeries;
         _maximumSets = MaximumSets(options);
-        _lifetime = options.VolumeMetricsInterval * StaleAfterIntervals;
-        _time = time;
+        _listings = listings;
     }
 
     /// <summary>How many sets of labels the SDK is to hold for an instrument of this meter; null for others.</summary>
-    public static MetricStreamConfiguration? LimitOf(Instrument instrument, ServeOptions options)
+    public static MetricStreamConfiguration? LimitOf(Instrument instrument, VolumeMetricsOptions options)
     {
         if (instrument.Meter.Name != MeterName)
             return null;
@@ -51,15 +46,28 @@ internal sealed class VolumeSeries : IDisposable
         return new MetricStreamConfiguration { CardinalityLimit = MaximumSets(options) * states };
     }
 
-    private static int MaximumSets(ServeOptions options) => Math.Max(MinimumSets, options.MaximumVolumeSeries * SetsPerVolume);
+    private static int MaximumSets(VolumeMetricsOptions options) => Math.Max(MinimumSets, options.MaximumVolumeSeries * SetsPerVolume);
 
-    /// <summary>Takes a new listing in the place of the pool's last one.</summary>
-    public void Publish(PoolInUse pool, PoolListing listing)
+    /// <summary>
+    /// Chooses anew which volumes have series: the worst of all pools, so that a volume in trouble has them however many healthy ones
+    /// there are. To be called when a listing has come or gone.
+    /// </summary>
+    public void Update()
     {
         lock (_lock)
         {
-            _listings[(pool.ClusterId, pool.PoolId)] = listing;
-            Choose();
+            List<PoolSeries> pools = [.. _listings.ListWorst(_maximum).Select(entry => new PoolSeries(entry.Listing, entry.Worst))];
+            _sets.UnionWith(pools.SelectMany(pool => pool.Sets));
+            if (_sets.Count > _maximumSets)
+            {
+                // Only with a new meter the SDK begins anew. A scrape at this moment finds nothing; the next one finds all.
+                _meter?.Dispose();
+                _meter = null;
+                _sets.Clear();
+                _sets.UnionWith(pools.SelectMany(pool => pool.Sets));
+            }
+            _pools = pools;
+            Start();
         }
     }
 
@@ -73,46 +81,9 @@ internal sealed class VolumeSeries : IDisposable
         }
     }
 
-    /// <summary>Forgets all other pools.</summary>
-    public void Keep(IReadOnlyCollection<PoolInUse> pools)
-    {
-        lock (_lock)
-        {
-            var gone = _listings.Keys.Except(pools.Select(pool => (pool.ClusterId, pool.PoolId))).ToList();
-            foreach (var key in gone)
-                _listings.Remove(key);
-            if (gone.Count > 0)
-                Choose();
-        }
-    }
-
     public void Dispose() => _meter?.Dispose();
 
-    // Worst first over all pools, so that a volume in trouble has its series however many healthy ones there are.
-    private void Choose()
-    {
-        var listings = _listings.Values.Where(IsFresh).OrderBy(listing => (listing.ClusterId, listing.Pool, listing.Namespace)).ToList();
-        var chosen = listings.SelectMany(listing => listing.Volumes.Select(volume => (Listing: listing, Volume: volume)))
-            .OrderByDescending(entry => entry.Volume.Status.Severity)
-            .Take(_maximum)
-            .ToLookup(entry => entry.Listing, entry => entry.Volume);
-        List<PoolSeries> pools = [.. listings.Select(listing => new PoolSeries(listing, [.. chosen[listing]]))];
-        _sets.UnionWith(pools.SelectMany(pool => pool.Sets));
-        if (_sets.Count > _maximumSets)
-        {
-            // Only with a new meter the SDK begins anew. A scrape at this moment finds nothing; the next one finds all.
-            _meter?.Dispose();
-            _meter = null;
-            _sets.Clear();
-            _sets.UnionWith(pools.SelectMany(pool => pool.Sets));
-        }
-        _pools = [.. pools, .. _listings.Values.Where(listing => !IsFresh(listing)).Select(listing => new PoolSeries(listing, []))];
-        Start();
-    }
-
-    private bool IsFresh(PoolListing listing) => _time.GetUtcNow() - listing.ListedAt < _lifetime;
-
-    private IEnumerable<PoolSeries> Fresh => _pools.Where(pool => IsFresh(pool.Listing));
+    private IEnumerable<PoolSeries> Fresh => _pools.Where(pool => _listings.IsFresh(pool.Listing));
 
     private void Start()
     {
@@ -133,13 +104,13 @@ internal sealed class VolumeSeries : IDisposable
         _failures = MetricCatalog.ListingFailures.Counter(_meter);
     }
 
-    private IEnumerable<Measurement<long>> States<T>(T[] states, string label, Func<VolumeStatus, T> read) where T : struct, Enum =>
+    private IEnumerable<Measurement<long>> States<T>(T[] states, string label, Func<ImageStatus, T> read) where T : struct, Enum =>
         from pool in Fresh
         from volume in pool.Volumes
         from state in states
         select new Measurement<long>(read(volume.Status).Equals(state) ? 1 : 0, [.. volume.Tags, Tag(label, Word(state))]);
 
-    private IEnumerable<Measurement<double>> Values(Func<VolumeStatus, double?> read) =>
+    private IEnumerable<Measurement<double>> Values(Func<ImageStatus, double?> read) =>
         from pool in Fresh
         from volume in pool.Volumes
         let value = read(volume.Status)
@@ -174,7 +145,7 @@ internal sealed class VolumeSeries : IDisposable
 
         public KeyValuePair<string, object?>[] Tags { get; }
 
-        public IReadOnlyList<(VolumeStatus Status, KeyValuePair<string, object?>[] Tags)> Volumes { get; }
+        public IReadOnlyList<(ImageStatus Status, KeyValuePair<string, object?>[] Tags)> Volumes { get; }
 
         public IEnumerable<(string, string, string)> Sets =>
             Volumes.Select(volume => ($"{Listing.ClusterId}/{Listing.Pool}/{Listing.Namespace}", volume.Status.ImageName, (string)volume.Tags[^1].Value!));

@@ -39,8 +39,8 @@ public sealed class MetricsPageTests
         System.Runtime.CompilerServices.RuntimeHelpers.RunClassConstructor(typeof(CephTelemetry).TypeHandle);
         using var generator = new GeneratorTelemetry();
         using var serve = new Telemetry(new VolumeGate(TimeProvider.System), new ClusterConnections(TimeProvider.System), TimeProvider.System);
-        using var volumes = new VolumeSeries(Listed.Options(maximum: 1), TimeProvider.System);
-        volumes.Publish(Listed.Pool, Listed.At(DateTimeOffset.UtcNow));
+        using var volumes = new VolumeSeries(Listed.Options(maximum: 1), new LastListings(Listed.Interval, TimeProvider.System));
+        volumes.Update();
         Assert.Equal(
             MetricCatalog.All.Select(metric => $"{metric.Kind} {metric.Name} {metric.Unit} {metric.Description}").Order(StringComparer.Ordinal),
             created.Order(StringComparer.Ordinal));

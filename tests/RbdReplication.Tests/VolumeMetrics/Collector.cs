@@ -1,7 +1,6 @@
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
 using RbdReplication.Core;
-using RbdReplication.Csi.Hosting;
 using RbdReplication.Csi.VolumeMetrics;
 
 namespace RbdReplication.Tests.VolumeMetrics;
@@ -13,7 +12,7 @@ internal sealed class Collector : IDisposable
     private readonly BaseExportingMetricReader _reader;
     private readonly MeterProvider _provider;
 
-    public Collector(ServeOptions options)
+    public Collector(VolumeMetricsOptions options)
     {
         _reader = new BaseExportingMetricReader(_exporter);
         _provider = Sdk.CreateMeterProviderBuilder().AddMeter(VolumeSeries.MeterName)

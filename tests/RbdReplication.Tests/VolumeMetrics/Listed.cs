@@ -1,6 +1,6 @@
 using RbdReplication.Ceph;
 using RbdReplication.Core;
-using RbdReplication.Csi.Hosting;
+using RbdReplication.Csi.VolumeMetrics;
 
 namespace RbdReplication.Tests.VolumeMetrics;
 
@@ -14,15 +14,15 @@ internal static class Listed
     public static PoolInUse InUse(string pool) =>
         new("site-a", pool.Length, pool, "", new CephCredentials("csi", CephKey.TryParse(RunningServer.Key)!), DateTimeOffset.UtcNow);
 
-    public static ServeOptions Options(int maximum) => new()
+    public static VolumeMetricsOptions Options(int maximum) => new()
     {
-        VolumeMetricsInterval = Interval,
+        Interval = Interval,
         MaximumVolumeSeries = maximum,
     };
 
     public static MirroredVolume Volume(string image, ReplicationHealth health = ReplicationHealth.Healthy, string? persistentVolume = null) => new(
         null, persistentVolume, Pool.PoolName, "",
-        new VolumeStatus(
+        new ImageStatus(
             image, "id-" + image, ImageRole.Primary, health, "following", DateTimeOffset.FromUnixTimeSeconds(1_800_000_000), TimeSpan.FromSeconds(90), 81920, TimeSpan.FromSeconds(3),
             [new ReplicationSchedule("5m", null)], ""));
 

@@ -12,13 +12,15 @@ public sealed class VolumeSeriesTests : IDisposable
 {
     private static readonly string[] Pool = ["cluster=site-a", "pool=replicapool", "rados_namespace="];
     private readonly ManualTime _time = new();
-    private readonly ServeOptions _options = Listed.Options(maximum: 2);
+    private readonly VolumeMetricsOptions _options = Listed.Options(maximum: 2);
+    private readonly LastListings _listings;
     private readonly VolumeSeries _series;
     private readonly Collector _collector;
 
     public VolumeSeriesTests()
     {
-        _series = new VolumeSeries(_options, _time);
+        _listings = new LastListings(Listed.Interval, _time);
+        _series = new VolumeSeries(_options, _listings);
         _collector = new Collector(_options);
     }
 
@@ -28,7 +30,13 @@ public sealed class VolumeSeriesTests : IDisposable
         _collector.Dispose();
     }
 
-    private void Publish(params MirroredVolume[] volumes) => _series.Publish(Listed.Pool, Listed.At(_time.GetUtcNow(), volumes));
+    private void Publish(params MirroredVolume[] volumes) => Publish(Listed.Pool, Listed.At(_time.GetUtcNow(), volumes));
+
+    private void Publish(PoolInUse pool, PoolListing listing)
+    {
+        _listings.Put(pool, listing);
+        _series.Update();
+    }
 
     [Fact]
     public void A_volume_has_its_figures_under_its_labels_and_one_series_for_each_state()
@@ -64,7 +72,7 @@ public sealed class VolumeSeriesTests : IDisposable
     public void The_bound_is_for_all_pools_together()
     {
         Publish(Listed.Volume("a"), Listed.Volume("b"));
-        _series.Publish(Listed.InUse("other"), Listed.In("other", _time.GetUtcNow(), Listed.Volume("z", ReplicationHealth.Error)));
+        Publish(Listed.InUse("other"), Listed.In("other", _time.GetUtcNow(), Listed.Volume("z", ReplicationHealth.Error)));
         Assert.Equal(["a", "z"], _collector.Images(MetricCatalog.VolumeLag));
         Assert.Equal(1, _collector.Scrape()[Collector.Key(MetricCatalog.VolumesLeftOut)]);
     }
@@ -95,7 +103,8 @@ public sealed class VolumeSeriesTests : IDisposable
     public void A_pool_that_is_no_longer_in_use_vanishes_altogether()
     {
         Publish(Listed.Volume("a"));
-        _series.Keep([]);
+        Assert.True(_listings.Keep([]));
+        _series.Update();
         Assert.DoesNotContain(_collector.Scrape().Keys, key => key.Contains("replicapool", StringComparison.Ordinal));
     }
 
@@ -112,9 +121,10 @@ public sealed class VolumeSeriesTests : IDisposable
     public void Two_thousand_volumes_all_have_their_series()
     {
         var options = Listed.Options(maximum: 2000);
-        using var series = new VolumeSeries(options, _time);
+        using var series = new VolumeSeries(options, _listings);
         using var collector = new Collector(options);
-        series.Publish(Listed.Pool, Listed.At(_time.GetUtcNow(), [.. Enumerable.Range(0, 2000).Select(i => Listed.Volume($"csi-vol-{i}"))]));
+        _listings.Put(Listed.Pool, Listed.At(_time.GetUtcNow(), [.. Enumerable.Range(0, 2000).Select(i => Listed.Volume($"csi-vol-{i}"))]));
+        series.Update();
         var scrape = collector.Scrape();
         Assert.Equal(2000 * 4, scrape.Keys.Count(key => key.StartsWith(MetricCatalog.VolumeHealth.Name + "{", StringComparison.Ordinal)));
         Assert.DoesNotContain(scrape.Keys, key => key.Contains("overflow", StringComparison.Ordinal));

@@ -23,7 +23,7 @@ public sealed class ReplicationInfoTests
     private static ReplicationInfo Of(params MirrorSiteStatus[] reports) => Of(EveryFiveMinutes, reports);
 
     private static ReplicationInfo Of(ReplicationSchedule[] schedules, params MirrorSiteStatus[] reports) => ReplicationInfo.Of(
-        new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), reports), Sites, schedules, Now.AddMinutes(-10), Now);
+        new ImageReports(Status(reports), Sites, schedules), Now.AddMinutes(-10), Now);
 
     private static string Figures(DateTimeOffset held, DateTimeOffset newest, string state = "idle") =>
         $$"""replaying, {"local_snapshot_timestamp":{{held.ToUnixTimeSeconds()}},"remote_snapshot_timestamp":{{newest.ToUnixTimeSeconds()}},"replay_state":"{{state}}","last_snapshot_bytes":81920,"last_snapshot_sync_seconds":2}""";
@@ -68,9 +68,9 @@ public sealed class ReplicationInfoTests
     [Fact]
     public void A_peer_that_was_demoted_a_moment_ago_is_not_taken_for_a_second_primary()
     {
-        var status = new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), [Primary, Peer(MirrorStatusState.Stopped, "local image is primary")]);
-        Assert.Equal(ReplicationHealth.Degraded, ReplicationInfo.Of(status, Sites, [], Now.AddSeconds(-50), Now).Health);
-        Assert.Equal(ReplicationHealth.Error, ReplicationInfo.Of(status, Sites, [], primarySince: null, Now).Health);
+        var reports = new ImageReports(Status(Primary, Peer(MirrorStatusState.Stopped, "local image is primary")), Sites, []);
+        Assert.Equal(ReplicationHealth.Degraded, ReplicationInfo.Of(reports, Now.AddSeconds(-50), Now).Health);
+        Assert.Equal(ReplicationHealth.Error, ReplicationInfo.Of(reports, primarySince: null, Now).Health);
     }
 
     [Theory]
@@ -139,13 +139,13 @@ public sealed class ReplicationInfoTests
         MirrorSites[] lone = [new("site-a", []), new("site-a", [new MirrorPeerSite("1", "site-b", PeerUuid, MirrorPeerDirection.Receive, Now)])];
         foreach (var sites in lone)
         {
-            var info = ReplicationInfo.Of(Status(Primary), sites, EveryFiveMinutes, Now.AddSeconds(-1), Now);
+            var info = ReplicationInfo.Of(new ImageReports(Status(Primary), sites, EveryFiveMinutes), Now.AddSeconds(-1), Now);
             Assert.Equal((ReplicationHealth.Error, false), (info.Health, info.IsAwaited));
             Assert.Contains("no peer that copies from this site", info.Message, StringComparison.Ordinal);
         }
     }
 
-    private static ReplicationInfo Since(TimeSpan? age, MirrorSiteStatus[] reports) => ReplicationInfo.Of(Status(reports), Sites, EveryFiveMinutes, Now - age, Now);
+    private static ReplicationInfo Since(TimeSpan? age, MirrorSiteStatus[] reports) => ReplicationInfo.Of(new ImageReports(Status(reports), Sites, EveryFiveMinutes), Now - age, Now);
 
     private static MirrorGlobalStatus Status(params MirrorSiteStatus[] reports) => new("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), reports);
 

@@ -2,51 +2,44 @@ using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
-/// <summary>A mirrored image with the CSI volume that it belongs to.</summary>
-/// <param name="Handle">Volume handle at this site; null for an image whose name does not end with a uuid.</param>
-/// <param name="PersistentVolume">Name of the PersistentVolume, from the journal; null where the journal has no entry.</param>
-/// <param name="Pool">Pool name.</param>
-/// <param name="Namespace">Rados namespace; empty for the default one.</param>
-/// <param name="Status">Its mirroring.</param>
-public sealed record MirroredVolume(VolumeHandle? Handle, string? PersistentVolume, string Pool, string Namespace, VolumeStatus Status);
-
 /// <summary>
-/// All mirrored images of a cluster, page by page from the pools' listings; no image is opened. A page of 1024 images costs
-/// one listing, one read of the schedules, and for the names a key read for each image that is new, many at a time. For people, two reads an
-/// image more tell whether a resync was left with it.
+/// Lists the mirrored images of pools with their status, page by page; no image is opened. A page of 1024 images costs
+/// one listing, one read of the schedules, and for the names of the PVs, which are remembered, a key read for each image that is new, many at
+/// a time. For people, two reads an image more tell whether a resync was left with it.
 /// </summary>
 /// <param name="connections">Connections to clusters.</param>
 /// <param name="time">Clock, for the age of reports.</param>
-public sealed class MirrorInventory(ClusterConnections connections, TimeProvider time)
+public sealed class PoolLister(ClusterConnections connections, TimeProvider time)
 {
     private const int ReadsAtATime = 64;
 
     private readonly VolumeNames _names = new(time);
 
-    /// <summary>Lists the images of a cluster's rados namespace.</summary>
+    /// <summary>Lists all images of a cluster's rados namespace, for people, pool by pool.</summary>
     /// <param name="cluster">The cluster; its rados namespace is the one that is listed.</param>
     /// <param name="credentials">Ceph user and key.</param>
     /// <param name="poolName">Only this pool; null for all pools that are mirrored and that the user may read.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ReplicationException">Unreachable, AccessDenied, or NotFound for a pool that does not exist or is not mirrored.</exception>
-    public async Task<IReadOnlyList<MirroredVolume>> ListAsync(
+    public async Task<IReadOnlyList<PoolListing>> ListAsync(
         ClusterEntry cluster, CephCredentials credentials, string? poolName, CancellationToken cancellationToken)
     {
         var connection = await connections.GetAsync(cluster, credentials, cancellationToken).ConfigureAwait(false);
         try
         {
-            List<MirroredVolume> volumes = [];
+            List<PoolListing> listings = [];
             foreach (var name in poolName is null ? await connection.Cluster.ListPoolsAsync(cancellationToken).ConfigureAwait(false) : [poolName])
             {
+                var listedAt = time.GetUtcNow();
                 await using var pool = await connection.Cluster.OpenPoolAsync(name, cluster.RadosNamespace, cancellationToken).ConfigureAwait(false);
                 if (await IsMirroredAsync(pool, optional: poolName is null, cancellationToken).ConfigureAwait(false))
                 {
-                    var statuses = await JudgeAsync(connection, pool, cancellationToken).ConfigureAwait(false);
+                    var statuses = await ReadStatusesAsync(connection, pool, cancellationToken).ConfigureAwait(false);
                     await MarkResyncsAsync(pool, statuses, cancellationToken).ConfigureAwait(false);
-                    volumes.AddRange(await NameAsync(cluster, pool, statuses, cancellationToken).ConfigureAwait(false));
+                    listings.Add(await ToListingAsync(cluster, pool, listedAt, statuses, int.MaxValue, cancellationToken).ConfigureAwait(false));
                 }
             }
-            return volumes;
+            return listings;
         }
         catch (CephException e)
         {
@@ -69,13 +62,8 @@ public sealed class MirrorInventory(ClusterConnections connections, TimeProvider
         {
             var listedAt = time.GetUtcNow();
             var pool = await connection.GetPoolAsync(poolId, cluster.RadosNamespace, cancellationToken).ConfigureAwait(false);
-            var statuses = await JudgeAsync(connection, pool, cancellationToken).ConfigureAwait(false);
-            var counts = statuses.CountBy(status => (status.Role, status.Health)).ToDictionary();
-            // The sort is stable and the listing in the order of the ids: among equals the same are left out each time.
-            var worst = statuses.OrderByDescending(status => status.Severity).Take(maximumVolumes).ToList();
-            return new PoolListing(
-                cluster.ClusterId, pool.Name, pool.Namespace, listedAt,
-                await NameAsync(cluster, pool, worst, cancellationToken).ConfigureAwait(false), counts);
+            var statuses = await ReadStatusesAsync(connection, pool, cancellationToken).ConfigureAwait(false);
+            return await ToListingAsync(cluster, pool, listedAt, statuses, maximumVolumes, cancellationToken).ConfigureAwait(false);
         }
         catch (CephException e)
         {
@@ -104,9 +92,9 @@ public sealed class MirrorInventory(ClusterConnections connections, TimeProvider
         return optional ? false : throw new ReplicationException(ReplicationError.NotFound, $"mirroring is disabled in pool {pool.SpecOf("")}");
     }
 
-    private async Task<List<VolumeStatus>> JudgeAsync(ClusterConnection connection, RadosPool pool, CancellationToken cancellationToken)
+    private async Task<List<ImageStatus>> ReadStatusesAsync(ClusterConnection connection, RadosPool pool, CancellationToken cancellationToken)
     {
-        List<VolumeStatus> statuses = [];
+        List<ImageStatus> statuses = [];
         var sites = await connection.GetSitesAsync(pool, cancellationToken).ConfigureAwait(false);
         var mirroring = new PoolMirroring(pool);
         var last = "";
@@ -119,14 +107,15 @@ public sealed class MirrorInventory(ClusterConnections connections, TimeProvider
             last = page[^1].Key;
             var schedules = await SnapshotSchedules.ListInForceAsync(connection, pool, [.. page.Select(entry => entry.Key)], cancellationToken).ConfigureAwait(false);
             var now = time.GetUtcNow();
-            statuses.AddRange(page.Select(entry => VolumeStatus.Of(entry.Key, entry.Value, sites, schedules.GetValueOrDefault(entry.Key) ?? [], now)));
+            statuses.AddRange(page.Select(entry => ImageStatus.Of(
+                entry.Key, new ImageReports(entry.Value, sites, schedules.GetValueOrDefault(entry.Key) ?? []), now)));
         }
         while (page.Count == PoolMirroring.PageSize);
         return statuses;
     }
 
     // Nothing else shows it: the image can be healthy, and is thrown away when it is next demoted.
-    private static async Task MarkResyncsAsync(RadosPool pool, List<VolumeStatus> statuses, CancellationToken cancellationToken)
+    private static async Task MarkResyncsAsync(RadosPool pool, List<ImageStatus> statuses, CancellationToken cancellationToken)
     {
         for (var start = 0; start < statuses.Count; start += ReadsAtATime)
         {
@@ -138,11 +127,16 @@ public sealed class MirrorInventory(ClusterConnections connections, TimeProvider
         }
     }
 
-    private async Task<IReadOnlyList<MirroredVolume>> NameAsync(
-        ClusterEntry cluster, RadosPool pool, List<VolumeStatus> statuses, CancellationToken cancellationToken)
+    // Only what is kept is named: a name that is new costs a read.
+    private async Task<PoolListing> ToListingAsync(
+        ClusterEntry cluster, RadosPool pool, DateTimeOffset listedAt, List<ImageStatus> statuses, int maximumVolumes, CancellationToken cancellationToken)
     {
-        var names = await _names.ReadAsync(cluster.ClusterId, pool, statuses, cancellationToken).ConfigureAwait(false);
-        return [.. statuses.Zip(names, (status, name) => new MirroredVolume(
-            status.VolumeUuid is { } uuid ? new VolumeHandle(cluster.ClusterId, pool.Id, uuid) : null, name, pool.Name, pool.Namespace, status))];
+        var counts = statuses.CountBy(status => (status.Role, status.Health)).ToDictionary();
+        // The sort is stable and the listing in the order of the ids: among equals the same are left out each time.
+        var worst = statuses.OrderByDescending(status => status.Severity).Take(maximumVolumes).ToList();
+        var names = await _names.ReadAsync(cluster.ClusterId, pool, worst, cancellationToken).ConfigureAwait(false);
+        var volumes = worst.Zip(names, (status, name) => new MirroredVolume(
+            status.VolumeUuid is { } uuid ? new VolumeHandle(cluster.ClusterId, pool.Id, uuid) : null, name, pool.Name, pool.Namespace, status));
+        return new PoolListing(cluster.ClusterId, pool.Name, pool.Namespace, listedAt, [.. volumes], counts);
     }
 }

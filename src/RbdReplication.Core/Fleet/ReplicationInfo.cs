@@ -44,14 +44,12 @@ public sealed record ReplicationInfo(
     private static readonly TimeSpan AssumedInterval = TimeSpan.FromHours(1);
 
     /// <summary>Judges a primary image by the reports of its sites.</summary>
-    /// <param name="status">The reports.</param>
-    /// <param name="sites">Names of the sites.</param>
-    /// <param name="schedules">Snapshot schedules in force.</param>
+    /// <param name="reports">The reports.</param>
     /// <param name="primarySince">When this site was promoted at the latest; null where that is not known.</param>
     /// <param name="now">The time, by the clock of this cluster.</param>
-    public static ReplicationInfo Of(
-        MirrorGlobalStatus status, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset? primarySince, DateTimeOffset now)
+    public static ReplicationInfo Of(ImageReports reports, DateTimeOffset? primarySince, DateTimeOffset now)
     {
+        var (status, sites, schedules) = reports;
         var own = status.Local;
         var peer = PeerView.From(status, sites);
         var sync = peer.Report is { } report ? SyncReport.Parse(report.Description) : null;

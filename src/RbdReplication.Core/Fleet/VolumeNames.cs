@@ -18,11 +18,11 @@ internal sealed class VolumeNames(TimeProvider time)
 
     /// <summary>The names of a pool's images, in their order; null where the journal has none. What is not asked for is forgotten.</summary>
     public async Task<IReadOnlyList<string?>> ReadAsync(
-        string clusterId, RadosPool pool, IReadOnlyList<VolumeStatus> images, CancellationToken cancellationToken)
+        string clusterId, RadosPool pool, IReadOnlyList<ImageStatus> images, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
         var before = _pools.GetValueOrDefault((clusterId, pool.Id));
-        Known? Remembered(VolumeStatus image) =>
+        Known? Remembered(ImageStatus image) =>
             before?.GetValueOrDefault(image.ImageId) is { } known && (known.Name is not null || now - known.ReadAt < AbsentTime) ? known : null;
 
         var names = new Dictionary<string, Known>(StringComparer.Ordinal);
@@ -37,7 +37,7 @@ internal sealed class VolumeNames(TimeProvider time)
         return [.. images.Select(image => names[image.ImageId].Name)];
     }
 
-    private static async Task<string?> ReadAsync(RadosPool pool, VolumeStatus image, CancellationToken cancellationToken) =>
+    private static async Task<string?> ReadAsync(RadosPool pool, ImageStatus image, CancellationToken cancellationToken) =>
         image.VolumeUuid is { } uuid ? (await JournalEntry.ReadAsync(pool, uuid, cancellationToken).ConfigureAwait(false)).RequestName : null;
 
     private sealed record Known(string? Name, DateTimeOffset ReadAt);

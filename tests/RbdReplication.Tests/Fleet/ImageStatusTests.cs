@@ -1,10 +1,10 @@
 using RbdReplication.Ceph;
 using RbdReplication.Core;
 
-namespace RbdReplication.Tests.Mirroring;
+namespace RbdReplication.Tests.Fleet;
 
 /// <summary>The reports are those that Ceph 16.2.15 gives in each situation.</summary>
-public sealed class VolumeStatusTests
+public sealed class ImageStatusTests
 {
     private const string Primary = "local image is primary";
     private static readonly DateTimeOffset Now = new(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
@@ -120,9 +120,12 @@ public sealed class VolumeStatusTests
         Assert.Contains("has not reported", status.Message, StringComparison.Ordinal);
     }
 
-    private static VolumeStatus Judge(MirrorSiteStatus own, MirrorSiteStatus peer, IReadOnlyList<ReplicationSchedule> schedules) => VolumeStatus.Of(
-        "10226b8b4567", new MirrorGlobalStatus("csi-vol-1", new MirrorImageInfo("global", MirrorImageState.Enabled, IsPrimary: false), [own, peer]),
-        new MirrorSites("site-a", [new MirrorPeerSite("1", "site-b", "uuid-b", MirrorPeerDirection.Both, Now)]), schedules, Now);
+    private static ImageStatus Judge(MirrorSiteStatus own, MirrorSiteStatus peer, IReadOnlyList<ReplicationSchedule> schedules) => ImageStatus.Of(
+        "10226b8b4567",
+        new ImageReports(
+            new MirrorGlobalStatus("csi-vol-1", new MirrorImageInfo("global", MirrorImageState.Enabled, IsPrimary: false), [own, peer]),
+            new MirrorSites("site-a", [new MirrorPeerSite("1", "site-b", "uuid-b", MirrorPeerDirection.Both, Now)]), schedules),
+        Now);
 
     private static MirrorSiteStatus Own(MirrorStatusState state, string words, bool isUp = true) => new("", state, words, Now.AddSeconds(-10), isUp);
 

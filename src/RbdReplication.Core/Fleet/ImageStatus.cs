@@ -27,7 +27,7 @@ public enum ImageRole
 /// <param name="LastSyncDuration">How long copying it took.</param>
 /// <param name="Schedules">Snapshot schedules in force at this site.</param>
 /// <param name="Message">What is seen and, where something is wrong, what to do; for people.</param>
-public sealed record VolumeStatus(
+public sealed record ImageStatus(
     string ImageName, string ImageId, ImageRole Role, ReplicationHealth Health, string Peer, DateTimeOffset? LastSyncTime, TimeSpan? Lag,
     long? LastSyncBytes, TimeSpan? LastSyncDuration, IReadOnlyList<ReplicationSchedule> Schedules, string Message)
 {
@@ -49,13 +49,11 @@ public sealed record VolumeStatus(
 
     /// <summary>Judges an image by the reports of its sites.</summary>
     /// <param name="imageId">Image id.</param>
-    /// <param name="status">The reports, from a listing.</param>
-    /// <param name="sites">Names of the sites.</param>
-    /// <param name="schedules">Snapshot schedules in force.</param>
+    /// <param name="reports">The reports, from a listing.</param>
     /// <param name="now">The time, by the clock of this cluster.</param>
-    public static VolumeStatus Of(
-        string imageId, MirrorGlobalStatus status, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset now)
+    public static ImageStatus Of(string imageId, ImageReports reports, DateTimeOffset now)
     {
+        var (status, sites, schedules) = reports;
         var peer = PeerView.From(status, sites);
         // Where this site's daemon has not reported yet, librbd makes an entry up: "status not found", at time zero.
         var own = status.Local is { } local && local.LastUpdate > DateTimeOffset.UnixEpoch ? local : null;
@@ -64,7 +62,7 @@ public sealed record VolumeStatus(
             ? (ReplicationHealth.Unknown, $"mirroring is in state \"{status.Info.State}\", which ends by itself", null)
             : role switch
             {
-                ImageRole.Primary => OfPrimary(status, sites, schedules, now),
+                ImageRole.Primary => OfPrimary(reports, now),
                 ImageRole.Secondary => OfSecondary(own, peer, now),
                 _ => (ReplicationHealth.Degraded, OfUnknown(own, peer, now), null),
             };
@@ -76,13 +74,13 @@ public sealed record VolumeStatus(
             _ => null,
         };
         var sync = copying is null ? null : SyncReport.Parse(copying.Description);
-        return new VolumeStatus(
+        return new ImageStatus(
             status.ImageName, imageId, role, health, PeerWords(peer), lastSync, lag < TimeSpan.Zero ? TimeSpan.Zero : lag,
             sync?.LastSnapshotBytes, sync?.LastSnapshotDuration, schedules, message);
     }
 
     /// <summary>The same of an image with which a resync was left that nobody has carried out.</summary>
-    public VolumeStatus WithLeftResync() => this with
+    public ImageStatus WithLeftResync() => this with
     {
         Health = Health is ReplicationHealth.Error ? Health : ReplicationHealth.Degraded,
         Message = $"{Message}; a resync that was asked for was left with this image, which is thrown away as soon as it is secondary and its peer primary: where that is not wanted, PromoteVolume, DemoteVolume or ResyncVolume without force takes it back",
@@ -102,10 +100,9 @@ public sealed record VolumeStatus(
         _ => ImageRole.Unknown,
     };
 
-    private static (ReplicationHealth, string, DateTimeOffset?) OfPrimary(
-        MirrorGlobalStatus status, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset now)
+    private static (ReplicationHealth, string, DateTimeOffset?) OfPrimary(ImageReports reports, DateTimeOffset now)
     {
-        var info = ReplicationInfo.Of(status, sites, schedules, primarySince: null, now);
+        var info = ReplicationInfo.Of(reports, primarySince: null, now);
         return (info.Health, info.Message, info.LastSyncTime);
     }
 
