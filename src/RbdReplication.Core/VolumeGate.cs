@@ -38,7 +38,7 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
     /// <exception cref="ReplicationException">
     /// Busy: another operation is pending. TimedOut: the wait was cut short. Unreachable: the gate is closed.
     /// </exception>
-    public async Task<T> RunAsync<T>(VolumeHandle volume, string operation, Func<CancellationToken, Task<T>> body, CancellationToken cancellationToken)
+    public async Task RunAsync(VolumeHandle volume, string operation, Func<CancellationToken, Task> body, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)
             throw new ReplicationException(ReplicationError.TimedOut, $"volume {volume}: {operation} was not begun, because its caller has stopped waiting");
@@ -47,7 +47,7 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
         var running = HoldAsync(mine, body, cancellationToken);
         try
         {
-            return await running.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await running.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
         {
@@ -101,11 +101,11 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
         }
     }
 
-    private async Task<T> HoldAsync<T>(PendingOperation mine, Func<CancellationToken, Task<T>> body, CancellationToken cancellationToken)
+    private async Task HoldAsync(PendingOperation mine, Func<CancellationToken, Task> body, CancellationToken cancellationToken)
     {
         try
         {
-            return await body(cancellationToken).ConfigureAwait(false);
+            await body(cancellationToken).ConfigureAwait(false);
         }
         finally
         {

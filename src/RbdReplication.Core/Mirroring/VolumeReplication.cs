@@ -35,8 +35,12 @@ public sealed class VolumeReplication(VolumeOperations volumes, ClusterFiles fil
     /// thrown away and copied anew.
     /// </summary>
     /// <returns>True once it holds everything.</returns>
-    public Task<bool> ResyncAsync(VolumeRequest request, bool force, CancellationToken cancellationToken) =>
-        volumes.ChangeAsync(request, "resync", new Resync(force, _questions, time).RunAsync, cancellationToken);
+    public async Task<bool> ResyncAsync(VolumeRequest request, bool force, CancellationToken cancellationToken)
+    {
+        var resync = new Resync(force, _questions, time);
+        await volumes.ChangeAsync(request, "resync", resync.RunAsync, cancellationToken).ConfigureAwait(false);
+        return resync.IsReady;
+    }
 
     /// <summary>Stops mirroring and removes the snapshot schedule.</summary>
     /// <param name="request">The volume.</param>

@@ -22,25 +22,38 @@ public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, V
     /// <param name="operation">What to do with the open volume.</param>
     /// <param name="cancellationToken">Ends the wait; the operation begins no further step and ends in its own time.</param>
     /// <exception cref="ReplicationException">Any failure.</exception>
-    public Task<T> ChangeAsync<T>(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task<T>> operation, CancellationToken cancellationToken) =>
-        gate.RunAsync(request.Handle, name, token => RunWithLockAsync(request, name, operation, token), cancellationToken);
-
-    /// <inheritdoc cref="ChangeAsync{T}"/>
     public Task ChangeAsync(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken) =>
-        ChangeAsync(request, name, async (open, token) =>
+        gate.RunAsync(request.Handle, name, token => ChangeAloneAsync(request, name, operation, token), cancellationToken);
+
+    private async Task ChangeAloneAsync(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken)
+    {
+        using var steps = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        // Closing waits for whatever librbd is still doing with the image, so leaving this method means that it is done.
+        await using var open = await resolver.OpenAsync(request.Handle, request.Credentials, cancellationToken).ConfigureAwait(false);
+        open.LockWith(() => locks.TakeAsync(open.Volume.Pool, request.Handle, name, steps.Cancel, steps.Token));
+        try
         {
-            await operation(open, token).ConfigureAwait(false);
-            return true;
-        }, cancellationToken);
+            await operation(open, steps.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new ReplicationException(
+                ReplicationError.Busy, $"volume {request.Handle}: this server's lock ran out during {name}, so no further step was begun; retry", e);
+        }
+        catch (Exception e) when (Meaning(e, name, open) is { } meaning)
+        {
+            throw meaning;
+        }
+    }
 
     /// <summary>Runs an operation that only reads.</summary>
-    /// <inheritdoc cref="ChangeAsync{T}" path="/param"/>
+    /// <inheritdoc cref="ChangeAsync" path="/param"/>
     /// <exception cref="ReplicationException">Any failure.</exception>
     public async Task<T> ReadAsync<T>(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task<T>> operation, CancellationToken cancellationToken)
     {
         try
         {
-            return await RunAsync(request, name, operation, takeLock: null, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+            return await RunAsync(request, name, operation, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
         {
@@ -48,48 +61,30 @@ public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, V
         }
     }
 
-    private async Task<T> RunWithLockAsync<T>(
-        VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task<T>> operation, CancellationToken cancellationToken)
+    private async Task<T> RunAsync<T>(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task<T>> operation, CancellationToken cancellationToken)
     {
-        using var steps = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        try
-        {
-            return await RunAsync(
-                request, name, operation, open => locks.TakeAsync(open.Volume.Pool, request.Handle, name, steps.Cancel, steps.Token), steps.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new ReplicationException(
-                ReplicationError.Busy, $"volume {request.Handle}: this server's lock ran out during {name}, so no further step was begun; retry", e);
-        }
-    }
-
-    private async Task<T> RunAsync<T>(
-        VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task<T>> operation, Func<OpenVolume, Task<IAsyncDisposable>>? takeLock,
-        CancellationToken cancellationToken)
-    {
-        // Closing waits for whatever librbd is still doing with the image, so leaving this method means that it is done.
         await using var open = await resolver.OpenAsync(request.Handle, request.Credentials, cancellationToken).ConfigureAwait(false);
-        if (takeLock is not null)
-            open.LockWith(() => takeLock(open));
         try
         {
             return await operation(open, cancellationToken).ConfigureAwait(false);
         }
-        catch (CephException e)
+        catch (Exception e) when (Meaning(e, name, open) is { } meaning)
         {
-            resolver.DropIfCutOff(open.Volume.Connection, e);
-            throw ReplicationException.From(e, $"{name} {open.Volume}", wasFound: true);
+            throw meaning;
         }
+    }
+
+    // What a failure means for the caller; null where it means what it is. A connection that is of no more use is dropped.
+    private ReplicationException? Meaning(Exception failure, string name, OpenVolume open)
+    {
         // An operation may say itself which step has failed.
-        catch (ReplicationException e) when (e.InnerException is CephException failure)
+        if ((failure as CephException ?? (failure as ReplicationException)?.InnerException as CephException) is { } inCeph)
+            resolver.DropIfCutOff(open.Volume.Connection, inCeph);
+        return failure switch
         {
-            resolver.DropIfCutOff(open.Volume.Connection, failure);
-            throw;
-        }
-        catch (ObjectDisposedException e)
-        {
-            throw open.Refused(name, ReplicationError.Unreachable, "the connection to the cluster was closed meanwhile; retry", e);
-        }
+            CephException e => ReplicationException.From(e, $"{name} {open.Volume}", wasFound: true),
+            ObjectDisposedException e => open.Refused(name, ReplicationError.Unreachable, "the connection to the cluster was closed meanwhile; retry", e),
+            _ => null,
+        };
     }
 }

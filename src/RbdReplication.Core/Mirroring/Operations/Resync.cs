@@ -8,9 +8,12 @@ namespace RbdReplication.Core;
 /// <param name="time">Clock.</param>
 internal sealed class Resync(bool force, OpenQuestions questions, TimeProvider time)
 {
-    /// <summary>Returns whether the image holds all that its peer had; with force starts a resync of an image that has parted.</summary>
+    /// <summary>Whether the image holds all that its peer had.</summary>
+    public bool IsReady { get; private set; }
+
+    /// <summary>Finds out whether it is ready; with force starts a resync of an image that has parted.</summary>
     /// <exception cref="ReplicationException">It is primary, or neither ready nor being copied.</exception>
-    public async Task<bool> RunAsync(OpenVolume open, CancellationToken cancellationToken)
+    public async Task RunAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var info = await open.RequireMirroredAsync(cancellationToken).ConfigureAwait(false);
         open.Require("resync", ResyncRules.Secondary(info.IsPrimary));
@@ -24,7 +27,8 @@ internal sealed class Resync(bool force, OpenQuestions questions, TimeProvider t
             {
                 case ResyncStep.Ready or ResyncStep.Follow:
                     await RepairImageIdAsync(open, cancellationToken).ConfigureAwait(false);
-                    return decision.Step == ResyncStep.Ready;
+                    IsReady = decision.Step == ResyncStep.Ready;
+                    return;
                 case ResyncStep.CopyAnew when open.IsWritable && time.GetUtcNow() - seen.At < Sighting.Lifetime:
                     await open.Image.Mirroring.ResyncAsync(cancellationToken).ConfigureAwait(false);
                     throw open.Refused("report ready", ReplicationError.Unreachable, decision.Reason);
