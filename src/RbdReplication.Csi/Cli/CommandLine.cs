@@ -5,12 +5,6 @@ namespace RbdReplication.Csi.Cli;
 /// <summary>The executable's commands.</summary>
 internal static class CommandLine
 {
-    /// <inheritdoc cref="ExitCode.Success"/>
-    public const int Success = ExitCode.Success;
-
-    /// <inheritdoc cref="ExitCode.Failure"/>
-    public const int Failure = ExitCode.Failure;
-
     /// <summary>Runs the command that <paramref name="arguments"/> name and returns the exit code.</summary>
     public static async Task<int> RunAsync(string[] arguments)
     {

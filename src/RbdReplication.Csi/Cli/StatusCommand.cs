@@ -44,18 +44,18 @@ internal static class StatusCommand
                         lister, clusters, passed, credentials, poolName, parsed.GetRequiredValue(endpoint).LocalPath, parsed.GetRequiredValue(timeout), cancellationToken);
                     view.Show(report);
                     if (!parsed.GetValue(watch))
-                        return report.IsGood ? CommandLine.Success : CommandLine.Failure;
+                        return report.IsGood ? ExitCode.Success : ExitCode.Failure;
                     await Task.Delay(parsed.GetRequiredValue(interval), cancellationToken);
                 }
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
-                return CommandLine.Success;
+                return ExitCode.Success;
             }
             catch (Exception e) when (e is ReplicationException or IOException or UnauthorizedAccessException or FormatException)
             {
                 await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
-                return CommandLine.Failure;
+                return ExitCode.Failure;
             }
         });
         return command;

@@ -86,9 +86,9 @@ internal sealed partial class VolumePoller(
             Failing(pool.PoolName, pool.ClusterId, problem);
     }
 
-    [LoggerMessage(4030, LogLevel.Warning, "The volumes of pool {Pool} of cluster {Cluster} cannot be listed, their metrics vanish if that lasts: {Problem}")]
+    [LoggerMessage(EventIds.ListingFails, LogLevel.Warning, "The volumes of pool {Pool} of cluster {Cluster} cannot be listed, their metrics vanish if that lasts: {Problem}")]
     private partial void Failing(string pool, string cluster, string problem);
 
-    [LoggerMessage(4031, LogLevel.Information, "The volumes of pool {Pool} of cluster {Cluster} are listed again")]
+    [LoggerMessage(EventIds.ListingRecovered, LogLevel.Information, "The volumes of pool {Pool} of cluster {Cluster} are listed again")]
     private partial void Recovered(string pool, string cluster);
 }
