@@ -24,17 +24,31 @@ public sealed record ImageJournal(
     /// <summary>Owner of the journal of an image that was demoted.</summary>
     public const string Nobody = "<orphan>";
 
+    // What a client of the journal is, and what it does (librbd::journal::ClientMetaType, MirrorPeerState).
+    private const uint MirrorPeer = 1;
+    private const uint Syncing = 0;
+
     // There is one client for each peer.
     private const int MaximumKeys = 256;
     private const string ClientPrefix = "client_";
     private const string NextTagKey = "next_tag_tid";
 
+    /// <summary>
+    /// Mirror uuids of the peers that make their first copy of the image. What they have replayed is then only where they will begin, and
+    /// where the image is demoted before the copy is complete they never complete it ("error bootstrapping replay", 16.2).
+    /// </summary>
+    public IReadOnlySet<string> Copying { get; init; } = new HashSet<string>();
+
+    /// <summary>Whether one of these peers makes its first copy of the image.</summary>
+    public bool IsBeingCopiedBy(IEnumerable<string> mirrorUuids) => mirrorUuids.Any(Copying.Contains);
+
     /// <summary>Whether all of these peers, of which there is one at least, have replayed an entry that was written under the newest tag.</summary>
-    public bool IsReplayedBy(IEnumerable<string> mirrorUuids)
-    {
-        var positions = mirrorUuids.Select(uuid => Replayed.GetValueOrDefault(uuid)).ToList();
-        return positions.Count > 0 && positions.All(position => position?.Tag == NewestTag);
-    }
+    public bool IsReplayedBy(IReadOnlyCollection<string> mirrorUuids) =>
+        mirrorUuids.Count > 0 && !IsBeingCopiedBy(mirrorUuids) && mirrorUuids.All(uuid => Replayed.GetValueOrDefault(uuid)?.Tag == NewestTag);
+
+    /// <summary>Whether all of these peers have replayed all that was written.</summary>
+    public bool IsReplayedToTheEndBy(IReadOnlyCollection<string> mirrorUuids) =>
+        !IsBeingCopiedBy(mirrorUuids) && mirrorUuids.All(uuid => Replayed.GetValueOrDefault(uuid) == Written);
 
     /// <summary>Reads it, in two reads. Null: the image has no journal.</summary>
     /// <exception cref="FormatException">It is not encoded as expected.</exception>
@@ -58,27 +72,48 @@ public sealed record ImageJournal(
         var (owner, before) = (owners.ReadText(), owners.ReadText());
         JournalPosition? written = null;
         var replayed = new Dictionary<string, JournalPosition?>(StringComparer.Ordinal);
+        var copying = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (key, value) in head)
         {
-            if (key == ClientPrefix)
-                written = Position(value);
-            else if (key.StartsWith(ClientPrefix, StringComparison.Ordinal))
-                replayed[key[ClientPrefix.Length..]] = Position(value);
+            if (!key.StartsWith(ClientPrefix, StringComparison.Ordinal))
+                continue;
+            var (position, isCopying) = Client(value);
+            var peer = key[ClientPrefix.Length..];
+            if (peer.Length == 0)
+            {
+                written = position;
+                continue;
+            }
+            replayed[peer] = position;
+            if (isCopying)
+                copying.Add(peer);
         }
-        return new ImageJournal(newest, owner, before, written, replayed);
+        return new ImageJournal(newest, owner, before, written, replayed) { Copying = copying };
     }
 
-    // Several positions, one for each object that is written in turn; the newest comes first.
-    private static JournalPosition? Position(byte[] client)
+    private static (JournalPosition? Position, bool IsCopying) Client(byte[] client)
     {
         var content = new EncodedReader(client).ReadStructure();
         content.ReadBytes();
-        content.ReadBytes();
+        var isCopying = IsCopying(content.ReadBytes());
+        // Several positions, one for each object that is written in turn; the newest comes first.
         var positions = content.ReadStructure();
         if (positions.ReadUInt32() == 0)
-            return null;
+            return (null, isCopying);
         var position = positions.ReadStructure();
         position.ReadUInt64();
-        return new JournalPosition(position.ReadUInt64(), position.ReadUInt64());
+        return (new JournalPosition(position.ReadUInt64(), position.ReadUInt64()), isCopying);
+    }
+
+    private static bool IsCopying(ReadOnlySpan<byte> data)
+    {
+        // A client that has only just been registered.
+        if (data.IsEmpty)
+            return true;
+        var content = new EncodedReader(data).ReadStructure();
+        if (content.ReadUInt32() != MirrorPeer)
+            return false;
+        content.ReadBytes();
+        return content.ReadUInt32() == Syncing;
     }
 }

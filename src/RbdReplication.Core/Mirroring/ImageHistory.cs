@@ -71,7 +71,7 @@ public sealed record ImageHistory(MirrorChain Chain, ImageJournal? Journal)
             return true;
         return End == HistoryEnd.OwnDemotion && (Journal is null
             ? Chain.LeavesNothingToCopy([.. followers.Select(peer => peer.Uuid)], before)
-            : followers.All(peer => Journal.Replayed.GetValueOrDefault(peer.MirrorUuid) == Journal.Written));
+            : Journal.IsReplayedToTheEndBy([.. followers.Select(peer => peer.MirrorUuid)]));
     }
 
     // The entry of the demotion is the last that is written, under a tag of its own.

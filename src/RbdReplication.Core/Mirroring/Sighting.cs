@@ -35,6 +35,12 @@ public sealed record Sighting(
     /// <summary>Ids of the peer entries of <see cref="Followers"/>.</summary>
     public IReadOnlyCollection<string> FollowerIds => [.. Followers.Select(peer => peer.Uuid)];
 
+    /// <summary>
+    /// A peer makes its first copy of an image that is mirrored by its journal. Snapshot mode needs no such word: what a peer has copied
+    /// shows by the snapshots alone.
+    /// </summary>
+    public bool IsBeingCopied => History.Journal?.IsBeingCopiedBy(Followers.Select(peer => peer.MirrorUuid)) == true;
+
     /// <summary>The oldest snapshot of this term as primary that a peer still needs; see <see cref="MirrorChain.AwaitedBy"/>.</summary>
     public MirrorSnapshot? Awaited => Chain.AwaitedBy(FollowerIds);
 

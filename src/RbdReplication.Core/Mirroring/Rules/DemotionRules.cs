@@ -43,6 +43,8 @@ public static class DemotionRules
             PeerRole.Down or PeerRole.Silent => RelocationDecision.Refuse(
                 ReplicationError.Unreachable,
                 $"a planned demotion needs the peer's mirror daemon to copy the last writes, and {peer.Describe(now)}; start it, or demote with force"),
+            _ when seen.IsBeingCopied => RelocationDecision.Refuse(
+                ReplicationError.Busy, $"the peer's first copy has to be complete before: {peer.Describe(now)}"),
             _ => RelocationDecision.Refuse(
                 ReplicationError.Busy, $"the peer has not begun to follow this site yet, which takes up to half a minute: {peer.Describe(now)}"),
         };
@@ -72,12 +74,16 @@ public static class DemotionRules
     /// Whether a demotion has to be made anew: a mirror daemon that was killed before it had signed off the copy starts on a
     /// demoted image, which it leaves alone, and one that was not told of the demotion, because who demoted was killed before
     /// that, never looks. Promoted here the image is followed again. The peer may not have used the demotion meanwhile, so this
-    /// waits as long as taking it back does.
+    /// waits as long as taking it back does; it cannot where the demotion came before its first copy was complete, which it never completes then.
     /// </summary>
-    public static bool IsMissed(Sighting seen) =>
-        seen is { End: HistoryEnd.OwnDemotion, PeerHoldsDemotion: false }
+    public static bool IsMissed(Sighting seen) => IsFirstCopyCutOff(seen)
+        || (seen is { End: HistoryEnd.OwnDemotion, PeerHoldsDemotion: false }
         && (seen.Peer is { Role: PeerRole.NotPrimary, SaysNobodyIsPrimary: true } || seen.Peer.FollowsIdly)
-        && seen.Peer.Report!.LastUpdate >= seen.History.EndedAt + RelocationTimes.OwnDemotionWait;
+        && seen.Peer.Report!.LastUpdate >= seen.History.EndedAt + RelocationTimes.OwnDemotionWait);
+
+    /// <summary>Whether this site was demoted while a peer, which is alive, made its first copy: only by force can that have been promoted since.</summary>
+    public static bool IsFirstCopyCutOff(Sighting seen) =>
+        seen is { End: HistoryEnd.OwnDemotion, IsBeingCopied: true } && seen.Peer.Role is not (PeerRole.Primary or PeerRole.Down or PeerRole.Silent);
 
     /// <summary>Whether a demotion that was made here has to be made again, on the image promoted for that: it was cut off, or the peer misses it.</summary>
     /// <param name="seen">The image and its peers.</param>

@@ -23,10 +23,10 @@ public static class FollowerProof
     /// Whether the peer follows, so that it will copy the demotion too. Of a snapshot it needed it was seen to complete a newer one; or it
     /// needs none of those before the newest, and says itself that it follows, since a snapshot that nobody ever needed looks the same.
     /// Of a journal it has replayed an entry under the newest tag, which was made here as primary; where nothing was written under that yet,
-    /// a report of what the peer did after the question is the proof.
+    /// a report of what the peer did after the question is the proof. One that makes its first copy does not follow yet.
     /// </summary>
     public static bool PeerFollows(Sighting seen, MirrorChain before, DateTimeOffset firstAsked) => seen.History.Journal is { } journal
-        ? journal.IsReplayedBy(seen.Followers.Select(peer => peer.MirrorUuid)) || (seen.Peer.Role == PeerRole.Following && seen.Peer.Report!.LastUpdate >= firstAsked + RelocationTimes.ReportDelay)
+        ? !seen.IsBeingCopied && (journal.IsReplayedBy([.. seen.Followers.Select(peer => peer.MirrorUuid)]) || (seen.Peer.Role == PeerRole.Following && seen.Peer.Report!.LastUpdate >= firstAsked + RelocationTimes.ReportDelay))
         : seen.Chain.ShowsFollowerSince(before, seen.FollowerIds) || (NeedsNoneButTheNewest(seen) && seen.Peer.Role == PeerRole.Following);
 
     private static bool NeedsNoneButTheNewest(Sighting seen) =>

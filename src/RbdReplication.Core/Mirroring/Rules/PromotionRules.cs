@@ -80,6 +80,7 @@ public static class PromotionRules
             PeerRole.Down or PeerRole.Silent => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition,
                 $"this site was demoted and {peer.Describe(now)}: whether the peer was promoted since cannot be seen; force goes on from the data before the move"),
+            _ when DemotionRules.IsFirstCopyCutOff(seen) => RelocationDecision.Allow("this site was demoted before the peer had a complete copy"),
             _ when DemotionRules.HasOwnError(seen, firstAsked) || peer.Role == PeerRole.Failed => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition,
                 $"the histories of the sites have parted ({peer.Describe(now)}): resync the one whose data is to be discarded, or force to go on from this site's data"),

@@ -181,6 +181,24 @@ public sealed class DemotionRulesTests
     public void A_demotion_in_a_journal_is_never_missed() =>
         Assert.False(DemotionRules.IsToBeRepeated(Seen("journal, own demotion, not replayed", Says(Nobody, 0)), force: false));
 
+    [Fact]
+    public void A_demotion_in_a_journal_waits_for_the_peers_first_copy() =>
+        Refused(ReplicationError.Busy, "first copy has to be complete", Before(Seen("journal, primary, first copy", Says(Replaying, 0))));
+
+    [Theory]
+    [InlineData("error bootstrapping replay")]
+    [InlineData(Nobody)]
+    [InlineData(Copying)]
+    public void A_demotion_before_the_peers_first_copy_was_complete_is_made_anew(string words)
+    {
+        var seen = Seen("journal, own demotion, first copy", Says(words, 0));
+        Assert.True(DemotionRules.IsToBeRepeated(seen, force: false));
+        Assert.False(DemotionRules.IsToBeRepeated(seen, force: true));
+        Refused(ReplicationError.Busy, "waiting for the peer", After(seen));
+        foreach (var peer in (PeerView[])[Down(Replaying), Silent, Says(Primary, 0)])
+            Assert.False(DemotionRules.IsToBeRepeated(Seen("journal, own demotion, first copy", peer), force: false));
+    }
+
     [Theory]
     [InlineData("own demotion, not copied")]
     [InlineData("journal, own demotion, not replayed")]

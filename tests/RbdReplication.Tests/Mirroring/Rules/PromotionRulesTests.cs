@@ -11,6 +11,16 @@ public sealed class PromotionRulesTests
     private const string OnItsWay = "the peer's last writes are on their way";
 
     [Theory]
+    [InlineData("error bootstrapping replay")]
+    [InlineData(Nobody)]
+    public void A_site_that_was_demoted_before_the_peers_first_copy_was_complete_is_promoted(string words)
+    {
+        Allowed(Decide(Seen("journal, own demotion, first copy", Says(words, 0)), asked: 0));
+        Refused(ReplicationError.Busy, "demote it first", Decide(Seen("journal, own demotion, first copy", Says(Primary, 0)), asked: 0));
+        Refused(ReplicationError.FailedPrecondition, "cannot be seen", Decide(Seen("journal, own demotion, first copy", Down(Replaying)), asked: 0));
+    }
+
+    [Theory]
     [InlineData("peer's demotion")]
     [InlineData("own demotion")]
     [InlineData("own demotion, not copied")]

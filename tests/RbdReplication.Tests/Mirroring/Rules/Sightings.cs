@@ -83,6 +83,8 @@ internal static class Sightings
         "journal, peer's demotion" => Journal(ImageJournal.Nobody, "x", null),
         "journal, own demotion" => Journal(ImageJournal.Nobody, "", new(4, 0)),
         "journal, own demotion, not replayed" => Journal(ImageJournal.Nobody, "", new(3, 7)),
+        "journal, primary, first copy" => Journal("", "", new(4, 0)) with { Copying = new HashSet<string> { "x" } },
+        "journal, own demotion, first copy" => Journal(ImageJournal.Nobody, "", new(4, 0)) with { Copying = new HashSet<string> { "x" } },
         "journal, own demotion, cut off" => Journal(ImageJournal.Nobody, "", new(3, 7)) with { Written = new(3, 7) },
         _ => null,
     });
