@@ -91,16 +91,15 @@ internal sealed class SnapshotProcess : IDisposable
 
     private async Task ListenAsync(Process process, Dictionary<int, TaskCompletionSource<SnapshotAnswer>> orders)
     {
-        while (await process.StandardOutput.ReadLineAsync().ConfigureAwait(false) is { } line)
+        try
         {
-            var answer = JsonSerializer.Deserialize(line, SnapshotLines.Default.SnapshotAnswer)!;
-            lock (_lock)
-            {
-                if (orders.Remove(answer.Number, out var order))
-                    order.SetResult(answer);
-                if (orders.Count == 0 && process == _process)
-                    _idle.Change(IdleTime, Timeout.InfiniteTimeSpan);
-            }
+            while (await process.StandardOutput.ReadLineAsync().ConfigureAwait(false) is { } line)
+                Take(process, orders, JsonSerializer.Deserialize(line, SnapshotLines.Default.SnapshotAnswer)!);
+        }
+        // What it was writing when it ended.
+        catch (Exception e) when (e is JsonException or IOException)
+        {
+            process.Kill();
         }
         await process.WaitForExitAsync().ConfigureAwait(false);
         lock (_lock)
@@ -115,6 +114,17 @@ internal sealed class SnapshotProcess : IDisposable
             }
         }
         process.Dispose();
+    }
+
+    private void Take(Process process, Dictionary<int, TaskCompletionSource<SnapshotAnswer>> orders, SnapshotAnswer answer)
+    {
+        lock (_lock)
+        {
+            if (orders.Remove(answer.Number, out var order))
+                order.SetResult(answer);
+            if (orders.Count == 0 && process == _process)
+                _idle.Change(IdleTime, Timeout.InfiniteTimeSpan);
+        }
     }
 
     private static SnapshotAnswer Failed(int number, string detail) => new(number, Errno.EBUSY, Function, detail);
