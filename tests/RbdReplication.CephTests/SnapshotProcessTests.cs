@@ -45,6 +45,7 @@ public sealed class SnapshotProcessTests(TwoSites sites)
         await TestVolume.RetryAsync(() => DemoteAsync(server, volume), "site-a is demoted");
         var child = ChildOf(server)!;
         server.Kill();
+        await server.WaitForExitAsync();
         await Eventually.TrueAsync(() => Task.FromResult(!IsAlive(child)), "it has ended");
     }
 
