@@ -27,8 +27,8 @@ public enum ReplicationError
     /// <summary>Something is under way that the call has to wait for; a plain retry is right.</summary>
     Busy,
 
-    /// <summary>Ceph or the peer cannot be reached now.</summary>
-    Unreachable,
+    /// <summary>Something that the call needs, Ceph, the peer or this server, is not available now; a later retry may succeed.</summary>
+    Unavailable,
 
     /// <summary>Time ran out; what was started may still be running.</summary>
     TimedOut,

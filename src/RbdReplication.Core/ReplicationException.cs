@@ -39,7 +39,7 @@ public sealed class ReplicationException : Exception
     {
         Errno.ENOENT => ReplicationError.NotFound,
         Errno.EPERM or Errno.EACCES => ReplicationError.AccessDenied,
-        Errno.ETIMEDOUT or Errno.ENOTCONN or Errno.ESHUTDOWN or Errno.EAGAIN or Errno.EOPNOTSUPP or Errno.EDQUOT or Errno.ENOSPC => ReplicationError.Unreachable,
+        Errno.ETIMEDOUT or Errno.ENOTCONN or Errno.ESHUTDOWN or Errno.EAGAIN or Errno.EOPNOTSUPP or Errno.EDQUOT or Errno.ENOSPC => ReplicationError.Unavailable,
         Errno.EBUSY or Errno.EROFS => ReplicationError.Busy,
         Errno.EEXIST or Errno.ENOTEMPTY => ReplicationError.FailedPrecondition,
         _ => ReplicationError.Unexpected,
@@ -49,7 +49,7 @@ public sealed class ReplicationException : Exception
     private static ReplicationError ClassifyConnect(Errno errno) => errno switch
     {
         Errno.ENOENT or Errno.EPERM or Errno.EACCES or Errno.EIO => ReplicationError.AccessDenied,
-        _ => ReplicationError.Unreachable,
+        _ => ReplicationError.Unavailable,
     };
 
     private static string Explain(CephException failure)

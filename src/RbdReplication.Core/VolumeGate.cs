@@ -36,7 +36,7 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
     /// by the token and starts no further step.
     /// </summary>
     /// <exception cref="ReplicationException">
-    /// Busy: another operation is pending. TimedOut: the wait was cut short. Unreachable: the gate is closed.
+    /// Busy: another operation is pending. TimedOut: the wait was cut short. Unavailable: the gate is closed.
     /// </exception>
     public async Task RunAsync(VolumeHandle volume, string operation, Func<CancellationToken, Task> body, CancellationToken cancellationToken)
     {
@@ -80,7 +80,7 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
         lock (_lock)
         {
             if (_emptied is not null)
-                throw new ReplicationException(ReplicationError.Unreachable, $"volume {mine.Volume}: {mine.Operation} was not begun, because this server is stopping; retry, another one takes over");
+                throw new ReplicationException(ReplicationError.Unavailable, $"volume {mine.Volume}: {mine.Operation} was not begun, because this server is stopping; retry, another one takes over");
             holder = _pending.GetOrAdd(mine.Volume.Uuid, mine);
         }
         if (!ReferenceEquals(holder, mine))

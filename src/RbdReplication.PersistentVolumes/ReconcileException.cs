@@ -16,7 +16,7 @@ internal sealed class ReconcileException(ReconcileOutcome outcome, Exception? ca
             ReplicationError.NotConfigured => ReconcileResult.ClusterNotFound,
             ReplicationError.AccessDenied => ReconcileResult.CredentialsRejected,
             ReplicationError.InvalidArgument => ReconcileResult.SecretNotFound,
-            ReplicationError.Unreachable or ReplicationError.TimedOut or ReplicationError.Busy => ReconcileResult.CephUnreachable,
+            ReplicationError.Unavailable or ReplicationError.TimedOut or ReplicationError.Busy => ReconcileResult.CephUnreachable,
             _ => ReconcileResult.Failed,
         }, failure.Message), failure);
 

@@ -27,8 +27,8 @@ public sealed class ReplicationExceptionTests
     [InlineData("rbd_aio_open_read_only", Errno.ENOENT, ReplicationError.NotFound)]
     [InlineData("rbd_mirror_image_global_status_list", Errno.ENOENT, ReplicationError.NotFound)]
     [InlineData("rbd_flatten_with_progress", Errno.EINVAL, ReplicationError.Unexpected)]
-    [InlineData("rbd_mirror_image_enable2", Errno.EDQUOT, ReplicationError.Unreachable)]
-    [InlineData("rbd_aio_mirror_image_demote", Errno.ENOSPC, ReplicationError.Unreachable)]
+    [InlineData("rbd_mirror_image_enable2", Errno.EDQUOT, ReplicationError.Unavailable)]
+    [InlineData("rbd_aio_mirror_image_demote", Errno.ENOSPC, ReplicationError.Unavailable)]
     public void Other_failures_keep_their_meaning(string function, Errno errno, ReplicationError error) =>
         Assert.Equal(error, ReplicationException.From(new CephException(errno, function, "pool/image"), "do it").Error);
 

@@ -20,7 +20,7 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
     /// <param name="credentials">Ceph user and key.</param>
     /// <param name="poolName">Only this pool; null for all pools that are mirrored and that the user may read.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <exception cref="ReplicationException">Unreachable, AccessDenied, or NotFound for a pool that does not exist or is not mirrored.</exception>
+    /// <exception cref="ReplicationException">Unavailable, AccessDenied, or NotFound for a pool that does not exist or is not mirrored.</exception>
     public async Task<IReadOnlyList<PoolListing>> ListAsync(
         ClusterEntry cluster, CephCredentials credentials, string? poolName, CancellationToken cancellationToken)
     {
@@ -53,7 +53,7 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
     /// <param name="poolId">Pool number.</param>
     /// <param name="maximumVolumes">How many images are to be named one by one.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <exception cref="ReplicationException">Unreachable, AccessDenied, or NotFound for a pool that does not exist.</exception>
+    /// <exception cref="ReplicationException">Unavailable, AccessDenied, or NotFound for a pool that does not exist.</exception>
     public async Task<PoolListing> ListPoolAsync(
         ClusterEntry cluster, CephCredentials credentials, long poolId, int maximumVolumes, CancellationToken cancellationToken)
     {

@@ -43,7 +43,7 @@ public sealed class OpenJournal
     /// <param name="instanceId">ceph-csi's instance id.</param>
     /// <param name="silent">Told when the cluster does not answer in time.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <exception cref="ReplicationException">NotFound: there is no such pool; AccessDenied, Unreachable.</exception>
+    /// <exception cref="ReplicationException">NotFound: there is no such pool; AccessDenied, Unavailable.</exception>
     public static async Task<OpenJournal> OpenAsync(
         ClusterConnections connections, LocalCluster cluster, string poolName, string journalPoolName, string instanceId,
         Action<ReplicationException> silent, CancellationToken cancellationToken)

@@ -33,7 +33,7 @@ public sealed class ClusterConnections : IAsyncDisposable
     /// <param name="cluster">Monitors and id.</param>
     /// <param name="credentials">Ceph user and key.</param>
     /// <param name="cancellationToken">Ends the wait; the connection attempt goes on for those who come later.</param>
-    /// <exception cref="ReplicationException">AccessDenied, Unreachable, or NotConfigured where no monitors are listed; with the cluster's id.</exception>
+    /// <exception cref="ReplicationException">AccessDenied, Unavailable, or NotConfigured where no monitors are listed; with the cluster's id.</exception>
     public async Task<ClusterConnection> GetAsync(ClusterEntry cluster, CephCredentials credentials, CancellationToken cancellationToken)
     {
         if (cluster.Monitors is not { Count: > 0 })
@@ -61,7 +61,7 @@ public sealed class ClusterConnections : IAsyncDisposable
         catch (FormatException e)
         {
             throw new ReplicationException(
-                ReplicationError.Unreachable, $"monitors of cluster {cluster.ClusterId} in the cluster configuration cannot be used: {e.Message}; correct config.json", e);
+                ReplicationError.Unavailable, $"monitors of cluster {cluster.ClusterId} in the cluster configuration cannot be used: {e.Message}; correct config.json", e);
         }
     }
 

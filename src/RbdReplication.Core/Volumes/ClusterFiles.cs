@@ -19,7 +19,7 @@ public sealed class ClusterFiles(string configPath, string mappingPath, Action<s
     private readonly TrackedFile<ClusterMapping> _mapping = new(mappingPath, required: false, ClusterMapping.Parse, report);
 
     /// <summary>The settings in force.</summary>
-    /// <exception cref="ReplicationException"><see cref="ReplicationError.Unreachable"/>: a file was never readable yet.</exception>
+    /// <exception cref="ReplicationException"><see cref="ReplicationError.Unavailable"/>: a file was never readable yet.</exception>
     public ClusterSettings Read() => new(_config.Read()!, _mapping.Read() ?? ClusterMapping.Empty);
 
     // A ConfigMap has at most 1 MiB.
@@ -43,7 +43,7 @@ public sealed class ClusterFiles(string configPath, string mappingPath, Action<s
                     report(path, problem);
                 _problem = problem;
                 return _value is null && problem is not null
-                    ? throw new ReplicationException(ReplicationError.Unreachable, $"the configuration file {path} cannot be used: {problem}")
+                    ? throw new ReplicationException(ReplicationError.Unavailable, $"the configuration file {path} cannot be used: {problem}")
                     : _value;
             }
         }

@@ -128,7 +128,7 @@ public sealed class Places(ClusterConnections connections, TimeProvider time)
         catch (ObjectDisposedException e)
         {
             // Another call found the connection to be of no more use and closed it.
-            evidence.Refusal = new ReplicationException(ReplicationError.Unreachable, $"the connection to cluster {cluster.ClusterId} was closed", e);
+            evidence.Refusal = new ReplicationException(ReplicationError.Unavailable, $"the connection to cluster {cluster.ClusterId} was closed", e);
         }
         evidence.At = time.GetTimestamp();
     }

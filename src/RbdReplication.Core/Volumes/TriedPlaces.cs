@@ -5,7 +5,7 @@ public sealed class TriedPlaces
 {
     // An answer that may come later outweighs one that is final, and "gone" is said only where nothing else is in doubt.
     private static readonly ReplicationError[] ByWeight =
-        [ReplicationError.Unreachable, ReplicationError.AccessDenied, ReplicationError.NotFound, ReplicationError.NotConfigured];
+        [ReplicationError.Unavailable, ReplicationError.AccessDenied, ReplicationError.NotFound, ReplicationError.NotConfigured];
 
     private readonly List<ReplicationException> _failures = [];
 

@@ -83,7 +83,7 @@ public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, V
         return failure switch
         {
             CephException e => ReplicationException.From(e, $"{name} {open.Volume}", wasFound: true),
-            ObjectDisposedException e => open.Refused(name, ReplicationError.Unreachable, "the connection to the cluster was closed meanwhile; retry", e),
+            ObjectDisposedException e => open.Refused(name, ReplicationError.Unavailable, "the connection to the cluster was closed meanwhile; retry", e),
             _ => null,
         };
     }

@@ -21,7 +21,7 @@ public sealed class VolumeResolver(ClusterFiles files, Places places, ClusterCon
     /// <param name="credentials">Ceph user and key.</param>
     /// <param name="cancellationToken">Ends the wait; whatever opens later is closed again.</param>
     /// <exception cref="ReplicationException">
-    /// NotFound: the image is gone, in a place that is known to be the right one. NotConfigured, Unreachable and AccessDenied
+    /// NotFound: the image is gone, in a place that is known to be the right one. NotConfigured, Unavailable and AccessDenied
     /// as well name every place that was tried.
     /// </exception>
     public async Task<OpenVolume> OpenAsync(VolumeHandle handle, CephCredentials credentials, CancellationToken cancellationToken)

@@ -66,7 +66,7 @@ internal sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logge
         ReplicationError.AccessDenied => StatusCode.Unauthenticated,
         ReplicationError.FailedPrecondition => StatusCode.FailedPrecondition,
         ReplicationError.Busy => StatusCode.Aborted,
-        ReplicationError.Unreachable or ReplicationError.NotConfigured => StatusCode.Unavailable,
+        ReplicationError.Unavailable or ReplicationError.NotConfigured => StatusCode.Unavailable,
         ReplicationError.TimedOut => StatusCode.DeadlineExceeded,
         ReplicationError.Damaged => StatusCode.DataLoss,
         ReplicationError.Unimplemented => StatusCode.Unimplemented,

@@ -99,7 +99,7 @@ public sealed class ClusterFilesTests : IDisposable
     {
         var files = Files();
         var e = Assert.Throws<ReplicationException>(files.Read);
-        Assert.Equal(ReplicationError.Unreachable, e.Error);
+        Assert.Equal(ReplicationError.Unavailable, e.Error);
         Assert.Contains(ConfigPath, e.Message, StringComparison.Ordinal);
         Assert.Throws<ReplicationException>(files.Read);
         Assert.Single(_reports);

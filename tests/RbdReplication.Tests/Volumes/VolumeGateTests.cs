@@ -74,7 +74,7 @@ public sealed class VolumeGateTests
         time.Advance(TimeSpan.FromSeconds(1));
         await Until.TrueAsync(() => reports.Count == 1, "it is reported");
         Assert.Equal(since, Assert.Single(gate.Pending).OverdueSince);
-        end.SetException(new ReplicationException(ReplicationError.Unreachable, "the cluster is gone"));
+        end.SetException(new ReplicationException(ReplicationError.Unavailable, "the cluster is gone"));
         await Until.TrueAsync(() => reports.Count == 2, "its end is reported");
         Assert.Equal(["flatten False ", "flatten True the cluster is gone"], reports);
         Assert.Empty(gate.Pending);
@@ -132,7 +132,7 @@ public sealed class VolumeGateTests
         var awaited = _gate.RunAsync(Volume(), "demote", _ => waiting.Task, CancellationToken.None);
         var last = _gate.CloseAsync();
         var e = await Assert.ThrowsAsync<ReplicationException>(() => _gate.RunAsync(Volume(), "enable", _ => Task.CompletedTask, CancellationToken.None));
-        Assert.Equal(ReplicationError.Unreachable, e.Error);
+        Assert.Equal(ReplicationError.Unavailable, e.Error);
         Assert.Contains("this server is stopping", e.Message, StringComparison.Ordinal);
         waiting.SetResult(1);
         await awaited;

@@ -31,7 +31,7 @@ internal sealed class Resync(bool force, OpenQuestions questions, TimeProvider t
                     return;
                 case ResyncStep.CopyAnew when open.IsWritable && time.GetUtcNow() - seen.At < Sighting.Lifetime:
                     await open.Image.Mirroring.ResyncAsync(cancellationToken).ConfigureAwait(false);
-                    throw open.Refused("report ready", ReplicationError.Unreachable, decision.Reason);
+                    throw open.Refused("report ready", ReplicationError.Unavailable, decision.Reason);
                 case ResyncStep.CopyAnew:
                     await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
                     continue;

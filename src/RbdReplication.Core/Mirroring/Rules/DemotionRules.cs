@@ -41,7 +41,7 @@ public static class DemotionRules
                 ReplicationError.FailedPrecondition,
                 $"{peer.Describe(now)}, which is no split-brain: it does not take this site's data, which would then be held nowhere as primary; see the mirror daemon's log there (a clone of one of the volume's snapshots at that site has to be flattened or removed), or demote with force"),
             PeerRole.Down or PeerRole.Silent => RelocationDecision.Refuse(
-                ReplicationError.Unreachable,
+                ReplicationError.Unavailable,
                 $"a planned demotion needs the peer's mirror daemon to copy the last writes, and {peer.Describe(now)}; start it, or demote with force"),
             _ when seen.IsBeingCopied => RelocationDecision.Refuse(
                 ReplicationError.Busy, $"the peer's first copy has to be complete before: {peer.Describe(now)}"),
@@ -65,7 +65,7 @@ public static class DemotionRules
             return RelocationDecision.Allow("the histories have parted; a resync decides which one stays");
         return peer.Role is PeerRole.Down or PeerRole.Silent
             ? RelocationDecision.Refuse(
-                ReplicationError.Unreachable, $"demoted, but the peer has not copied the last writes and {peer.Describe(now)}; start its mirror daemon")
+                ReplicationError.Unavailable, $"demoted, but the peer has not copied the last writes and {peer.Describe(now)}; start its mirror daemon")
             : RelocationDecision.Refuse(
                 ReplicationError.Busy, $"demoted; waiting for the peer to copy the last writes: {peer.Describe(now)}");
     }

@@ -65,7 +65,7 @@ public static class ResyncRules
         if (seen.End == HistoryEnd.UnfinishedDemotion)
             return Refuse(ReplicationError.Busy, "the demotion of this site was cut off; demoting it again finishes it");
         if (own is null or { IsUp: false })
-            return Refuse(ReplicationError.Unreachable, "this site's mirror daemon does not report; check that it runs");
+            return Refuse(ReplicationError.Unavailable, "this site's mirror daemon does not report; check that it runs");
         if (own.State == MirrorStatusState.Error)
             return OnError(seen, own, createdAt, firstAsked, force);
         if (seen.End == HistoryEnd.OwnDemotion)
@@ -83,7 +83,7 @@ public static class ResyncRules
         return peer.Role switch
         {
             PeerRole.Down or PeerRole.Silent => Refuse(
-                ReplicationError.Unreachable, $"this site was demoted, and {peer.Describe(now)}: what the peer holds and whether it was promoted since cannot be seen"),
+                ReplicationError.Unavailable, $"this site was demoted, and {peer.Describe(now)}: what the peer holds and whether it was promoted since cannot be seen"),
             // One that follows has a copy. Until then "replaying" is also what a daemon says that finds out again that the histories have parted.
             _ when peer.Role == PeerRole.Primary || (own.State == MirrorStatusState.Replaying && own.LastUpdate > EndOf(seen, firstAsked)) => Refuse(
                 ReplicationError.Busy, $"{peer.Describe(now)}: this site is about to follow it, which takes up to a minute"),
@@ -107,7 +107,7 @@ public static class ResyncRules
         if (own.LastUpdate < createdAt + RelocationTimes.ReportDelay)
             return Refuse(ReplicationError.Busy, $"{words}, but the copy was begun only at {createdAt:HH:mm:ss} UTC; waiting for a later report");
         if (!own.SaysSplitBrain)
-            return Refuse(ReplicationError.Unreachable, $"{words}, which is no split-brain: see the mirror daemon's log; the daemon tries again by itself (a clone of one of the volume's snapshots at this site has to be flattened or removed)");
+            return Refuse(ReplicationError.Unavailable, $"{words}, which is no split-brain: see the mirror daemon's log; the daemon tries again by itself (a clone of one of the volume's snapshots at this site has to be flattened or removed)");
         if (!force)
             return Refuse(ReplicationError.FailedPrecondition, $"{words}; its data is thrown away only with force (autoResync in the VolumeReplication)");
         var believed = firstAsked + RelocationTimes.ContentDelay;

@@ -71,8 +71,8 @@ public sealed class DemotionRulesTests
     public void A_peer_that_is_down_cannot_take_the_last_writes(string chain)
     {
         foreach (var peer in (PeerView[])[Down(Replaying), Down(Primary), Silent])
-            Refused(ReplicationError.Unreachable, "start it, or demote with force", Before(Seen(Chain(chain), peer)));
-        Refused(ReplicationError.Unreachable, "start it", Before(Seen(new ImageHistory(new MirrorChain([]), Journal("", "", new(4, 0))), Down(Replaying))));
+            Refused(ReplicationError.Unavailable, "start it, or demote with force", Before(Seen(Chain(chain), peer)));
+        Refused(ReplicationError.Unavailable, "start it", Before(Seen(new ImageHistory(new MirrorChain([]), Journal("", "", new(4, 0))), Down(Replaying))));
     }
 
     [Theory]
@@ -205,7 +205,7 @@ public sealed class DemotionRulesTests
     public void A_demotion_waits_for_a_peer_that_is_down(string past)
     {
         foreach (var peer in (PeerView[])[Down(Replaying), Silent])
-            Refused(ReplicationError.Unreachable, "start its mirror daemon", After(Seen(past, peer)));
+            Refused(ReplicationError.Unavailable, "start its mirror daemon", After(Seen(past, peer)));
     }
 
     [Theory]

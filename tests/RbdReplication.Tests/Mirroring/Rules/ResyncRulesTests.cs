@@ -47,7 +47,7 @@ public sealed class ResyncRulesTests
     public void A_daemon_that_does_not_report_is_unavailable(string past)
     {
         foreach (var own in (MirrorSiteStatus?[])[null, Own(Replaying) with { IsUp = false }])
-            Refuses(ReplicationError.Unreachable, "this site's mirror daemon does not report", Seen(past, Says(Primary), own), LongAgo);
+            Refuses(ReplicationError.Unavailable, "this site's mirror daemon does not report", Seen(past, Says(Primary), own), LongAgo);
     }
 
     [Fact]
@@ -68,7 +68,7 @@ public sealed class ResyncRulesTests
     [InlineData("own demotion")]
     [InlineData("journal, copy")]
     public void An_error_that_is_no_split_brain_ends_by_itself(string past) =>
-        Refuses(ReplicationError.Unreachable, "no split-brain", Seen(past, Says(Primary), Own("error bootstrapping replay")), LongAgo);
+        Refuses(ReplicationError.Unavailable, "no split-brain", Seen(past, Says(Primary), Own("error bootstrapping replay")), LongAgo);
 
     [Theory]
     [MemberData(nameof(Parted))]
@@ -118,7 +118,7 @@ public sealed class ResyncRulesTests
     public void An_own_demotion_is_unavailable_beside_a_dead_peer(string past)
     {
         foreach (var peer in (PeerView[])[Down(Nobody), Silent])
-            Refuses(ReplicationError.Unreachable, "whether it was promoted since cannot be seen", Seen(past, peer, Own(Nobody)), LongAgo);
+            Refuses(ReplicationError.Unavailable, "whether it was promoted since cannot be seen", Seen(past, peer, Own(Nobody)), LongAgo);
     }
 
     [Theory]
