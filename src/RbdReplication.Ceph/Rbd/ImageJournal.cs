@@ -44,11 +44,11 @@ public sealed record ImageJournal(
 
     /// <summary>Whether all of these peers, of which there is one at least, have replayed an entry that was written under the newest tag.</summary>
     public bool IsReplayedBy(IReadOnlyCollection<string> mirrorUuids) =>
-        mirrorUuids.Count > 0 && !IsBeingCopiedBy(mirrorUuids) && mirrorUuids.All(uuid => Replayed.GetValueOrDefault(uuid)?.Tag == NewestTag);
+        mirrorUuids.Count > 0 && mirrorUuids.All(uuid => !Copying.Contains(uuid) && Replayed.GetValueOrDefault(uuid)?.Tag == NewestTag);
 
     /// <summary>Whether all of these peers have replayed all that was written.</summary>
     public bool IsReplayedToTheEndBy(IReadOnlyCollection<string> mirrorUuids) =>
-        !IsBeingCopiedBy(mirrorUuids) && mirrorUuids.All(uuid => Replayed.GetValueOrDefault(uuid) == Written);
+        mirrorUuids.All(uuid => !Copying.Contains(uuid) && Replayed.GetValueOrDefault(uuid) == Written);
 
     /// <summary>Reads it, in two reads. Null: the image has no journal.</summary>
     /// <exception cref="FormatException">It is not encoded as expected.</exception>

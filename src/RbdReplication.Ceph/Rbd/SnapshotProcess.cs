@@ -141,17 +141,15 @@ internal sealed class SnapshotProcess : IDisposable
     // It ends what it has begun first.
     private void Close()
     {
-        lock (_lock)
-        {
-            _process?.StandardInput.Close();
-            _process = null;
-        }
+        _process?.StandardInput.Close();
+        _process = null;
     }
 
     /// <summary>Lets it end what it has begun.</summary>
     public void Dispose()
     {
-        Close();
+        lock (_lock)
+            Close();
         _idle.Dispose();
     }
 }

@@ -26,7 +26,8 @@ public static class FollowerProof
     /// a report of what the peer did after the question is the proof. One that makes its first copy does not follow yet.
     /// </summary>
     public static bool PeerFollows(Sighting seen, MirrorChain before, DateTimeOffset firstAsked) => seen.History.Journal is { } journal
-        ? !seen.IsBeingCopied && (journal.IsReplayedBy([.. seen.Followers.Select(peer => peer.MirrorUuid)]) || (seen.Peer.Role == PeerRole.Following && seen.Peer.Report!.LastUpdate >= firstAsked + RelocationTimes.ReportDelay))
+        ? journal.IsReplayedBy([.. seen.Followers.Select(peer => peer.MirrorUuid)])
+            || (!seen.IsBeingCopied && seen.Peer.Role == PeerRole.Following && seen.Peer.Report!.LastUpdate >= firstAsked + RelocationTimes.ReportDelay)
         : seen.Chain.ShowsFollowerSince(before, seen.FollowerIds) || (NeedsNoneButTheNewest(seen) && seen.Peer.Role == PeerRole.Following);
 
     private static bool NeedsNoneButTheNewest(Sighting seen) =>
