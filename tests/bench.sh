@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the benchmarks on a sandbox of its own and prints their tables; the plot goes to artifacts/. PARTS chooses some of
-# micro, rpc, fleet, listing, growth and omap; LISTING, GROWTH, FLEET and OMAP are sizes, ROUNDS
+# micro, rpc, fleet, listing, growth, forward and omap; LISTING, GROWTH, FLEET and OMAP are sizes, ROUNDS
 # how often omap is measured. Each part adds volumes to the pool.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,7 +15,7 @@ tests/sandbox/two-sites.sh up "$sandbox" --port "${PORT:-24200}" --realistic --s
 read -ra listing <<<"${LISTING:-500}"
 read -ra growth <<<"${GROWTH:-100 1000}"
 read -ra omap <<<"${OMAP:-2000 10000 20000}"
-for part in ${PARTS:-micro rpc growth fleet listing omap}; do
+for part in ${PARTS:-micro rpc growth fleet listing forward omap}; do
   printf '\n== %s\n' "$part"
   case $part in
     micro) "$benchmarks" micro "$sandbox" ;;
@@ -23,6 +23,7 @@ for part in ${PARTS:-micro rpc growth fleet listing omap}; do
     fleet) "$benchmarks" fleet "$sandbox" "${FLEET:-200}" ;;
     listing) "$benchmarks" listing "$sandbox" "${listing[@]}" ;;
     growth) "$benchmarks" growth "$sandbox" artifacts/growth.svg "${growth[@]}" ;;
+    forward) "$benchmarks" forward "${CALLS:-2000}" ;;
     omap) "$benchmarks" omap "$sandbox" "${ROUNDS:-3}" "${omap[@]}" ;;
     *) echo "bench: there is no part $part" >&2; exit 2 ;;
   esac

@@ -27,8 +27,10 @@ for part in ${PARTS:-kills faults lagging calls poll}; do
   case $part in
     kills) "$tests" -noLogo -noColor -diagnostics -method 'RbdReplication.CephTests.KillTests.*' \
       -method '*.A_writer_killed_at_any_time_leaves_nothing_that_the_next_one_cannot_complete' ;;
-    faults) "$tests" -noLogo -noColor -diagnostics -class RbdReplication.CephTests.Faults.FaultMatrixTests ;;
-    lagging) "$tests" -noLogo -noColor -diagnostics -explicit only -class RbdReplication.CephTests.Faults.LaggingTests ;;
+    faults) "$tests" -noLogo -noColor -diagnostics -class RbdReplication.CephTests.Faults.FaultMatrixTests \
+      -class RbdReplication.CephTests.Faults.ServerFaultMatrixTests ;;
+    lagging) "$tests" -noLogo -noColor -diagnostics -explicit only -class RbdReplication.CephTests.Faults.LaggingTests \
+      -class RbdReplication.CephTests.SnapshotProcessTests ;;
     calls) on_fresh_sites soak-calls "${CALLS:-100000}" ;;
     poll) on_fresh_sites soak-poll "${VOLUMES:-2000}" "${MINUTES:-10}" ;;
     *) echo "soak: there is no part $part" >&2; exit 2 ;;

@@ -48,6 +48,9 @@ public enum Errno
     /// <summary>Not empty: the image still has snapshots.</summary>
     ENOTEMPTY = 39,
 
+    /// <summary>Begun again by librbd where it could be: it has lost the image's exclusive lock.</summary>
+    ERESTART = 85,
+
     /// <summary>Not supported; the manager's module is not loaded yet.</summary>
     EOPNOTSUPP = 95,
 

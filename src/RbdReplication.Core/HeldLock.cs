@@ -23,7 +23,7 @@ internal sealed class HeldLock : IAsyncDisposable
     /// <summary>Goes on with a lock that has just been taken.</summary>
     /// <param name="pool">Pool and rados namespace.</param>
     /// <param name="objectName">The object.</param>
-    /// <param name="take">The write that took it and takes it anew.</param>
+    /// <param name="take">The write that took it and takes it again.</param>
     /// <param name="giveBack">The write that gives it back.</param>
     /// <param name="time">Clock.</param>
     /// <param name="onLost">Called when it has run out, or somebody else has it.</param>

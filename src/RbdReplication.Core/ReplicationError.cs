@@ -24,6 +24,12 @@ public enum ReplicationError
     /// </summary>
     FailedPrecondition,
 
+    /// <summary>There is something of that name which is not what is asked for.</summary>
+    AlreadyExists,
+
+    /// <summary>More is asked for than there can be.</summary>
+    TooMany,
+
     /// <summary>Something is under way that the call has to wait for; a plain retry is right.</summary>
     Busy,
 

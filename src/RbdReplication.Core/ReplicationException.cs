@@ -30,10 +30,12 @@ public sealed class ReplicationException : Exception
     }
 
     // State and role were looked at before, and releases differ in how they say that an image does not have them: of what is not
-    // mirrored 16.2 and 18.2 say ENOENT where 20.2 says EINVAL. NotFound would make the controller forget the volume.
+    // mirrored 16.2 and 18.2 say ENOENT where 20.2 says EINVAL. NotFound would make the controller forget the volume. EEXIST: the mirror daemon
+    // has entered a tag in the image's journal at the same moment.
     private static bool IsOvertaken(CephException failure) =>
         failure.Errno is Errno.ENOENT or Errno.EINVAL && failure.Function.Contains("mirror_image_", StringComparison.Ordinal)
-        && !failure.Function.EndsWith("_list", StringComparison.Ordinal);
+        && !failure.Function.EndsWith("_list", StringComparison.Ordinal)
+        || failure.Errno == Errno.EEXIST && failure.Function.EndsWith("mirror_image_promote", StringComparison.Ordinal);
 
     private static ReplicationError Classify(Errno errno) => errno switch
     {
@@ -63,7 +65,7 @@ public sealed class ReplicationException : Exception
             Errno.EPERM or Errno.EACCES => "the Ceph user is unknown, its key is wrong or its capabilities do not allow it",
             Errno.ETIMEDOUT => "the cluster did not answer in time",
             Errno.ENOTCONN => "the connection to the cluster is lost",
-            Errno.ESHUTDOWN => "this client was blocklisted by the cluster; the next call connects anew",
+            Errno.ESHUTDOWN => "this client was blocklisted by the cluster; the next call connects again",
             Errno.EDQUOT => "the pool has reached its quota; raise it (ceph osd pool set-quota) or free some room",
             Errno.ENOSPC => "the pool is full, because an OSD is; see ceph health detail, and add or free some room",
             Errno.EAGAIN or Errno.EOPNOTSUPP => "the manager's module is not ready yet",

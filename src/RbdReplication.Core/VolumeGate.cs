@@ -38,13 +38,50 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
     /// <exception cref="ReplicationException">
     /// Busy: another operation is pending. TimedOut: the wait was cut short. Unavailable: the gate is closed.
     /// </exception>
-    public async Task RunAsync(VolumeHandle volume, string operation, Func<CancellationToken, Task> body, CancellationToken cancellationToken)
+    public Task RunAsync(VolumeHandle volume, string operation, Func<CancellationToken, Task> body, CancellationToken cancellationToken) =>
+        RunAsync(new PendingOperation(volume, operation, time.GetUtcNow()), body, cancellationToken, cancellationToken);
+
+    /// <summary>
+    /// Runs <paramref name="body"/> beside the changing operations on the volume, which need not wait for it: once one of them begins to
+    /// change something, or the gate is closed, the body is told by the token to give way. It goes on when its caller has stopped waiting.
+    /// </summary>
+    /// <exception cref="ReplicationException">
+    /// Busy: the same operation runs already, or a change that has begun. TimedOut: the wait was cut short. Unavailable: the gate is closed.
+    /// </exception>
+    public async Task RunBesideAsync(VolumeHandle volume, string operation, Func<CancellationToken, Task> body, CancellationToken cancellationToken)
+    {
+        var way = new CancellationTokenSource();
+        await RunAsync(
+            new PendingOperation(volume, operation, time.GetUtcNow(), way),
+            async token =>
+            {
+                // Here, since the operation outlives the call.
+                using (way)
+                    await body(token).ConfigureAwait(false);
+            },
+            way.Token, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Tells what runs beside the changes of a volume to give way to the one that is about to change something, and lets nothing more begin beside it.</summary>
+    public void MakeWay(VolumeHandle volume)
+    {
+        List<PendingOperation> beside;
+        lock (_lock)
+        {
+            if (_pending.TryGetValue(volume.Uuid, out var change))
+                change.HasBegun = true;
+            beside = [.. _pending.Values.Where(operation => operation.Volume.Uuid.Equals(volume.Uuid, StringComparison.OrdinalIgnoreCase))];
+        }
+        foreach (var operation in beside)
+            operation.GiveWay();
+    }
+
+    private async Task RunAsync(PendingOperation mine, Func<CancellationToken, Task> body, CancellationToken told, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)
-            throw new ReplicationException(ReplicationError.TimedOut, $"volume {volume}: {operation} was not begun, because its caller has stopped waiting");
-        var mine = new PendingOperation(volume, operation, time.GetUtcNow());
+            throw new ReplicationException(ReplicationError.TimedOut, $"volume {mine.Volume}: {mine.Operation} was not begun, because its caller has stopped waiting");
         Enter(mine);
-        var running = HoldAsync(mine, body, cancellationToken);
+        var running = HoldAsync(mine, body, told);
         try
         {
             await running.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -54,12 +91,14 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
             _ = FollowAsync(mine, running);
             throw new ReplicationException(
                 ReplicationError.TimedOut,
-                $"volume {volume}: {operation} did not end within {Seconds(mine)}; until it ends the volume is reported busy", e);
+                mine.GivesWay
+                    ? $"volume {mine.Volume}: {mine.Operation} did not end within {Seconds(mine)}; it goes on, and the next call waits for it"
+                    : $"volume {mine.Volume}: {mine.Operation} did not end within {Seconds(mine)}; until it ends the volume is reported busy", e);
         }
     }
 
     /// <summary>
-    /// Lets nothing more onto any volume, for a server that stops.
+    /// Lets nothing more onto any volume, for a server that stops, and ends what gives way.
     /// </summary>
     /// <returns>Ends when the last operation has ended.</returns>
     public Task CloseAsync()
@@ -69,19 +108,20 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
             _emptied ??= new(TaskCreationOptions.RunContinuationsAsynchronously);
             if (_pending.IsEmpty)
                 _emptied.TrySetResult();
-            return _emptied.Task;
         }
+        foreach (var operation in _pending.Values)
+            operation.GiveWay();
+        return _emptied.Task;
     }
 
     private void Enter(PendingOperation mine)
     {
-        // The uuid alone: both sites' handles of a volume name the same image.
         PendingOperation holder;
         lock (_lock)
         {
             if (_emptied is not null)
                 throw new ReplicationException(ReplicationError.Unavailable, $"volume {mine.Volume}: {mine.Operation} was not begun, because this server is stopping; retry, another one takes over");
-            holder = _pending.GetOrAdd(mine.Volume.Uuid, mine);
+            holder = mine.GivesWay && _pending.TryGetValue(mine.Volume.Uuid, out var change) && change.HasBegun ? change : _pending.GetOrAdd(KeyOf(mine), mine);
         }
         if (!ReferenceEquals(holder, mine))
         {
@@ -95,7 +135,7 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
     {
         lock (_lock)
         {
-            _pending.TryRemove(new(mine.Volume.Uuid, mine));
+            _pending.TryRemove(new(KeyOf(mine), mine));
             if (_pending.IsEmpty)
                 _emptied?.TrySetResult();
         }
@@ -116,12 +156,14 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
     private async Task FollowAsync(PendingOperation operation, Task running)
     {
         var since = time.GetUtcNow();
-        if (await Task.WhenAny(running, Task.Delay(TimeToStop, time)).ConfigureAwait(false) != running)
+        await Task.WhenAny(running, Task.Delay(TimeToStop, time)).ConfigureAwait(false);
+        // One that has left the gate has ended, even if the thread that ran it has not come to its end yet.
+        if (_pending.TryGetValue(KeyOf(operation), out var held) && ReferenceEquals(held, operation))
         {
             operation.OverdueSince = since;
             overdue?.Invoke(operation, hasEnded: false, failure: null);
-            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         // Nobody else hears of a failure any more.
         if (operation.OverdueSince is not null || running.IsFaulted)
             overdue?.Invoke(operation, hasEnded: true, FailureOf(running));
@@ -135,6 +177,9 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
         _ => null,
     };
 
+    // The uuid alone: both sites' handles of a volume name the same image.
+    private static string KeyOf(PendingOperation operation) => operation.GivesWay ? $"{operation.Volume.Uuid} {operation.Operation}" : operation.Volume.Uuid;
+
     private string Seconds(PendingOperation operation) => $"{(time.GetUtcNow() - operation.StartedAt).TotalSeconds:0.0} s";
 }
 
@@ -142,9 +187,16 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
 /// <param name="volume">The volume.</param>
 /// <param name="operation">What is done, for example <c>promote</c>.</param>
 /// <param name="startedAt">Since when.</param>
-public sealed class PendingOperation(VolumeHandle volume, string operation, DateTimeOffset startedAt)
+/// <param name="way">Tells it to give way; null for one that has the volume to itself.</param>
+public sealed class PendingOperation(VolumeHandle volume, string operation, DateTimeOffset startedAt, CancellationTokenSource? way = null)
 {
     private long _overdueTicks;
+
+    /// <summary>Whether it runs beside the changes of the volume, and ends for them.</summary>
+    public bool GivesWay => way is not null;
+
+    /// <summary>Whether it has been about to change something; until then it may find nothing to do.</summary>
+    internal bool HasBegun { get; set; }
 
     /// <summary>The volume.</summary>
     public VolumeHandle Volume => volume;
@@ -160,5 +212,17 @@ public sealed class PendingOperation(VolumeHandle volume, string operation, Date
     {
         get => Interlocked.Read(ref _overdueTicks) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
         internal set => Interlocked.Exchange(ref _overdueTicks, value?.UtcTicks ?? 0);
+    }
+
+    internal void GiveWay()
+    {
+        try
+        {
+            way?.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has just ended.
+        }
     }
 }

@@ -11,11 +11,15 @@ internal static class EventIds
     public const int OverdueSucceeded = 2003;
     public const int OverdueFailed = 2004;
     public const int LockLost = 2005;
+    public const int ReclaimingSpace = 2006;
+    public const int NothingReclaimed = 2007;
 
     public const int CallEnded = 4001;
     public const int CallWithoutVolumeEnded = 4002;
     public const int CallCrashed = 4003;
     public const int CallRefused = 4004;
+    public const int CallUnserved = 4005;
+    public const int ClusterCallEnded = 4006;
     public const int ParameterIgnored = 4010;
 
     public const int ServerStarted = 4020;
@@ -27,6 +31,13 @@ internal static class EventIds
 
     public const int ListingFails = 4030;
     public const int ListingRecovered = 4031;
+
+    public const int CallForwarded = 4040;
+    public const int ForwardedLeftBehind = 4041;
+    public const int DriverKnown = 4042;
+    public const int OtherDriver = 4043;
+    public const int DriverSilent = 4044;
+    public const int DriverGivenUp = 4045;
 
     public const int GeneratorStarted = 4500;
     public const int GeneratorStopped = 4506;

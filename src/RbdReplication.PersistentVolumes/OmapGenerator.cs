@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using RbdReplication.Core;
 using RbdReplication.Kubernetes;
 using RbdReplication.Kubernetes.Events;
+using RbdReplication.Kubernetes.Informers;
 using RbdReplication.Kubernetes.Leases;
 using RbdReplication.Kubernetes.Secrets;
 using RbdReplication.Kubernetes.Volumes;
@@ -56,8 +57,8 @@ public sealed class OmapGenerator(
     {
         var opener = new JournalOpener(connections, _places, _secrets.ReadAsync, _secrets.Forget, options.InstanceId, time);
         var reconciler = new Reconciler(files, opener, new ReconcileOptions(options.SetMetadata, options.ClusterName, DryRun: false));
-        var informer = new PersistentVolumeInformer(
-            api, new PersistentVolumeInformerOptions { DriverName = options.DriverName }, time, loggers.CreateLogger<PersistentVolumeInformer>());
+        var informer = new Informer<PersistentVolume>(
+            api, new PersistentVolumeResource(options.DriverName), new InformerOptions(), time, loggers.CreateLogger<PersistentVolumeResource>());
         using var term = new VolumeMapController(
             informer, reconciler, new ImageLookup(files, opener), _events, telemetry, options, time, loggers.CreateLogger<VolumeMapController>());
         _term = term;

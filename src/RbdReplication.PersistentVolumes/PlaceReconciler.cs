@@ -19,32 +19,27 @@ internal sealed class PlaceReconciler(JournalOpener opener, ReconcileOptions opt
     {
         try
         {
-            await RunOpenAsync(cancellationToken);
+            if (await _journals.OpenAnyAsync(group.Select(SecretOf), cancellationToken) is not { } reader)
+            {
+                batch.Settle(group, FailureOf);
+                return;
+            }
+            var writes = await PlanAsync(reader, cancellationToken);
+            if (options.DryRun)
+            {
+                foreach (var (i, write) in writes)
+                    batch.Outcomes[i] = new(ResultOf(write), Describe(batch.Requests[i], write, reader));
+                return;
+            }
+            await WriteAsync(writes, cancellationToken);
+            if (options.SetMetadata)
+                await SetMetadataAsync(cancellationToken);
         }
         catch (ObjectDisposedException)
         {
             // Another batch found the connection or the pool to be of no more use and closed it.
             batch.Settle(group.Where(i => !batch.Outcomes[i].IsGood), new ReconcileOutcome(ReconcileResult.Interrupted, "the connection was closed"));
         }
-    }
-
-    private async Task RunOpenAsync(CancellationToken cancellationToken)
-    {
-        if (await _journals.OpenAnyAsync(group.Select(SecretOf), cancellationToken) is not { } reader)
-        {
-            batch.Settle(group, FailureOf);
-            return;
-        }
-        var writes = await PlanAsync(reader, cancellationToken);
-        if (options.DryRun)
-        {
-            foreach (var (i, write) in writes)
-                batch.Outcomes[i] = new(ResultOf(write), Describe(batch.Requests[i], write, reader));
-            return;
-        }
-        await WriteAsync(writes, cancellationToken);
-        if (options.SetMetadata)
-            await SetMetadataAsync(cancellationToken);
     }
 
     private ObjectName SecretOf(int i) => batch.Requests[i].Secret;

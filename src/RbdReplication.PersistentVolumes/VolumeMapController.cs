@@ -1,9 +1,11 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using RbdReplication.Kubernetes.Events;
+using RbdReplication.Kubernetes.Informers;
 using RbdReplication.Kubernetes.Leases;
 using RbdReplication.Kubernetes.Volumes;
 using RbdReplication.Kubernetes.Work;
+using VolumeChange = RbdReplication.Kubernetes.Informers.ObjectChange<RbdReplication.Kubernetes.Volumes.PersistentVolume>;
 
 namespace RbdReplication.PersistentVolumes;
 
@@ -26,7 +28,7 @@ internal sealed class VolumeMapController : IDisposable
 
     private static readonly TimeSpan HastenInterval = TimeSpan.FromSeconds(1);
 
-    private readonly PersistentVolumeInformer _informer;
+    private readonly Informer<PersistentVolume> _informer;
     private readonly Reconciler _reconciler;
     private readonly EventRecorder _events;
     private readonly VolumeReports _reports;
@@ -44,7 +46,7 @@ internal sealed class VolumeMapController : IDisposable
     private int _sinceCollection;
 
     public VolumeMapController(
-        PersistentVolumeInformer informer, Reconciler reconciler, ImageLookup lookup, EventRecorder events, GeneratorTelemetry telemetry, OmapGeneratorOptions options,
+        Informer<PersistentVolume> informer, Reconciler reconciler, ImageLookup lookup, EventRecorder events, GeneratorTelemetry telemetry, OmapGeneratorOptions options,
         TimeProvider time, ILogger<VolumeMapController> logger)
     {
         _informer = informer;
@@ -102,13 +104,13 @@ internal sealed class VolumeMapController : IDisposable
         switch (change)
         {
             case VolumeChange.Listed page:
-                foreach (var volume in page.Volumes)
+                foreach (var volume in page.Items)
                     Apply(volume);
                 await WaitForQueueAsync(cancellationToken);
-                CollectAfter(page.Volumes.Count);
+                CollectAfter(page.Items.Count);
                 break;
             case VolumeChange.Applied applied:
-                Apply(applied.Volume);
+                Apply(applied.Item);
                 break;
             case VolumeChange.Deleted deleted:
                 Forget(deleted.Id);

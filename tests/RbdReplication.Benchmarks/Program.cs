@@ -11,6 +11,7 @@ const string Usage = """
       growth SANDBOX PLOT.svg [VOLUMES...]         resolving and asking for info while the pool fills
       soak-calls SANDBOX [CALLS]                   calls of all kinds for a long time: fails if the server grows
       soak-poll SANDBOX [VOLUMES [MINUTES]]        all volumes asked for their info once a minute: fails if the server grows
+      forward [CALLS]                              a call of the driver's, directly and through the server
       omap SANDBOX [ROUNDS [VOLUMES...]]           the omap generator: mapping new and known volumes
     SANDBOX is the folder of two-sites.sh; RBD_REPLICATION_BINARY names the published binary.
     """;
@@ -37,6 +38,9 @@ switch (args)
         return await SoakBenchmark.CallsAsync(sandbox, calls.Length == 0 ? 100_000 : Number(calls[0])) ? 0 : 1;
     case ["soak-poll", var sandbox, .. var sizes]:
         return await SoakBenchmark.PollAsync(sandbox, sizes.Length == 0 ? 2_000 : Number(sizes[0]), sizes.Length < 2 ? 10 : Number(sizes[1])) ? 0 : 1;
+    case ["forward", .. var calls]:
+        await ForwardBenchmark.RunAsync(calls.Length == 0 ? 2_000 : Number(calls[0]));
+        return 0;
     case ["omap", var sandbox, .. var numbers]:
         await OmapGeneratorBenchmark.RunAsync(
             sandbox, numbers.Length == 0 ? 3 : Number(numbers[0]), numbers.Length < 2 ? [2_000, 10_000, 20_000] : [.. numbers[1..].Select(Number)]);

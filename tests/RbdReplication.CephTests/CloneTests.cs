@@ -90,6 +90,51 @@ public sealed class CloneTests(TwoSites sites)
     }
 
     [Fact]
+    public async Task A_clone_at_the_peer_that_is_in_the_way_of_the_copy_is_told_by_both_calls_and_without_it_the_volume_moves()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        var snapshot = $"{TwoSites.Pool}/{volume.ImageName}@base";
+        await sites.A.RbdAsync("snap", "create", "--no-progress", snapshot);
+        await sites.A.RbdAsync("snap", "protect", snapshot);
+        await volume.ProtectAsync(sites.A, sites.B);
+        // Of format 1, as old clients clone; the snapshot of one of format 2 is only put aside.
+        var clone = $"{TwoSites.Pool}/clone-{Guid.NewGuid():N}";
+        await sites.B.RbdAsync("clone", "--rbd-default-clone-format", "1", snapshot, clone);
+        await sites.A.RbdAsync("snap", "unprotect", snapshot);
+        await sites.A.RbdAsync("snap", "rm", "--no-progress", snapshot);
+        // The copy of this one begins with removing at the peer what was removed here.
+        await volume.TakeSnapshotAsync(sites.A);
+        await volume.AwaitReportAsync(sites.B, own => own.State == MirrorStatusState.Error, "an error");
+
+        var demote = await Eventually.GetAsync(
+            async () => await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.A)) is { StatusCode: not StatusCode.Aborted } status ? status.Detail : null,
+            "the peer's error is known here");
+        Assert.Contains("which is no split-brain", demote, StringComparison.Ordinal);
+        Assert.Contains("a clone of one of the volume's snapshots", demote, StringComparison.Ordinal);
+        var id = await volume.ImageIdAsync(sites.B);
+        // ABORTED until a report is newer than the question, and not ready while the daemon tries again.
+        var resync = await Eventually.GetAsync(
+            async () =>
+            {
+                try
+                {
+                    Assert.False(await volume.ResyncAsync(sites.B, force: true));
+                    return null;
+                }
+                catch (RpcException e) when (e.StatusCode == StatusCode.Unavailable)
+                {
+                    return e.Status.Detail;
+                }
+            }, "a new report of the error is known");
+        Assert.Contains("a clone of one of the volume's snapshots", resync, StringComparison.Ordinal);
+        Assert.Equal(id, await volume.ImageIdAsync(sites.B));
+
+        await sites.B.RbdAsync("rm", "--no-progress", clone);
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
+        await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.B), "site-b is promoted");
+    }
+
+    [Fact]
     public async Task A_clone_in_a_pool_that_is_not_mirrored_is_refused_before_it_is_flattened()
     {
         var space = "plain" + Guid.NewGuid().ToString("N")[..8];

@@ -51,7 +51,7 @@ public sealed class InteroperabilityTests(TwoSites sites)
         await volume.EnableAsync(sites.A);
         await volume.PromoteAsync(sites.A, interval: "1h");
         await volume.AwaitCopyAsync(sites.B);
-        await volume.DemoteAsync(sites.A);
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
         await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.A, force: true), "site-a is promoted again");
         await volume.DisableAsync(sites.A);
         var after = await Pool.ListOmapAsync("csi.volume." + volume.Handle.Uuid, "", 100, CancellationToken.None);
@@ -125,7 +125,7 @@ public sealed class InteroperabilityTests(TwoSites sites)
         await volume.ProtectAsync(sites.A, sites.B);
         await volume.WriteAsync(sites.A, 0, [1, 2, 3]);
         await sites.A.RbdAsync("mirror", "image", "demote", $"{TwoSites.Pool}/{volume.ImageName}");
-        await volume.DemoteAsync(sites.A);
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
         await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.B), "site-b is promoted");
         Assert.Equal([1, 2, 3], await volume.ReadAsync(sites.B, 0, 3));
     }
@@ -135,7 +135,7 @@ public sealed class InteroperabilityTests(TwoSites sites)
     {
         var volume = await TestVolume.CreateAsync(sites.A);
         await volume.ProtectAsync(sites.A, sites.B);
-        await volume.DemoteAsync(sites.A);
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
         await using (var image = await volume.OpenAsync(sites.A))
         {
             var created = image.GetCreateTimestamp();

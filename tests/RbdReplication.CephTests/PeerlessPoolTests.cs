@@ -13,7 +13,7 @@ public sealed class PeerlessPoolTests(TwoSites sites)
     [InlineData("journal")]
     public async Task Without_a_peer_a_volume_is_demoted_ready_promoted_and_disabled(string mode)
     {
-        var pool = await CreatePoolAsync("alone-" + mode);
+        await using var pool = await CreatePoolAsync("alone-" + mode);
         var volume = await TestVolume.CreateAsync(sites.A, pool);
         await volume.EnableAsync(sites.A, mode);
         await volume.PromoteAsync(sites.A);
@@ -34,14 +34,26 @@ public sealed class PeerlessPoolTests(TwoSites sites)
     }
 
     [Fact]
+    public async Task A_snapshot_that_no_peer_ever_needed_does_not_prove_that_one_which_came_later_follows()
+    {
+        await using var pool = await CreatePoolAsync("late");
+        var volume = await TestVolume.CreateAsync(sites.A, pool);
+        await volume.EnableAsync(sites.A);
+        await volume.PromoteAsync(sites.A);
+        await RegisterPeerAsync(pool, "site-late");
+        // The only one that names the peer is the newest.
+        await volume.TakeSnapshotAsync(sites.A);
+        var refusal = await TestVolume.FailureOfAsync(() => volume.DemoteAsync(sites.A));
+        Assert.Equal(StatusCode.Unavailable, refusal.StatusCode);
+        Assert.True((await volume.InfoAsync(sites.A)).IsPrimary);
+    }
+
+    [Fact]
     public async Task A_second_peer_whose_site_is_gone_holds_up_no_demotion()
     {
         await using var pool = await sites.A.Cluster.OpenPoolAsync("otherpool", "", CancellationToken.None);
         await using var copies = await sites.B.Cluster.OpenPoolAsync("otherpool", "", CancellationToken.None);
-        // What the mirror daemon of a site does that copies from here.
-        await pool.WriteAsync(
-            "rbd_mirroring", new ObjectWrite().Execute("rbd", "mirror_peer_ping", [.. Text("site-gone"), .. Text(Guid.NewGuid().ToString()), 1]), CancellationToken.None);
-        var gone = (await new PoolMirroring(pool).ListPeersAsync(CancellationToken.None)).Single(peer => peer.SiteName == "site-gone");
+        var gone = await RegisterPeerAsync(pool, "site-gone");
         try
         {
             await DemoteAsync(pool, copies, gone);
@@ -50,6 +62,14 @@ public sealed class PeerlessPoolTests(TwoSites sites)
         {
             await sites.A.RbdAsync("mirror", "pool", "peer", "remove", "otherpool", gone.Uuid);
         }
+    }
+
+    // What the mirror daemon of a site does that copies from here.
+    private static async Task<MirrorPeerSite> RegisterPeerAsync(RadosPool pool, string site)
+    {
+        await pool.WriteAsync(
+            "rbd_mirroring", new ObjectWrite().Execute("rbd", "mirror_peer_ping", [.. Text(site), .. Text(Guid.NewGuid().ToString()), 1]), CancellationToken.None);
+        return (await new PoolMirroring(pool).ListPeersAsync(CancellationToken.None)).Single(peer => peer.SiteName == site);
     }
 
     private async Task DemoteAsync(RadosPool pool, RadosPool copies, MirrorPeerSite gone)

@@ -33,7 +33,7 @@ public sealed class ResyncRequestTests(TwoSites sites)
         // The scenario in which the image was thrown away: fail over to the other site and demote this one.
         var image = await volume.ImageIdAsync(sites.A);
         await volume.WriteAsync(sites.A, 0, [7]);
-        await volume.PromoteByToolAsync(sites.B, force: true);
+        await volume.PromoteAsync(sites.B, force: true);
         await volume.DemoteByToolAsync(sites.A);
         await volume.AwaitReportAsync(sites.A, own => own.State == MirrorStatusState.Error, "a split-brain");
         Assert.Equal(image, await volume.ImageIdAsync(sites.A));
@@ -78,7 +78,7 @@ public sealed class ResyncRequestTests(TwoSites sites)
         await volume.EnableAsync(sites.A, mode);
         await volume.PromoteAsync(sites.A);
         await volume.AwaitReportAsync(sites.B, own => own.State == MirrorStatusState.Replaying, "that it follows");
-        await volume.PromoteByToolAsync(sites.B, force: true);
+        await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.B, force: true), "its first copy is complete");
         await volume.WriteAsync(sites.B, 0, [1]);
         await volume.DemoteByToolAsync(sites.A);
         await volume.AwaitReportAsync(sites.A, own => own.State == MirrorStatusState.Error, "a split-brain");

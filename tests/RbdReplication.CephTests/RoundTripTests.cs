@@ -13,7 +13,7 @@ public sealed class RoundTripTests(TwoSites sites)
     private const string Record = "rados_aio_read_op_operate";
     private const string Open = "rbd_aio_open_read_only";
     private const string Info = "rbd_aio_mirror_image_get_info";
-    // Looks for a request to copy the image anew that was left lying.
+    // Looks for a request to copy the image again that was left lying.
     private const string Metadata = "rbd_metadata_list";
     private const string Status = "rbd_aio_mirror_image_get_global_status";
 

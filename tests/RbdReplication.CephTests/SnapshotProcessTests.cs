@@ -19,23 +19,26 @@ public sealed class SnapshotProcessTests(TwoSites sites)
         var volume = await TestVolume.CreateAsync(sites.A);
         await volume.ProtectAsync(sites.A, sites.B);
         await using var server = await StartAsync();
-        // The snapshot is not begun while another client has the image open.
-        await using (var other = await OpenElsewhereAsync(volume))
-        {
-            var demoting = DemoteAsync(server, volume);
-            var child = await Eventually.GetAsync(() => Task.FromResult(ChildOf(server)), "a snapshot is asked for");
-            await ProcessOutput.OfAsync("kill", "-KILL", child);
-            var answer = (await Assert.ThrowsAsync<RpcException>(() => demoting)).Status;
-            Assert.Equal(StatusCode.Aborted, answer.StatusCode);
-            // The second where it had not been asked yet.
-            Assert.Matches("the process that took the mirror snapshot ended with status 137|the process that takes mirror snapshots cannot be reached", answer.Detail);
-        }
+        // The second where it had not been asked yet.
+        Assert.Matches(
+            "the process that took the mirror snapshot ended with status 137|the process that takes mirror snapshots cannot be reached", await SignalAsync("-KILL", server, volume));
         Assert.False(server.HasExited);
         await TestVolume.RetryAsync(() => DemoteAsync(server, volume), "site-a is demoted");
         var next = ChildOf(server)!;
         server.Kill();
         await server.WaitForExitAsync();
         await Eventually.TrueAsync(() => Task.FromResult(!IsAlive(next)), "it has ended with the server");
+    }
+
+    // Takes a minute: asked for by make soak PARTS=lagging.
+    [Fact(Explicit = true)]
+    public async Task A_process_that_takes_snapshots_and_does_not_answer_any_more_is_ended_and_the_next_call_succeeds()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await using var server = await StartAsync();
+        Assert.Contains("the process that took the mirror snapshot ended with status 137", await SignalAsync("-STOP", server, volume), StringComparison.Ordinal);
+        await TestVolume.RetryAsync(() => DemoteAsync(server, volume), "site-a is demoted");
     }
 
     [Theory]
@@ -59,6 +62,18 @@ public sealed class SnapshotProcessTests(TwoSites sites)
         Assert.True((await volume.ChainAsync(sites.A)).Newest!.Id > before);
         await other.DisposeAsync();
         await TestVolume.RetryAsync(() => DemoteAsync(server, volume), "site-a is demoted");
+    }
+
+    // Sends the process a signal before it has begun the snapshot, as it has not while another client has the image open; what the demotion is told.
+    private async Task<string> SignalAsync(string signal, ServerProcess server, TestVolume volume)
+    {
+        await using var other = await OpenElsewhereAsync(volume);
+        var demoting = DemoteAsync(server, volume);
+        var child = await Eventually.GetAsync(() => Task.FromResult(ChildOf(server)), "a snapshot is asked for");
+        await ProcessOutput.OfAsync("kill", signal, child);
+        var answer = await TestVolume.FailureOfAsync(() => demoting);
+        Assert.Equal(StatusCode.Aborted, answer.StatusCode);
+        return answer.Detail;
     }
 
     private Task<ServerProcess> StartAsync() => OwnServer.StartAsync([new { clusterID = sites.A.Name, monitors = sites.A.Monitors }]);

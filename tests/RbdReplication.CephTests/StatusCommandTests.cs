@@ -69,7 +69,7 @@ public sealed class StatusCommandTests(TwoSites sites)
         // The daemon tries again now and then, and says something else meanwhile.
         await Eventually.TrueAsync(async () =>
         {
-            var run = await RunAsync(sites.A, "--cluster-id", sites.A.Name);
+            var run = await StatusRun.RunAsync(sites.A, "--cluster-id", sites.A.Name);
             var lines = run.Output.Split('\n');
             Assert.StartsWith("VOLUME ", lines[0], StringComparison.Ordinal);
             Assert.Equal(lines.Any(line => line.Contains(" error ", StringComparison.Ordinal)), lines[1].Contains(" error ", StringComparison.Ordinal));
@@ -84,7 +84,7 @@ public sealed class StatusCommandTests(TwoSites sites)
     {
         var volume = await TestVolume.CreateAsync(sites.A);
         await volume.ProtectAsync(sites.A, sites.B);
-        var run = await RunAsync(sites.A, "--output", "json");
+        var run = await StatusRun.RunAsync(sites.A, "--output", "json");
         Assert.Equal(1, run.ExitCode);
         using var json = JsonDocument.Parse(run.Output);
         Assert.Contains("dead", Assert.Single(json.RootElement.GetProperty("problems").EnumerateArray()).GetString(), StringComparison.Ordinal);
@@ -97,7 +97,7 @@ public sealed class StatusCommandTests(TwoSites sites)
     [InlineData("device_health_metrics", "device_health_metrics")]
     public async Task A_pool_that_is_asked_for_and_cannot_be_listed_is_a_failure_that_names_it(string pool, string named)
     {
-        var run = await RunAsync(sites.A, "--cluster-id", sites.A.Name, "--pool", pool);
+        var run = await StatusRun.RunAsync(sites.A, "--cluster-id", sites.A.Name, "--pool", pool);
         Assert.Equal(1, run.ExitCode);
         Assert.Contains(named, run.Output, StringComparison.Ordinal);
     }
@@ -105,7 +105,7 @@ public sealed class StatusCommandTests(TwoSites sites)
     [Fact]
     public async Task A_wrong_cluster_id_is_one_line_and_names_the_known_ones()
     {
-        var run = await RunAsync(sites.A, "--cluster-id", "elsewhere");
+        var run = await StatusRun.RunAsync(sites.A, "--cluster-id", "elsewhere");
         Assert.Equal(1, run.ExitCode);
         Assert.Equal("", run.Output);
         Assert.Equal("rbd-replication: cluster elsewhere is not in the cluster configuration; known are site-a, tenant, dead\n", run.Error);
@@ -114,7 +114,7 @@ public sealed class StatusCommandTests(TwoSites sites)
     [Fact]
     public async Task Watching_shows_one_document_after_the_other_until_it_is_stopped()
     {
-        using var process = Start(sites.A, ["--cluster-id", sites.A.Name, "--watch", "--interval", "100ms", "--output", "json"]);
+        using var process = StatusRun.Start(sites.A, "--cluster-id", sites.A.Name, "--watch", "--interval", "100ms", "--output", "json");
         for (var look = 0; look < 3; look++)
         {
             using var json = JsonDocument.Parse((await process.StandardOutput.ReadLineAsync(CancellationToken.None))!);
@@ -165,26 +165,10 @@ public sealed class StatusCommandTests(TwoSites sites)
     {
         // The cluster that nobody answers for would make each look wait for it.
         string[] named = options.Length > 0 ? options : ["--cluster-id", site.Name];
-        var run = await RunAsync(site, [.. named, "--output", "json"]);
+        var run = await StatusRun.RunAsync(site, [.. named, "--output", "json"]);
         using var json = JsonDocument.Parse(run.Output);
         return json.RootElement.GetProperty("volumes").EnumerateArray()
             .Where(line => line.GetProperty("image").GetString() == volume.ImageName)
             .Select(line => (JsonElement?)line.Clone()).FirstOrDefault();
-    }
-
-    private static System.Diagnostics.Process Start(Site site, string[] options)
-    {
-        var secret = Path.Combine(TwoSites.Folder, site.Name, "status.secret");
-        File.WriteAllText(secret, JsonSerializer.Serialize(site.Secrets));
-        return ServerProcess.Start(["status", "--cluster-config", site.ConfigPath, "--secret-file", secret, .. options]);
-    }
-
-    private static async Task<(int ExitCode, string Output, string Error)> RunAsync(Site site, params string[] options)
-    {
-        using var process = Start(site, options);
-        var error = process.StandardError.ReadToEndAsync(CancellationToken.None);
-        var output = await process.StandardOutput.ReadToEndAsync(CancellationToken.None);
-        await process.WaitForExitAsync(CancellationToken.None);
-        return (process.ExitCode, output, await error);
     }
 }

@@ -170,7 +170,7 @@ public sealed class VolumeMetricsTests(TwoSites sites)
         var created = await TestVolume.CreateAsync(sites.A);
         await created.ProtectAsync(sites.A, sites.B);
         var volume = TestVolume.At(sites.B, created.Handle.Uuid);
-        // A forced promotion waits, without limit, until this site's mirror daemon lets go of the image. It is cut off where nobody
+        // A forced promotion waits, without limit, until this site's mirror daemon releases the image. It is cut off where nobody
         // else has the image open.
         await using var open = await volume.OpenAsync(sites.B, readOnly: false);
         await sites.StopAsync(sites.B, "mirror", "freeze");
@@ -182,7 +182,7 @@ public sealed class VolumeMetricsTests(TwoSites sites)
             Assert.Equal(StatusCode.DeadlineExceeded, status.StatusCode);
             await UntilAsync(server, scrape => scrape.Value("rbd_replication_operations_overdue") == 1 && scrape.Value("rbd_replication_operations_overdue_age_seconds") > 1, "it is overdue");
             Assert.Single(server.Log.Split('\n'), line => line.Contains($"Overdue: forced promote of volume {volume.Handle}", StringComparison.Ordinal));
-            using var shown = await StatusAsync(server, volume);
+            using var shown = await StatusAsync(server);
             var operation = Assert.Single(shown.RootElement.GetProperty("operations").EnumerateArray());
             Assert.Equal((volume.Handle.ToString(), "forced promote"), (operation.GetProperty("volumeHandle").GetString(), operation.GetProperty("operation").GetString()));
             Assert.Equal(JsonValueKind.String, operation.GetProperty("overdueSince").ValueKind);
@@ -194,22 +194,15 @@ public sealed class VolumeMetricsTests(TwoSites sites)
         await UntilAsync(server, scrape => scrape.Value("rbd_replication_operations_overdue") == 0 && scrape.Value("rbd_replication_operations_overdue_age_seconds") == 0, "it has ended");
         await Eventually.TrueAsync(
             () => Task.FromResult(server.Log.Split('\n').Count(line => line.Contains($"Overdue forced promote of volume {volume.Handle} has ", StringComparison.Ordinal)) == 1), "its end is logged");
-        using var later = await StatusAsync(server, volume);
+        using var later = await StatusAsync(server);
         Assert.Empty(later.RootElement.GetProperty("operations").EnumerateArray());
     }
 
-    private async Task<JsonDocument> StatusAsync(ServerProcess server, TestVolume volume)
+    private async Task<JsonDocument> StatusAsync(ServerProcess server)
     {
-        var secret = Path.Combine(TwoSites.Folder, $"{volume.Handle.Uuid}.secret");
-        await File.WriteAllTextAsync(secret, JsonSerializer.Serialize(sites.B.Secrets));
-        using var process = ServerProcess.Start(
-        [
-            "status", "--cluster-config", sites.B.ConfigPath, "--cluster-id", sites.B.Name, "--secret-file", secret, "--timeout", "5s", "-o", "json",
-            "--csi-addons-endpoint", "unix://" + server.SocketPath,
-        ]);
-        var output = await process.StandardOutput.ReadToEndAsync(CancellationToken.None);
-        await process.WaitForExitAsync(CancellationToken.None);
-        return JsonDocument.Parse(output);
+        var run = await StatusRun.RunAsync(
+            sites.B, "--cluster-id", sites.B.Name, "--timeout", "5s", "-o", "json", "--csi-addons-endpoint", "unix://" + server.SocketPath);
+        return JsonDocument.Parse(run.Output);
     }
 
     private static IEnumerable<string> Declared() => MetricCatalog.All.SelectMany(metric =>

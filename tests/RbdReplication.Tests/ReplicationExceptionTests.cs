@@ -23,7 +23,13 @@ public sealed class ReplicationExceptionTests
         }
     }
 
+    [Fact]
+    public void A_promotion_that_meets_the_mirror_daemon_in_the_journal_is_to_be_retried() => Assert.Equal(
+        ReplicationError.Busy,
+        ReplicationException.From(new CephException(Errno.EEXIST, "rbd_aio_mirror_image_promote", "pool/image"), "promote image pool/image").Error);
+
     [Theory]
+    [InlineData("rbd_mirror_image_enable2", Errno.EEXIST, ReplicationError.FailedPrecondition)]
     [InlineData("rbd_aio_open_read_only", Errno.ENOENT, ReplicationError.NotFound)]
     [InlineData("rbd_mirror_image_global_status_list", Errno.ENOENT, ReplicationError.NotFound)]
     [InlineData("rbd_flatten_with_progress", Errno.EINVAL, ReplicationError.Unexpected)]

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs, if missing, what the sandbox (Ceph daemons, packet filter), the manifest tests (kubectl) and the Native AOT link (gcc, zlib) need.
+# Installs, if missing, what the sandbox (Ceph daemons, packet filter), the manifest tests (kubectl), the driver of the
+# forwarding tests (grpcio) and the Native AOT link (gcc, zlib) need.
 set -euo pipefail
 
 missing=()
@@ -14,6 +15,7 @@ need ss iproute2
 need setpriv util-linux
 need kubectl kubernetes-client
 need gcc gcc
+/usr/bin/python3 -c 'import grpc' 2>/dev/null || missing+=(python3-grpcio)
 [[ -e /usr/include/zlib.h ]] || missing+=(zlib1g-dev)
 (( ${#missing[@]} )) || exit 0
 

@@ -17,6 +17,9 @@ internal sealed class CallThreads(string user)
 
     private const int MaximumFencing = 2;
 
+    // A monitor takes many in one round.
+    private const int MaximumMonitorCommands = 16;
+
     /// <summary>Connecting, and short calls that change something: mirror enable, disable and resync, image metadata, manager commands.</summary>
     public BlockingCalls Changes { get; } = new("ceph-" + user, "changes", MaximumChanges);
 
@@ -26,6 +29,12 @@ internal sealed class CallThreads(string user)
     /// <summary>Calls that run for minutes: flatten.</summary>
     public BlockingCalls LongCalls { get; } = new("ceph-long-" + user, "long", MaximumLongCalls);
 
+    /// <summary>Giving space back, which takes from minutes to hours and ends for whatever else is to be done: none waits here behind a flatten.</summary>
+    public BlockingCalls Reclaims { get; } = new("ceph-reclaim-" + user, "reclaims", RadosCluster.MaximumReclaims);
+
     /// <summary>Cutting a client off, upon which calls that hang on the other threads end.</summary>
     public BlockingCalls Fencing { get; } = new("ceph-fence-" + user, "fencing", MaximumFencing);
+
+    /// <summary>Commands to the monitors, of which a network to be fenced may take a thousand.</summary>
+    public BlockingCalls MonitorCommands { get; } = new("ceph-mon-" + user, "monitors", MaximumMonitorCommands);
 }

@@ -14,37 +14,19 @@ namespace RbdReplication.Ceph;
 /// </remarks>
 internal static class NativeCall
 {
-    /// <summary>Runs a call that reports through a completion of librbd.</summary>
-    public static Task<long> RbdAsync(string function, string subject, NativeHandle handle, Func<nint, int> submit, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested
-            ? Task.FromCanceled<long>(cancellationToken)
-            : RunAsync(function, subject, handle, Completion.ForRbd(out var native), native, submit);
-
-    /// <summary>Runs a call that reports through a completion of librados.</summary>
-    public static Task<long> RadosAsync(string function, string subject, NativeHandle handle, Func<nint, int> submit, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested
-            ? Task.FromCanceled<long>(cancellationToken)
-            : RunAsync(function, subject, handle, Completion.ForRados(out var native), native, submit);
-
-    /// <summary>Runs a call that blocks, on one of the threads kept for that.</summary>
-    public static async Task<long> BlockingAsync(
-        string function, string subject, NativeHandle handle, BlockingCalls threads, Func<long> call, CancellationToken cancellationToken)
+    /// <summary>Runs a call that reports through a completion.</summary>
+    /// <param name="library">Whose call and completion that is.</param>
+    /// <param name="function">The C function, for traces and failures.</param>
+    /// <param name="subject">What it is about, for the same.</param>
+    /// <param name="handle">Kept alive meanwhile.</param>
+    /// <param name="submit">Calls the function with the completion; negative where that was not taken.</param>
+    /// <param name="cancellationToken">Looked at before the call begins.</param>
+    /// <exception cref="CephException">It answered a negative number.</exception>
+    public static async Task<long> RunAsync(
+        ClientLibrary library, string function, string subject, NativeHandle handle, Func<nint, int> submit, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        using var held = handle.Hold();
-        using var activity = CephTelemetry.StartCall(function, subject);
-        var queued = Stopwatch.GetTimestamp();
-        var result = await threads.RunAsync(call, cancellationToken).ConfigureAwait(false);
-        return Finish(result, function, subject, queued, activity);
-    }
-
-    /// <summary>Checks the result of a call that only reads memory, such as <c>rbd_get_id</c>.</summary>
-    public static long Check(long result, string function, string subject) =>
-        result >= 0 ? result : throw new CephException((Errno)(-result), function, subject);
-
-    private static async Task<long> RunAsync(
-        string function, string subject, NativeHandle handle, Completion completion, nint native, Func<nint, int> submit)
-    {
+        var completion = Completion.For(library, out var native);
         var submitted = -(int)Errno.EINVAL;
         try
         {
@@ -65,6 +47,22 @@ internal static class NativeCall
             throw;
         }
     }
+
+    /// <summary>Runs a call that blocks, on one of the threads kept for that.</summary>
+    public static async Task<long> BlockingAsync(
+        string function, string subject, NativeHandle handle, BlockingCalls threads, Func<long> call, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        using var held = handle.Hold();
+        using var activity = CephTelemetry.StartCall(function, subject);
+        var queued = Stopwatch.GetTimestamp();
+        var result = await threads.RunAsync(call, cancellationToken).ConfigureAwait(false);
+        return Finish(result, function, subject, queued, activity);
+    }
+
+    /// <summary>Checks the result of a call that only reads memory, such as <c>rbd_get_id</c>.</summary>
+    public static long Check(long result, string function, string subject) =>
+        result >= 0 ? result : throw new CephException((Errno)(-result), function, subject);
 
     private static long Finish(long result, string function, string subject, long started, Activity? activity)
     {

@@ -3,6 +3,16 @@ using System.Runtime.InteropServices;
 
 namespace RbdReplication.Ceph.Interop;
 
+/// <summary>The two client libraries of Ceph.</summary>
+internal enum ClientLibrary
+{
+    /// <summary>librados, whose asynchronous calls are named <c>rados_aio_*</c>.</summary>
+    Rados,
+
+    /// <summary>librbd, whose asynchronous calls are named <c>rbd_aio_*</c>.</summary>
+    Rbd,
+}
+
 /// <summary>
 /// Bridges a completion of librados or librbd to a task: no thread waits meanwhile. The task's result is the C return
 /// value; it never fails. Continuations run on the thread pool, never on the library's callback thread, where a further
@@ -11,31 +21,26 @@ namespace RbdReplication.Ceph.Interop;
 internal sealed unsafe class Completion
 {
     private readonly TaskCompletionSource<long> _source = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly bool _isRbd;
+    private readonly ClientLibrary _library;
     private GCHandle _self;
 
-    private Completion(bool isRbd)
+    private Completion(ClientLibrary library)
     {
-        _isRbd = isRbd;
+        _library = library;
         _self = GCHandle.Alloc(this);
     }
 
     public Task<long> Task => _source.Task;
 
-    /// <summary>Makes a completion for a call named <c>rbd_aio_*</c>.</summary>
-    public static Completion ForRbd(out nint native)
+    /// <summary>Makes a completion for a call of a library.</summary>
+    public static Completion For(ClientLibrary library, out nint native)
     {
-        var completion = new Completion(isRbd: true);
+        var completion = new Completion(library);
+        var argument = (void*)GCHandle.ToIntPtr(completion._self);
         // Fails only by running out of memory, which C++ reports by an exception that ends the process.
-        _ = Librbd.AioCreateCompletion((void*)GCHandle.ToIntPtr(completion._self), &OnComplete, out native);
-        return completion;
-    }
-
-    /// <summary>Makes a completion for a call named <c>rados_aio_*</c>.</summary>
-    public static Completion ForRados(out nint native)
-    {
-        var completion = new Completion(isRbd: false);
-        _ = Librados.AioCreateCompletion2((void*)GCHandle.ToIntPtr(completion._self), &OnComplete, out native);
+        _ = library == ClientLibrary.Rbd
+            ? Librbd.AioCreateCompletion(argument, &OnComplete, out native)
+            : Librados.AioCreateCompletion2(argument, &OnComplete, out native);
         return completion;
     }
 
@@ -53,7 +58,7 @@ internal sealed unsafe class Completion
         var completion = Take(argument);
         try
         {
-            long result = completion._isRbd ? Librbd.AioGetReturnValue(native) : Librados.AioGetReturnValue(native);
+            long result = completion._library == ClientLibrary.Rbd ? Librbd.AioGetReturnValue(native) : Librados.AioGetReturnValue(native);
             completion.Release(native);
             completion._source.TrySetResult(result);
         }
@@ -65,7 +70,7 @@ internal sealed unsafe class Completion
 
     private void Release(nint native)
     {
-        if (_isRbd)
+        if (_library == ClientLibrary.Rbd)
             Librbd.AioRelease(native);
         else
             Librados.AioRelease(native);

@@ -96,3 +96,20 @@ internal unsafe struct ImageWatcherLayout
     public long Id;
     public ulong Cookie;
 }
+
+// The deprecated fields at its end are left out of the names, not of the size.
+[StructLayout(LayoutKind.Sequential, Size = 160)]
+internal struct ImageInfoLayout
+{
+    public ulong SizeBytes;
+    public ulong ObjectBytes;
+    public ulong Objects;
+    public int Order;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct GroupInfoLayout
+{
+    public byte* Name;
+    public long PoolId;
+}

@@ -48,6 +48,14 @@ internal static unsafe partial class Librados
         ClusterHandle cluster, byte** command, nuint commandLength, byte* input, nuint inputLength,
         byte** output, nuint* outputLength, byte** status, nuint* statusLength);
 
+    [LibraryImport(Library, EntryPoint = "rados_mon_command")]
+    public static partial int MonCommand(
+        ClusterHandle cluster, byte** command, nuint commandLength, byte* input, nuint inputLength,
+        byte** output, nuint* outputLength, byte** status, nuint* statusLength);
+
+    [LibraryImport(Library, EntryPoint = "rados_getaddrs")]
+    public static partial int GetAddrs(ClusterHandle cluster, byte** addresses);
+
     [LibraryImport(Library, EntryPoint = "rados_buffer_free")]
     public static partial void BufferFree(byte* buffer);
 
@@ -115,6 +123,9 @@ internal static unsafe partial class Librados
 
     [LibraryImport(Library, EntryPoint = "rados_write_op_omap_set2")]
     public static partial void WriteOpOmapSet2(nint operation, byte** keys, byte** values, nuint* keyLengths, nuint* valueLengths, nuint count);
+
+    [LibraryImport(Library, EntryPoint = "rados_write_op_omap_rm_keys2")]
+    public static partial void WriteOpOmapRmKeys2(nint operation, byte** keys, nuint* keyLengths, nuint count);
 
     [LibraryImport(Library, EntryPoint = "rados_aio_write_op_operate", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int AioWriteOpOperate(nint operation, PoolHandle ioctx, nint completion, string objectName, nint modificationTime, int flags);

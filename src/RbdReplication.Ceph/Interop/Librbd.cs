@@ -65,6 +65,21 @@ internal static unsafe partial class Librbd
     [LibraryImport(Library, EntryPoint = "rbd_flatten_with_progress")]
     public static partial int FlattenWithProgress(ImageHandle image, delegate* unmanaged[Cdecl]<ulong, ulong, void*, int> progress, void* argument);
 
+    [LibraryImport(Library, EntryPoint = "rbd_stat")]
+    public static partial int Stat(ImageHandle image, ImageInfoLayout* info, nuint size);
+
+    [LibraryImport(Library, EntryPoint = "rbd_get_flags")]
+    public static partial int GetFlags(ImageHandle image, out ulong flags);
+
+    [LibraryImport(Library, EntryPoint = "rbd_sparsify_with_progress")]
+    public static partial int SparsifyWithProgress(
+        ImageHandle image, nuint sparseSize, delegate* unmanaged[Cdecl]<ulong, ulong, void*, int> progress, void* argument);
+
+    [LibraryImport(Library, EntryPoint = "rbd_diff_iterate2")]
+    public static partial int DiffIterate2(
+        ImageHandle image, byte* fromSnapshot, ulong offset, ulong length, byte includeParent, byte wholeObject,
+        delegate* unmanaged[Cdecl]<ulong, nuint, int, void*, int> take, void* argument);
+
     [LibraryImport(Library, EntryPoint = "rbd_snap_list")]
     public static partial int SnapList(ImageHandle image, SnapInfoLayout* snapshots, int* maximum);
 
@@ -146,4 +161,22 @@ internal static unsafe partial class Librbd
 
     [LibraryImport(Library, EntryPoint = "rbd_mirror_image_global_status_list_cleanup")]
     public static partial void MirrorImageGlobalStatusListCleanup(byte** imageIds, MirrorGlobalStatusLayout* images, nuint length);
+
+    [LibraryImport(Library, EntryPoint = "rbd_group_create", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int GroupCreate(PoolHandle pool, string name);
+
+    [LibraryImport(Library, EntryPoint = "rbd_group_remove", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int GroupRemove(PoolHandle pool, string name);
+
+    [LibraryImport(Library, EntryPoint = "rbd_group_image_add", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int GroupImageAdd(PoolHandle groupPool, string groupName, PoolHandle imagePool, string imageName);
+
+    [LibraryImport(Library, EntryPoint = "rbd_group_image_remove_by_id", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int GroupImageRemoveById(PoolHandle groupPool, string groupName, PoolHandle imagePool, string imageId);
+
+    [LibraryImport(Library, EntryPoint = "rbd_get_group")]
+    public static partial int GetGroup(ImageHandle image, GroupInfoLayout* group, nuint size);
+
+    [LibraryImport(Library, EntryPoint = "rbd_group_info_cleanup")]
+    public static partial int GroupInfoCleanup(GroupInfoLayout* group, nuint size);
 }

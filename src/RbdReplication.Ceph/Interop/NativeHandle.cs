@@ -96,7 +96,7 @@ internal sealed class ImageHandle(PoolHandle pool) : NativeHandle(pool)
 {
     protected override void Close(nint value)
     {
-        var completion = Completion.ForRbd(out var native);
+        var completion = Completion.For(ClientLibrary.Rbd, out var native);
         // A failed close leaves nothing that could be tried again; librbd frees the image in any case.
         completion.Task.ContinueWith(
             static (_, state) => ((ImageHandle)state!).ReportClosed(), this,

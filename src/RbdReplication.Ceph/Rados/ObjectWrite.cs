@@ -41,11 +41,19 @@ public sealed class ObjectWrite
     /// <summary>Sets one omap entry.</summary>
     public ObjectWrite SetOmap(string key, string value) => SetOmap([new(key, value)]);
 
+    /// <summary>Removes omap entries; one that is not there is no failure. Wraps <c>rados_write_op_omap_rm_keys2</c>.</summary>
+    public unsafe ObjectWrite RemoveOmap(IReadOnlyCollection<string> keys) =>
+        Add(operation =>
+        {
+            using var list = new KeyList(keys);
+            Librados.WriteOpOmapRmKeys2(operation, list.Texts, list.Lengths, list.Count);
+        });
+
     /// <summary>Removes the object; ENOENT if there is none. Wraps <c>rados_write_op_remove</c>.</summary>
     public ObjectWrite Remove() => Add(Librados.WriteOpRemove);
 
     /// <summary>
-    /// Takes a lock that runs out by the OSD's clock, or takes it anew if it is this connection's with the same cookie; creates
+    /// Takes a lock that runs out by the OSD's clock, or takes it again if it is this connection's with the same cookie; creates
     /// the object if it is missing. The write fails with EBUSY while somebody else has it. The lock is one of
     /// <c>rados_lock_exclusive</c>, as a step: that call has a form of its own only.
     /// </summary>
@@ -85,8 +93,8 @@ public sealed class ObjectWrite
         {
             foreach (var step in _steps)
                 step(operation);
-            await NativeCall.RadosAsync(
-                "rados_aio_write_op_operate", pool.SpecOf(objectName), pool.Handle,
+            await NativeCall.RunAsync(
+                ClientLibrary.Rados, "rados_aio_write_op_operate", pool.SpecOf(objectName), pool.Handle,
                 completion => Librados.AioWriteOpOperate(operation, pool.Handle, completion, objectName, 0, _flags),
                 cancellationToken).ConfigureAwait(false);
         }

@@ -6,52 +6,42 @@ namespace RbdReplication.Ceph;
 /// <summary>Reads of omap entries.</summary>
 internal static class OmapRead
 {
-    public static Task<IReadOnlyDictionary<string, string>?> ByKeysAsync(
-        RadosPool pool, string objectName, IReadOnlyCollection<string> keys, CancellationToken cancellationToken) =>
-        RunAsync(pool, objectName, Text, (operation, iterator, result) => AddKeys(operation, keys, iterator, result), cancellationToken);
+    /// <summary>Adds one step to a read operation; the iterator and the result are written when it has ended.</summary>
+    public delegate void Step(nint operation, nint iterator, nint result);
 
-    public static Task<IReadOnlyDictionary<string, string>?> ListAsync(
-        RadosPool pool, string objectName, string startAfter, int maximum, CancellationToken cancellationToken) =>
-        RunAsync(pool, objectName, Text, (operation, iterator, result) =>
-            Librados.ReadOpOmapGetVals2(operation, startAfter, "", (ulong)maximum, iterator, 0, result), cancellationToken);
+    /// <summary>Makes a value of its bytes.</summary>
+    public delegate T Value<out T>(ReadOnlySpan<byte> bytes);
 
-    public static async Task<byte[]?> ValueAsync(RadosPool pool, string objectName, string key, CancellationToken cancellationToken)
-    {
-        var entries = await RunAsync(
-            pool, objectName, Copy, (operation, iterator, result) => AddKeys(operation, [key], iterator, result), cancellationToken).ConfigureAwait(false);
-        return entries?.GetValueOrDefault(key);
-    }
+    /// <summary>Values that are text.</summary>
+    public static string Text(ReadOnlySpan<byte> value) => Encoding.UTF8.GetString(value);
 
-    /// <summary>Entries whose key begins with <paramref name="prefix"/> and whose values are no text. Null: no such object.</summary>
-    public static Task<IReadOnlyDictionary<string, byte[]>?> ListBytesAsync(
-        RadosPool pool, string objectName, string prefix, int maximum, CancellationToken cancellationToken) =>
-        RunAsync(pool, objectName, Copy, (operation, iterator, result) =>
-            Librados.ReadOpOmapGetVals2(operation, "", prefix, (ulong)maximum, iterator, 0, result), cancellationToken);
+    /// <summary>Values that are none.</summary>
+    public static byte[] Bytes(ReadOnlySpan<byte> value) => value.ToArray();
 
-    private delegate T Value<out T>(ReadOnlySpan<byte> bytes);
-
-    private static string Text(ReadOnlySpan<byte> value) => Encoding.UTF8.GetString(value);
-
-    private static byte[] Copy(ReadOnlySpan<byte> value) => value.ToArray();
-
-    private static unsafe void AddKeys(nint operation, IReadOnlyCollection<string> keys, nint iterator, nint result)
+    /// <summary>The entries of some keys.</summary>
+    public static unsafe Step Of(IReadOnlyCollection<string> keys) => (operation, iterator, result) =>
     {
         // librados copies the keys before it returns.
         using var list = new KeyList(keys);
         Librados.ReadOpOmapGetValsByKeys2(operation, list.Texts, list.Count, list.Lengths, iterator, result);
-    }
+    };
 
-    private static async Task<IReadOnlyDictionary<string, T>?> RunAsync<T>(
-        RadosPool pool, string objectName, Value<T> read, Action<nint, nint, nint> addStep, CancellationToken cancellationToken)
+    /// <summary>Up to <paramref name="maximum"/> entries that follow a key and begin with a prefix.</summary>
+    public static Step After(string key, string prefix, int maximum) => (operation, iterator, result) =>
+        Librados.ReadOpOmapGetVals2(operation, key, prefix, (ulong)maximum, iterator, 0, result);
+
+    /// <summary>Reads entries of an object. Null: no such object.</summary>
+    public static async Task<IReadOnlyDictionary<string, T>?> RunAsync<T>(
+        RadosPool pool, string objectName, Value<T> read, Step step, CancellationToken cancellationToken)
     {
         using var iterator = new OutBuffer<nint>();
         using var result = new OutBuffer<int>();
         var operation = Librados.CreateReadOp();
         try
         {
-            addStep(operation, iterator.Address, result.Address);
-            await NativeCall.RadosAsync(
-                "rados_aio_read_op_operate", pool.SpecOf(objectName), pool.Handle,
+            step(operation, iterator.Address, result.Address);
+            await NativeCall.RunAsync(
+                ClientLibrary.Rados, "rados_aio_read_op_operate", pool.SpecOf(objectName), pool.Handle,
                 completion => Librados.AioReadOpOperate(operation, pool.Handle, completion, objectName, 0),
                 cancellationToken).ConfigureAwait(false);
             NativeCall.Check(result.Value, "rados_read_op_omap_get_vals", pool.SpecOf(objectName));

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text;
 using RbdReplication.Ceph.Interop;
 
@@ -10,6 +11,9 @@ namespace RbdReplication.Ceph;
 /// </summary>
 public sealed class RadosCluster : IAsyncDisposable
 {
+    /// <summary>How many images can be given to <see cref="ImageSpace.SparsifyAsync"/> at once; more would only take the OSDs' time from each other.</summary>
+    public const int MaximumReclaims = 3;
+
     private const int FirstPoolNamesBytes = 4096;
     private const int MaximumPoolNamesBytes = 16 * 1024 * 1024;
 
@@ -278,26 +282,55 @@ public sealed class RadosCluster : IAsyncDisposable
 
     private unsafe long MgrCommand(string json, out string output, out string status)
     {
-        byte* outputText = null, statusText = null;
-        nuint outputLength = 0, statusLength = 0;
-        fixed (byte* text = Encoding.UTF8.GetBytes(json + '\0'))
+        var result = JsonCommand.Run(
+            json, (command, length, input, inputLength, outputText, outputLength, statusText, statusLength) =>
+                Librados.MgrCommand(_handle, command, length, input, inputLength, outputText, outputLength, statusText, statusLength),
+            out output, out status);
+        // 16.2 answers a time-out as a positive number.
+        return result > 0 ? -result : result;
+    }
+
+    /// <summary>
+    /// Sends a command to the monitors and returns its output. Wraps <c>rados_mon_command</c>. Unlike one to the manager it can be given up
+    /// by librados: what is answered later goes nowhere (16.2), though it may have been carried out.
+    /// </summary>
+    /// <param name="json">The command, one JSON object.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="CephException">
+    /// EACCES: the user's capabilities do not allow it. ETIMEDOUT: no answer within <see cref="RadosConnectionOptions.OperationTimeout"/>.
+    /// <see cref="CephException.Detail"/> holds the monitor's text.
+    /// </exception>
+    public Task<string> MonCommandAsync(string json, CancellationToken cancellationToken) =>
+        SendToMonitorAsync(json, cancellationToken).WaitAsync(cancellationToken);
+
+    private async Task<string> SendToMonitorAsync(string json, CancellationToken cancellationToken)
+    {
+        string output = "", status = "";
+        try
         {
-            var command = text;
-            var result = Librados.MgrCommand(_handle, &command, 1, null, 0, &outputText, &outputLength, &statusText, &statusLength);
-            output = TakeText(outputText, outputLength);
-            status = TakeText(statusText, statusLength);
-            // 16.2 answers a time-out as a positive number.
-            return result > 0 ? -result : result;
+            await NativeCall.BlockingAsync(
+                "rados_mon_command", json, _handle, Threads.MonitorCommands, () => MonCommand(json, out output, out status), cancellationToken).ConfigureAwait(false);
+            return output;
+        }
+        catch (CephException e)
+        {
+            throw new CephException(e.Errno, e.Function, e.Subject, status);
         }
     }
 
-    private static unsafe string TakeText(byte* text, nuint length)
+    private unsafe long MonCommand(string json, out string output, out string status) => JsonCommand.Run(
+        json, (command, length, input, inputLength, outputText, outputLength, statusText, statusLength) =>
+            Librados.MonCommand(_handle, command, length, input, inputLength, outputText, outputLength, statusText, statusLength),
+        out output, out status);
+
+    /// <summary>The addresses by which the cluster knows this client. Wraps <c>rados_getaddrs</c>; reads memory only.</summary>
+    public unsafe IReadOnlyList<IPAddress> GetAddresses()
     {
-        if (text == null)
-            return "";
-        var result = Encoding.UTF8.GetString(text, (int)length);
+        byte* text = null;
+        NativeCall.Check(Librados.GetAddrs(_handle, &text), "rados_getaddrs", Subject);
+        var addresses = NativeText.Read(text);
         Librados.BufferFree(text);
-        return result;
+        return MonMap.ReadAddresses(addresses);
     }
 
     /// <summary>
@@ -318,7 +351,7 @@ public sealed class RadosCluster : IAsyncDisposable
         NativeText.Fill((buffer, size) => Librbd.MirrorSiteNameGet(_handle, buffer, size), out name);
 
     /// <summary>
-    /// Cuts a client off from the cluster: its operations fail and its watches end. A mirror daemon notices and connects anew.
+    /// Cuts a client off from the cluster: its operations fail and its watches end. A mirror daemon notices and connects again.
     /// Needs <c>profile rbd</c> for mon. Has threads of its own: it is what ends calls that hang on all others. Wraps <c>rados_blocklist_add</c>.
     /// </summary>
     /// <param name="clientAddress">Address and nonce, as a watcher of an image has them.</param>

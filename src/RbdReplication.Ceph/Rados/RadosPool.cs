@@ -40,15 +40,21 @@ public sealed class RadosPool : IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     public Task<IReadOnlyDictionary<string, string>?> ReadOmapAsync(
         string objectName, IReadOnlyCollection<string> keys, CancellationToken cancellationToken) =>
-        OmapRead.ByKeysAsync(this, objectName, keys, cancellationToken).WaitAsync(cancellationToken);
+        OmapRead.RunAsync(this, objectName, OmapRead.Text, OmapRead.Of(keys), cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Reads one omap value that is no text. Null: no such object or key. Wraps <c>rados_read_op_omap_get_vals_by_keys2</c>.</summary>
-    public Task<byte[]?> ReadOmapValueAsync(string objectName, string key, CancellationToken cancellationToken) =>
-        OmapRead.ValueAsync(this, objectName, key, cancellationToken).WaitAsync(cancellationToken);
+    public async Task<byte[]?> ReadOmapValueAsync(string objectName, string key, CancellationToken cancellationToken)
+    {
+        var entries = await OmapRead.RunAsync(this, objectName, OmapRead.Bytes, OmapRead.Of([key]), cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return entries?.GetValueOrDefault(key);
+    }
 
-    /// <summary>Reads up to <paramref name="maximum"/> omap entries from the first on, whose values are no text. Null: no such object. Wraps <c>rados_read_op_omap_get_vals2</c>.</summary>
-    public Task<IReadOnlyDictionary<string, byte[]>?> ListOmapBytesAsync(string objectName, int maximum, CancellationToken cancellationToken) =>
-        OmapRead.ListBytesAsync(this, objectName, "", maximum, cancellationToken).WaitAsync(cancellationToken);
+    /// <summary>
+    /// Reads up to <paramref name="maximum"/> omap entries whose keys begin with <paramref name="prefix"/> and whose values are no text.
+    /// Null: no such object. Wraps <c>rados_read_op_omap_get_vals2</c>.
+    /// </summary>
+    public Task<IReadOnlyDictionary<string, byte[]>?> ListOmapBytesAsync(string objectName, string prefix, int maximum, CancellationToken cancellationToken) =>
+        OmapRead.RunAsync(this, objectName, OmapRead.Bytes, OmapRead.After("", prefix, maximum), cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>
     /// Reads up to <paramref name="maximum"/> omap entries that follow <paramref name="startAfter"/>. Null: no such object.
@@ -56,7 +62,7 @@ public sealed class RadosPool : IAsyncDisposable
     /// </summary>
     public Task<IReadOnlyDictionary<string, string>?> ListOmapAsync(
         string objectName, string startAfter, int maximum, CancellationToken cancellationToken) =>
-        OmapRead.ListAsync(this, objectName, startAfter, maximum, cancellationToken).WaitAsync(cancellationToken);
+        OmapRead.RunAsync(this, objectName, OmapRead.Text, OmapRead.After(startAfter, "", maximum), cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Applies all steps of <paramref name="write"/> in one atomic operation. Wraps <c>rados_aio_write_op_operate</c>.</summary>
     /// <exception cref="CephException">

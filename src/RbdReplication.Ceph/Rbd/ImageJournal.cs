@@ -39,6 +39,12 @@ public sealed record ImageJournal(
     /// </summary>
     public IReadOnlySet<string> Copying { get; init; } = new HashSet<string>();
 
+    /// <summary>
+    /// Whether this is a peer's image of which the first copy is not known to be complete. The mirror daemon creates the journal with a tag that
+    /// names the peer, and enters the next one when it begins to replay, within 1.2 s after the last block has come (16.2, fast timers).
+    /// </summary>
+    public bool IsFirstCopy => NewestTag == 0 && Owner is not ("" or Nobody);
+
     /// <summary>Whether one of these peers makes its first copy of the image.</summary>
     public bool IsBeingCopiedBy(IEnumerable<string> mirrorUuids) => mirrorUuids.Any(Copying.Contains);
 
@@ -55,7 +61,7 @@ public sealed record ImageJournal(
     public static async Task<ImageJournal?> ReadAsync(RbdImage image, CancellationToken cancellationToken)
     {
         var name = "journal." + image.GetId();
-        var head = await image.Pool.ListOmapBytesAsync(name, MaximumKeys, cancellationToken).ConfigureAwait(false);
+        var head = await image.Pool.ListOmapBytesAsync(name, "", MaximumKeys, cancellationToken).ConfigureAwait(false);
         if (head is null || !head.TryGetValue(NextTagKey, out var next) || new EncodedReader(next).ReadUInt64() is not (> 0 and var following))
             return null;
         var tag = following - 1;

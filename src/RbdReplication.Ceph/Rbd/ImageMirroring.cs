@@ -40,7 +40,7 @@ public sealed class ImageMirroring
     /// Makes the image primary. Without force librbd asks the local image only: it succeeds whenever the newest mirror
     /// snapshot is a demoted one, even if the peer is primary. Wraps <c>rbd_aio_mirror_image_promote</c>.
     /// </summary>
-    /// <exception cref="CephException">EBUSY: not demoted by the peer. EROFS: the last snapshot is being copied. EINVAL: primary already.</exception>
+    /// <exception cref="CephException">EBUSY: not demoted by the peer. EROFS: the last snapshot is being copied. EINVAL: primary already. EEXIST: in journal mode, the mirror daemon works on it.</exception>
     public Task PromoteAsync(bool force, CancellationToken cancellationToken) =>
         CallAsync("rbd_aio_mirror_image_promote", c => Librbd.AioMirrorImagePromote(_image.Handle, Flag(force), c), cancellationToken).WaitAsync(cancellationToken);
 
@@ -49,7 +49,7 @@ public sealed class ImageMirroring
     public Task DemoteAsync(CancellationToken cancellationToken) =>
         CallAsync("rbd_aio_mirror_image_demote", c => Librbd.AioMirrorImageDemote(_image.Handle, c), cancellationToken).WaitAsync(cancellationToken);
 
-    /// <summary>Asks the mirror daemon to delete this secondary image and copy the peer's anew. Wraps <c>rbd_mirror_image_resync</c>.</summary>
+    /// <summary>Asks the mirror daemon to delete this secondary image and copy the peer's again. Wraps <c>rbd_mirror_image_resync</c>.</summary>
     /// <exception cref="CephException">EINVAL: the image is primary.</exception>
     public Task ResyncAsync(CancellationToken cancellationToken) =>
         _image.ChangeAsync("rbd_mirror_image_resync", () => Librbd.MirrorImageResync(_image.Handle), cancellationToken);
@@ -66,18 +66,9 @@ public sealed class ImageMirroring
     /// same moment. Wraps <c>rbd_aio_mirror_image_create_snapshot</c>.
     /// </summary>
     /// <exception cref="CephException">EINVAL: a secondary, or mirrored by journal.</exception>
-    public Task<ulong> CreateSnapshotAsync(CancellationToken cancellationToken) =>
-        CreateSnapshotAsync().WaitAsync(cancellationToken);
-
-    private async Task<ulong> CreateSnapshotAsync()
-    {
-        using var id = new OutBuffer<ulong>();
-        await CallAsync(
-            "rbd_aio_mirror_image_create_snapshot",
-            c => Librbd.AioMirrorImageCreateSnapshot(_image.Handle, 0, id.Address, c),
-            CancellationToken.None).ConfigureAwait(false);
-        return id.Value;
-    }
+    public Task<ulong> CreateSnapshotAsync(CancellationToken cancellationToken) => AskAsync<ulong, ulong>(
+        "rbd_aio_mirror_image_create_snapshot", (id, c) => Librbd.AioMirrorImageCreateSnapshot(_image.Handle, 0, id, c),
+        id => id.Value, cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>
     /// Whether this site's mirror daemon has the image open, as it has from before it begins to copy until it is done with
@@ -98,12 +89,27 @@ public sealed class ImageMirroring
         return daemons is null ? [] : [.. watchers.Where(watcher => daemons.ContainsKey(DaemonKey(watcher)))];
     }
 
+    /// <summary>
+    /// Clients that have the image open for writing, other than this one and the mirror daemons of all sites, which have it open for as long as
+    /// they follow it.
+    /// </summary>
+    public async Task<IReadOnlyList<ImageWatcher>> ListUsersAsync(CancellationToken cancellationToken)
+    {
+        var own = (long)_image.Pool.Cluster.InstanceId;
+        var watchers = (await _image.ListWatchersAsync(cancellationToken).ConfigureAwait(false)).Where(watcher => watcher.ClientId != own).ToList();
+        if (watchers.Count == 0)
+            return watchers;
+        var daemons = (await ListHoldingDaemonsAsync(cancellationToken).ConfigureAwait(false)).Select(daemon => daemon.ClientId).ToHashSet();
+        daemons.UnionWith(await ListPeerDaemonsAsync(cancellationToken).ConfigureAwait(false));
+        return [.. watchers.Where(watcher => !daemons.Contains(watcher.ClientId))];
+    }
+
     /// <summary>Client ids, at this site, of the peers' mirror daemons that have reported on this image.</summary>
     internal async Task<IReadOnlySet<long>> ListPeerDaemonsAsync(CancellationToken cancellationToken)
     {
         var info = await GetInfoAsync(cancellationToken).ConfigureAwait(false);
-        var reports = await OmapRead.ListBytesAsync(
-            _image.Pool, ReportsObject, $"{PeerReportPrefix}{info.GlobalId}_", MaximumPeers, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+        var reports = await _image.Pool.ListOmapBytesAsync(
+            ReportsObject, $"{PeerReportPrefix}{info.GlobalId}_", MaximumPeers, cancellationToken).ConfigureAwait(false);
         return (reports?.Values ?? []).Where(report => report.Length >= ReporterOffset + sizeof(long))
             .Select(report => BinaryPrimitives.ReadInt64LittleEndian(report.AsSpan(ReporterOffset))).ToHashSet();
     }
@@ -111,49 +117,33 @@ public sealed class ImageMirroring
     private static string DaemonKey(ImageWatcher watcher) => $"{DaemonKeyPrefix}{watcher.ClientId}";
 
     /// <summary>Whether the image is mirrored and primary. Wraps <c>rbd_aio_mirror_image_get_info</c>.</summary>
-    public Task<MirrorImageInfo> GetInfoAsync(CancellationToken cancellationToken) => ReadInfoAsync(cancellationToken).WaitAsync(cancellationToken);
-
-    private async Task<MirrorImageInfo> ReadInfoAsync(CancellationToken cancellationToken)
-    {
-        using var info = new OutBuffer<MirrorImageInfoLayout>();
-        await CallAsync(
-            "rbd_aio_mirror_image_get_info",
-            c => Librbd.AioMirrorImageGetInfo(_image.Handle, info.Address, OutBuffer<MirrorImageInfoLayout>.Size, c),
-            cancellationToken).ConfigureAwait(false);
-        var result = MirrorImageStatus.InfoOf(info.Value);
-        Librbd.MirrorImageGetInfoCleanup(info.Address);
-        return result;
-    }
+    public Task<MirrorImageInfo> GetInfoAsync(CancellationToken cancellationToken) => AskAsync<MirrorImageInfoLayout, MirrorImageInfo>(
+        "rbd_aio_mirror_image_get_info", (info, c) => Librbd.AioMirrorImageGetInfo(_image.Handle, info, OutBuffer<MirrorImageInfoLayout>.Size, c),
+        info =>
+        {
+            var result = MirrorImageStatus.InfoOf(info.Value);
+            Librbd.MirrorImageGetInfoCleanup(info.Address);
+            return result;
+        }, cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>
     /// How a mirrored image is mirrored. On an image that is not, 16.2 and 18.2 answer journal and 20.2 EINVAL: ask
     /// <see cref="GetInfoAsync(CancellationToken)"/> first. Wraps <c>rbd_aio_mirror_image_get_mode</c>.
     /// </summary>
-    public Task<MirrorImageMode> GetModeAsync(CancellationToken cancellationToken) => ReadModeAsync(cancellationToken).WaitAsync(cancellationToken);
-
-    private async Task<MirrorImageMode> ReadModeAsync(CancellationToken cancellationToken)
-    {
-        using var mode = new OutBuffer<int>();
-        await CallAsync(
-            "rbd_aio_mirror_image_get_mode", c => Librbd.AioMirrorImageGetMode(_image.Handle, mode.Address, c),
-            cancellationToken).ConfigureAwait(false);
-        return (MirrorImageMode)mode.Value;
-    }
+    public Task<MirrorImageMode> GetModeAsync(CancellationToken cancellationToken) => AskAsync<int, MirrorImageMode>(
+        "rbd_aio_mirror_image_get_mode", (mode, c) => Librbd.AioMirrorImageGetMode(_image.Handle, mode, c),
+        mode => (MirrorImageMode)mode.Value, cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>What all sites last reported. Wraps <c>rbd_aio_mirror_image_get_global_status</c>.</summary>
-    public Task<MirrorGlobalStatus> GetGlobalStatusAsync(CancellationToken cancellationToken) => ReadGlobalStatusAsync(cancellationToken).WaitAsync(cancellationToken);
-
-    private async Task<MirrorGlobalStatus> ReadGlobalStatusAsync(CancellationToken cancellationToken)
-    {
-        using var status = new OutBuffer<MirrorGlobalStatusLayout>();
-        await CallAsync(
-            "rbd_aio_mirror_image_get_global_status",
-            c => Librbd.AioMirrorImageGetGlobalStatus(_image.Handle, status.Address, OutBuffer<MirrorGlobalStatusLayout>.Size, c),
-            cancellationToken).ConfigureAwait(false);
-        var result = MirrorImageStatus.GlobalOf(status.Value);
-        Librbd.MirrorImageGlobalStatusCleanup(status.Address);
-        return result;
-    }
+    public Task<MirrorGlobalStatus> GetGlobalStatusAsync(CancellationToken cancellationToken) => AskAsync<MirrorGlobalStatusLayout, MirrorGlobalStatus>(
+        "rbd_aio_mirror_image_get_global_status",
+        (status, c) => Librbd.AioMirrorImageGetGlobalStatus(_image.Handle, status, OutBuffer<MirrorGlobalStatusLayout>.Size, c),
+        status =>
+        {
+            var result = MirrorImageStatus.GlobalOf(status.Value);
+            Librbd.MirrorImageGlobalStatusCleanup(status.Address);
+            return result;
+        }, cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>
     /// The image's mirror snapshots, oldest first, as they were when it was opened or last refreshed.
@@ -170,5 +160,15 @@ public sealed class ImageMirroring
     private static byte Flag(bool value) => value ? (byte)1 : (byte)0;
 
     private Task<long> CallAsync(string function, Func<nint, int> submit, CancellationToken cancellationToken) =>
-        NativeCall.RbdAsync(function, _image.Spec, _image.Handle, submit, cancellationToken);
+        NativeCall.RunAsync(ClientLibrary.Rbd, function, _image.Spec, _image.Handle, submit, cancellationToken);
+
+    // Callers stop waiting around this: what librbd writes to lives until the call has ended.
+    private async Task<T> AskAsync<TLayout, T>(
+        string function, Func<nint, nint, int> submit, Func<OutBuffer<TLayout>, T> read, CancellationToken cancellationToken) where TLayout : unmanaged
+    {
+        using var answer = new OutBuffer<TLayout>();
+        await NativeCall.RunAsync(
+            ClientLibrary.Rbd, function, _image.Spec, _image.Handle, completion => submit(answer.Address, completion), cancellationToken).ConfigureAwait(false);
+        return read(answer);
+    }
 }

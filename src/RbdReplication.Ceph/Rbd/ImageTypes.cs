@@ -60,3 +60,17 @@ public enum ImageFeatures : ulong
     /// <summary>Set by the mirror daemon on secondary images.</summary>
     NonPrimary = 1 << 10,
 }
+
+/// <summary>Whether what is kept about an image's objects can be relied on. <c>rbd/features.h</c>.</summary>
+[Flags]
+internal enum ImageFlags : ulong
+{
+    /// <summary>It can.</summary>
+    None = 0,
+
+    /// <summary>Not which objects exist.</summary>
+    ObjectMapInvalid = 1,
+
+    /// <summary>Not what differs between snapshots.</summary>
+    FastDiffInvalid = 1 << 1,
+}

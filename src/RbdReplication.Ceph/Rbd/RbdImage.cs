@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Text;
 using RbdReplication.Ceph.Interop;
 
@@ -26,6 +24,7 @@ public sealed class RbdImage : IAsyncDisposable
         Handle = handle;
         Spec = spec;
         Mirroring = new ImageMirroring(this);
+        Space = new ImageSpace(this);
     }
 
     /// <summary>The pool it was opened in.</summary>
@@ -36,6 +35,9 @@ public sealed class RbdImage : IAsyncDisposable
 
     /// <summary>The image's mirroring.</summary>
     public ImageMirroring Mirroring { get; }
+
+    /// <summary>What the image takes up.</summary>
+    public ImageSpace Space { get; }
 
     internal ImageHandle Handle { get; }
 
@@ -60,7 +62,7 @@ public sealed class RbdImage : IAsyncDisposable
         cancellationToken);
 
     /// <summary>
-    /// Opens once more the image that this object has open, for writing. One that was created anew under the same name meanwhile
+    /// Opens once more the image that this object has open, for writing. One that was created again under the same name meanwhile
     /// is another image. Wraps <c>rbd_aio_open_by_id</c>.
     /// </summary>
     /// <exception cref="CephException">ENOENT: it is gone.</exception>
@@ -78,8 +80,9 @@ public sealed class RbdImage : IAsyncDisposable
         {
             // librbd writes the handle when the call completes, whoever still waits then.
             using var image = new OutBuffer<nint>();
-            await NativeCall.RbdAsync(
-                function, spec, pool.Handle, completion => submit(pool.Handle, name, image.Address, NoSnapshot, completion), cancellationToken).ConfigureAwait(false);
+            await NativeCall.RunAsync(
+                ClientLibrary.Rbd, function, spec, pool.Handle, completion => submit(pool.Handle, name, image.Address, NoSnapshot, completion),
+                cancellationToken).ConfigureAwait(false);
             handle.Open(image.Value);
             return new RbdImage(pool, handle, spec);
         }
@@ -154,6 +157,28 @@ public sealed class RbdImage : IAsyncDisposable
         return result;
     }
 
+    /// <summary>The RBD group that the image is in; null if it is in none. Wraps <c>rbd_get_group</c>.</summary>
+    public async Task<GroupOfImage?> GetGroupAsync(CancellationToken cancellationToken)
+    {
+        GroupOfImage? group = null;
+        await LookUpAsync("rbd_get_group", () => ReadGroup(out group), cancellationToken).ConfigureAwait(false);
+        return group;
+    }
+
+    private unsafe long ReadGroup(out GroupOfImage? group)
+    {
+        group = null;
+        GroupInfoLayout info = default;
+        var size = (nuint)sizeof(GroupInfoLayout);
+        var result = Librbd.GetGroup(Handle, &info, size);
+        if (result < 0)
+            return result;
+        if (info.PoolId >= 0)
+            group = new GroupOfImage(NativeText.Read(info.Name), info.PoolId);
+        _ = Librbd.GroupInfoCleanup(&info, size);
+        return result;
+    }
+
     /// <summary>
     /// Clones of this image's snapshots, in all pools, and clones of those, the trash included. Reads as much as
     /// <c>rbd_mirror_image_disable</c> does. Wraps <c>rbd_list_descendants</c>.
@@ -189,35 +214,14 @@ public sealed class RbdImage : IAsyncDisposable
     /// <param name="progress">Gets the finished part, from 0 to 1, on a thread of librbd; what it throws is lost.</param>
     /// <param name="cancellationToken">Ends the wait; the copying goes on.</param>
     /// <exception cref="CephException">EINVAL: the image has no parent.</exception>
-    public Task FlattenAsync(Action<double> progress, CancellationToken cancellationToken) =>
-        CallAsync("rbd_flatten_with_progress", Pool.Cluster.Threads.LongCalls, () => Flatten(progress), cancellationToken);
-
-    private unsafe long Flatten(Action<double> progress)
-    {
-        var target = GCHandle.Alloc(progress);
-        try
-        {
-            return Librbd.FlattenWithProgress(Handle, &OnProgress, (void*)GCHandle.ToIntPtr(target));
-        }
-        finally
-        {
-            target.Free();
-        }
-    }
-
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static unsafe int OnProgress(ulong done, ulong total, void* target)
-    {
-        try
-        {
-            ((Action<double>)GCHandle.FromIntPtr((nint)target).Target!)(total == 0 ? 1 : (double)done / total);
-        }
-        catch (Exception)
-        {
-            // In C it would end the process, and the copying is none the worse for a listener that fails.
-        }
-        return 0;
-    }
+    public unsafe Task FlattenAsync(Action<double> progress, CancellationToken cancellationToken) =>
+        CallAsync("rbd_flatten_with_progress", Pool.Cluster.Threads.LongCalls, () => ProgressCallback.Run(
+            part =>
+            {
+                progress(part);
+                return true;
+            },
+            (callback, argument) => Librbd.FlattenWithProgress(Handle, callback, argument)), cancellationToken);
 
     /// <summary>Metadata keys that start with <paramref name="prefix"/>, with their values. Wraps <c>rbd_metadata_list</c>.</summary>
     public async Task<IReadOnlyDictionary<string, string>> ListMetadataAsync(string prefix, CancellationToken cancellationToken)
@@ -297,7 +301,7 @@ public sealed class RbdImage : IAsyncDisposable
     internal Task<long> LookUpAsync(string function, Func<long> call, CancellationToken cancellationToken) =>
         CallAsync(function, Pool.Cluster.Threads.LookUps, call, cancellationToken);
 
-    private Task<long> CallAsync(string function, BlockingCalls threads, Func<long> call, CancellationToken cancellationToken) =>
+    internal Task<long> CallAsync(string function, BlockingCalls threads, Func<long> call, CancellationToken cancellationToken) =>
         NativeCall.BlockingAsync(function, Spec, Handle, threads, call, cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Closes the image after the calls that are still running on it. Wraps <c>rbd_aio_close</c>.</summary>

@@ -12,7 +12,8 @@ namespace RbdReplication.Ceph;
 /// </summary>
 /// <remarks>
 /// It is the same executable, see <see cref="SnapshotTaking"/>, started for the first snapshot and ended when none was asked for within
-/// half a minute, or with the connection. It takes any number of them at once.
+/// half a minute, or with the connection, and killed when it does not answer for twice as long as an operation may take. It takes any
+/// number of them at once.
 /// </remarks>
 internal sealed class SnapshotProcess : IDisposable
 {
@@ -46,10 +47,28 @@ internal sealed class SnapshotProcess : IDisposable
         cancellationToken.ThrowIfCancellationRequested();
         using var activity = CephTelemetry.StartCall(Function, image.Spec);
         var started = Stopwatch.GetTimestamp();
-        var answer = await Order(image).WaitAsync(cancellationToken).ConfigureAwait(false);
+        var answer = await AnswerAsync(Order(image), cancellationToken).ConfigureAwait(false);
         CephTelemetry.EndCall(Function, -(long)answer.Errno, Stopwatch.GetElapsedTime(started), activity);
         if (answer.Errno != 0)
             throw new CephException(answer.Errno, answer.Function, image.Spec, answer.Detail);
+    }
+
+    // A process that hangs, unlike a call of librbd that does, can be ended.
+    private async Task<SnapshotAnswer> AnswerAsync(Task<SnapshotAnswer> order, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await order.WaitAsync(2 * _options.OperationTimeout, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            lock (_lock)
+            {
+                if (!order.IsCompleted)
+                    _process?.Kill();
+            }
+            return await order.ConfigureAwait(false);
+        }
     }
 
     private Task<SnapshotAnswer> Order(RbdImage image)

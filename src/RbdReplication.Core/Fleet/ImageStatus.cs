@@ -54,7 +54,7 @@ public sealed record ImageStatus(
     public static ImageStatus Of(string imageId, ImageReports reports, DateTimeOffset now)
     {
         var (status, sites, schedules) = reports;
-        var peer = PeerView.From(status, sites);
+        var peer = PeerStatus.From(status, sites);
         // Where this site's daemon has not reported yet, librbd makes an entry up: "status not found", at time zero.
         var own = status.Local is { } local && local.LastUpdate > DateTimeOffset.UnixEpoch ? local : null;
         var role = RoleOf(own, peer);
@@ -88,7 +88,7 @@ public sealed record ImageStatus(
 
     // A listing does not tell which image is primary (the field is always false there), so the daemons' words must. This
     // site's own word is best, even an old one: a role changes by a call, and the daemon reports it within half a minute.
-    private static ImageRole RoleOf(MirrorSiteStatus? own, PeerView peer) => own switch
+    private static ImageRole RoleOf(MirrorSiteStatus? own, PeerStatus peer) => own switch
     {
         { SaysPrimary: true } => ImageRole.Primary,
         { SaysForcePromoting: true } => ImageRole.Unknown,
@@ -106,7 +106,7 @@ public sealed record ImageStatus(
         return (info.Health, info.Message, info.LastSyncTime);
     }
 
-    private static (ReplicationHealth, string, DateTimeOffset?) OfSecondary(MirrorSiteStatus? own, PeerView peer, DateTimeOffset now)
+    private static (ReplicationHealth, string, DateTimeOffset?) OfSecondary(MirrorSiteStatus? own, PeerStatus peer, DateTimeOffset now)
     {
         if (own is null)
             return (ReplicationHealth.Degraded, OfUnknown(own, peer, now), null);
@@ -130,14 +130,14 @@ public sealed record ImageStatus(
         };
     }
 
-    private static string OfUnknown(MirrorSiteStatus? own, PeerView peer, DateTimeOffset now) =>
+    private static string OfUnknown(MirrorSiteStatus? own, PeerStatus peer, DateTimeOffset now) =>
         own is null
             ? $"this site's mirror daemon has not reported this image, which takes up to 30 s after it appears; else check that the daemon runs; {peer.Describe(now)}"
             : own.SaysForcePromoting
             ? $"a forced promotion was made here, which shows until the peer is back; promoting again tells whether it has ended, and changes nothing then; {peer.Describe(now)}"
             : $"this site reports \"{SyncReport.Words(own.Description)}\"; {peer.Describe(now)}; after a move this lasts up to a minute";
 
-    private static string PeerWords(PeerView peer) => peer.Role switch
+    private static string PeerWords(PeerStatus peer) => peer.Role switch
     {
         PeerRole.Silent => "silent",
         PeerRole.Down => "down",

@@ -51,7 +51,7 @@ public sealed record ReplicationInfo(
     {
         var (status, sites, schedules) = reports;
         var own = status.Local;
-        var peer = PeerView.From(status, sites);
+        var peer = PeerStatus.From(status, sites);
         var sync = peer.Report is { } report ? SyncReport.Parse(report.Description) : null;
         var (health, message) = Judge(own, peer, sync, sites, schedules, primarySince, now);
         foreach (var absent in sites.AbsentOf(status))
@@ -63,7 +63,7 @@ public sealed record ReplicationInfo(
     }
 
     private static (ReplicationHealth, string) Judge(
-        MirrorSiteStatus? own, PeerView peer, SyncReport? sync, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules,
+        MirrorSiteStatus? own, PeerStatus peer, SyncReport? sync, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules,
         DateTimeOffset? primarySince, DateTimeOffset now)
     {
         var seen = peer.Describe(now);
@@ -87,7 +87,7 @@ public sealed record ReplicationInfo(
     }
 
     private static (ReplicationHealth, string) Following(
-        PeerView peer, SyncReport? sync, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset now)
+        PeerStatus peer, SyncReport? sync, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset now)
     {
         var progress = sync switch
         {

@@ -3,8 +3,8 @@ using System.Globalization;
 namespace RbdReplication.Core;
 
 /// <summary>
-/// Names of the objects and omap keys of the CSI journal. They are ceph-csi's, byte for byte; this is the only place that
-/// knows them.
+/// Names of the objects and omap keys by which the CSI journal knows volumes. They are ceph-csi's, byte for byte; this is the only place that
+/// knows them. Those of volume groups are in <see cref="GroupKeys"/>.
 /// </summary>
 public static class JournalKeys
 {

@@ -118,7 +118,7 @@ public abstract record ReservationPlan
             return new(
                 ConflictKind.EntryIsUnreadable,
                 $"the directory entry of {reservation.RequestName} is '{listed}', which is no volume's uuid",
-                $"Remove it, and it is made anew: {where.RemoveFromDirectory(reservation.RequestName)}",
+                $"Remove it, and it is made again: {where.RemoveFromDirectory(reservation.RequestName)}",
                 listed);
         }
         if (state.RecordedRequestName is { } recorded && recorded != reservation.RequestName)

@@ -11,35 +11,39 @@ public delegate void FlattenReport(Volume clone, string parent, int percent);
 /// <summary>Clones: the peer can only copy them if it has their parent too, so a parent stays mirrored as long as one of them is.</summary>
 internal static class CloneParent
 {
-    private const int PercentStep = 10;
     private const int Done = 100;
 
     /// <summary>Makes sure that mirroring can be enabled on an image that may be a clone. Opens it for writing if it is flattened.</summary>
+    /// <param name="open">The volume.</param>
+    /// <param name="operation">What is done, to follow "cannot".</param>
+    /// <param name="flatten">Whether to make it independent.</param>
+    /// <param name="report">Gets the progress of that.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ReplicationException">
     /// NotConfigured: the parent is in the trash or not mirrored, which a person can mend. FailedPrecondition: it is gone.
     /// </exception>
-    public static async Task PrepareAsync(OpenVolume open, FlattenMode flatten, FlattenReport report, CancellationToken cancellationToken)
+    public static async Task PrepareAsync(OpenVolume open, string operation, FlattenMode flatten, FlattenReport report, CancellationToken cancellationToken)
     {
         if (await open.Image.GetParentAsync(cancellationToken).ConfigureAwait(false) is not { } parent)
             return;
         if (flatten == FlattenMode.Force)
         {
             // What would be refused afterwards is refused before hours of copying.
-            await PoolMode.RequireImageByImageAsync(open, "enable", cancellationToken).ConfigureAwait(false);
+            await PoolMode.RequireImageByImageAsync(open, operation, cancellationToken).ConfigureAwait(false);
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
             await FlattenAsync(open, parent, report, cancellationToken).ConfigureAwait(false);
             return;
         }
         if (parent.IsInTrash)
-            throw Refused(open, ReplicationError.NotConfigured, parent, "is in the trash");
+            throw Refused(open, operation, ReplicationError.NotConfigured, parent, "is in the trash");
         try
         {
             if (!await IsMirroredAsync(open, parent.PoolId, parent.Namespace, parent.ImageId, cancellationToken).ConfigureAwait(false))
-                throw Refused(open, ReplicationError.NotConfigured, parent, "is not mirrored");
+                throw Refused(open, operation, ReplicationError.NotConfigured, parent, "is not mirrored");
         }
         catch (CephException e) when (e.Errno == Errno.ENOENT)
         {
-            throw Refused(open, ReplicationError.FailedPrecondition, parent, "does not exist any more");
+            throw Refused(open, operation, ReplicationError.FailedPrecondition, parent, "does not exist any more");
         }
     }
 
@@ -70,17 +74,14 @@ internal static class CloneParent
 
     private static async Task FlattenAsync(OpenVolume open, string parent, FlattenReport report)
     {
-        var reported = 0;
-        report(open.Volume, parent, reported);
+        var steps = new ProgressSteps(TimeProvider.System, TimeSpan.Zero, percent => report(open.Volume, parent, percent));
+        report(open.Volume, parent, 0);
         await open.Image.FlattenAsync(
             part =>
             {
-                var percent = (int)(part * 100) / PercentStep * PercentStep;
                 // librbd counts the objects that it has begun with: only its return says that all are done.
-                if (percent <= reported || percent >= Done)
-                    return;
-                reported = percent;
-                report(open.Volume, parent, percent);
+                if (part < 1)
+                    steps.Take(part);
             },
             CancellationToken.None).ConfigureAwait(false);
         report(open.Volume, parent, Done);
@@ -93,8 +94,8 @@ internal static class CloneParent
         return (await image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false)).State == MirrorImageState.Enabled;
     }
 
-    private static ReplicationException Refused(OpenVolume open, ReplicationError error, ImageParent parent, string reason) =>
+    private static ReplicationException Refused(OpenVolume open, string operation, ReplicationError error, ImageParent parent, string reason) =>
         open.Refused(
-            "enable", error,
+            operation, error,
             $"it is a clone of {parent}, which {reason}; enable replication of the parent first, or set flattenMode to force in the class to make it independent");
 }

@@ -6,7 +6,7 @@ namespace RbdReplication.Core;
 /// <summary>
 /// Image metadata that remembers when this copy of the image was created. It is written before a demotion and stays at this
 /// site; a resync re-creates the image without it. So a mark that equals the image's creation time means: demoted, and not
-/// copied anew since. Key and format are ceph-csi's.
+/// copied again since. Key and format are ceph-csi's.
 /// </summary>
 public static class CreationMark
 {

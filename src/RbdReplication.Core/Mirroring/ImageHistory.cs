@@ -41,6 +41,9 @@ public sealed record ImageHistory(MirrorChain Chain, ImageJournal? Journal)
     /// <summary>Which demotion it ends in; 0 of a primary and of a copy, whose snapshots come and go.</summary>
     public ulong Demotion => End is HistoryEnd.Copy or HistoryEnd.Promotion ? 0 : Journal?.NewestTag ?? Chain.Newest!.Id;
 
+    /// <summary>Whether a secondary image is not known to have had a complete copy of the peer's: its blocks may be some of the peer's and some empty.</summary>
+    public bool IsFirstCopy => Journal?.IsFirstCopy ?? Chain.IsFirstCopy;
+
     /// <summary>Whether it ends in a demotion that was made here, to its end or not. Any other secondary is a copy of the peer's.</summary>
     public bool IsDemotedHere => End is HistoryEnd.OwnDemotion or HistoryEnd.UnfinishedDemotion;
 

@@ -38,6 +38,10 @@ public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
     public bool LeavesNothingToCopy(IReadOnlyCollection<string> followers, MirrorChain? before) =>
         followers.Count == 0 || (AwaitedBy(followers) is null && (TermBeforeNewest.Any() || before?.NamesFollower(followers) == true));
 
+    /// <summary>Whether a secondary image, mirrored by snapshots, has never had a complete copy.</summary>
+    public bool IsFirstCopy =>
+        Newest is null or { State: MirrorSnapshotState.NonPrimary or MirrorSnapshotState.NonPrimaryDemoted } && Snapshots.All(snapshot => !snapshot.IsComplete);
+
     /// <summary>
     /// The mark of a forced promotion that was cut off while it rolled back: an incomplete copy followed by a complete one
     /// that was not copied from anywhere. Such an image mixes blocks of two points in time.

@@ -10,7 +10,7 @@ namespace RbdReplication.Core;
 /// <param name="HasPeers">Whether the pool has any peer.</param>
 /// <param name="At">When this was read, by the clock of this cluster.</param>
 public sealed record Sighting(
-    ImageHistory History, MirrorSiteStatus? Own, PeerView Peer, IReadOnlyCollection<MirrorPeerSite> Followers, bool HasPeers, DateTimeOffset At)
+    ImageHistory History, MirrorSiteStatus? Own, PeerStatus Peer, IReadOnlyCollection<MirrorPeerSite> Followers, bool HasPeers, DateTimeOffset At)
 {
     /// <summary>
     /// How old it may be when it is acted on: reports are up to half a minute old by themselves, and the rules allow for that much.
@@ -65,7 +65,7 @@ public sealed record Sighting(
             sites = await open.Volume.Connection.ReadSitesAsync(open.Volume.Pool, cancellationToken).ConfigureAwait(false);
         var global = await status.ConfigureAwait(false);
         return new Sighting(
-            await ImageHistory.ReadAsync(open, cancellationToken).ConfigureAwait(false), global.Local, PeerView.From(global, sites),
+            await ImageHistory.ReadAsync(open, cancellationToken).ConfigureAwait(false), global.Local, PeerStatus.From(global, sites),
             sites.FollowersOf(global), sites.Peers.Count > 0, at);
     }
 }

@@ -32,7 +32,7 @@ public sealed class VolumeReplication(VolumeOperations volumes, ClusterFiles fil
 
     /// <summary>
     /// Tells whether a secondary image holds all that its peer had. With force, an image that has parted from its peer is
-    /// thrown away and copied anew.
+    /// thrown away and copied again.
     /// </summary>
     /// <returns>True once it holds everything.</returns>
     public async Task<bool> ResyncAsync(VolumeRequest request, bool force, CancellationToken cancellationToken)

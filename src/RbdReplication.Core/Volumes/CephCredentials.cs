@@ -34,5 +34,5 @@ public sealed record CephCredentials(string User, CephKey Key)
     private static string Field(IReadOnlyDictionary<string, string> secrets, string name) =>
         secrets.TryGetValue(name, out var value) && !string.IsNullOrWhiteSpace(value)
             ? value.Trim()
-            : throw new ReplicationException(ReplicationError.InvalidArgument, $"the request's secrets have no {name}; name a secret with {UserField} and {KeyField} in the VolumeReplicationClass");
+            : throw new ReplicationException(ReplicationError.InvalidArgument, $"the request's secrets have no {name}; name a secret with {UserField} and {KeyField} in the VolumeReplicationClass, the NetworkFence, or for reclaiming space as the StorageClass's node stage secret");
 }

@@ -18,6 +18,9 @@ public sealed class ClusterConnection
 
     internal ClusterConnection(RadosCluster cluster) => Cluster = cluster;
 
+    /// <summary>Turns of the images that give space back: each has a thread, so that none waits for one with its image open.</summary>
+    internal SemaphoreSlim ReclaimTurns { get; } = new(RadosCluster.MaximumReclaims);
+
     /// <summary>The connection itself.</summary>
     public RadosCluster Cluster { get; }
 

@@ -84,7 +84,7 @@ public sealed class ClusterConnections : IAsyncDisposable
         return entry;
     }
 
-    /// <summary>Forgets a connection that the cluster has cut off; the next call connects anew.</summary>
+    /// <summary>Forgets a connection that the cluster has cut off; the next call connects again.</summary>
     public void Drop(ClusterConnection connection)
     {
         foreach (var pair in _entries)
@@ -94,7 +94,7 @@ public sealed class ClusterConnections : IAsyncDisposable
         }
     }
 
-    /// <summary>Makes the next call connect anew if <paramref name="failure"/> says that this connection is of no more use.</summary>
+    /// <summary>Makes the next call connect again if <paramref name="failure"/> says that this connection is of no more use.</summary>
     public void DropIfCutOff(ClusterConnection connection, CephException failure)
     {
         if (failure.Errno is Errno.ESHUTDOWN or Errno.ENOTCONN)

@@ -6,7 +6,7 @@ namespace RbdReplication.Core;
 public sealed record ClusterSettings(ClusterConfig Config, ClusterMapping Mapping);
 
 /// <summary>
-/// Follows the two configuration files. They are read anew for every request: that costs some 30 µs, needs no watcher and
+/// Follows the two configuration files. They are read again for every request: that costs some 30 µs, needs no watcher and
 /// cannot miss a change, however Kubernetes swaps the files. They are parsed only when their bytes differ. A file that
 /// cannot be read or parsed leaves the last good content in force and is reported once.
 /// </summary>

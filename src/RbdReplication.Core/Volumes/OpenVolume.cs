@@ -42,7 +42,7 @@ public sealed class OpenVolume(Volume volume, RbdImage image) : IAsyncDisposable
 
     /// <summary>Locks the volume and opens the image for writing, unless it is already.</summary>
     /// <exception cref="ReplicationException">Busy: another server changes it.</exception>
-    /// <exception cref="CephException">ENOENT: the image is gone or was created anew meanwhile.</exception>
+    /// <exception cref="CephException">ENOENT: the image is gone or was created again meanwhile.</exception>
     public async Task ForWritingAsync(CancellationToken cancellationToken)
     {
         if (IsWritable)

@@ -78,7 +78,7 @@ public sealed class Places(ClusterConnections connections, TimeProvider time)
     private async Task TellApartAsync(List<ClusterEntry> sites, CephCredentials credentials, CancellationToken cancellationToken)
     {
         var pairs = sites.Select(site => (Site: site, Known: EvidenceOf(site, credentials))).ToList();
-        // As long as none accepts the key, every call asks anew, as where there is only one cluster.
+        // As long as none accepts the key, every call asks again, as where there is only one cluster.
         var isAccepted = pairs.Any(pair => pair.Known.Fsid is not null);
         await Task.WhenAll(pairs.Where(pair => pair.Known.Fsid is null && (!isAccepted || pair.Known.Refusal is null)).Select(pair => AskAsync(pair.Known, pair.Site, credentials)))
             .WaitAsync(cancellationToken).ConfigureAwait(false);

@@ -30,7 +30,11 @@ public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, V
         using var steps = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         // Closing waits for whatever librbd is still doing with the image, so leaving this method means that it is done.
         await using var open = await resolver.OpenAsync(request.Handle, request.Credentials, cancellationToken).ConfigureAwait(false);
-        open.LockWith(() => locks.TakeAsync(open.Volume.Pool, request.Handle, name, steps.Cancel, steps.Token));
+        open.LockWith(() =>
+        {
+            gate.MakeWay(request.Handle);
+            return locks.TakeAsync(open.Volume.Pool, request.Handle, name, steps.Cancel, steps.Token);
+        });
         try
         {
             await operation(open, steps.Token).ConfigureAwait(false);
@@ -43,6 +47,46 @@ public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, V
         catch (Exception e) when (Meaning(e, name, open) is { } meaning)
         {
             throw meaning;
+        }
+    }
+
+    /// <summary>
+    /// Runs an operation that changes nothing of what the volume is or holds, beside those that do: it gives way to them, and to the end of the
+    /// server.
+    /// </summary>
+    /// <param name="request">The volume.</param>
+    /// <param name="name">What is done, for example <c>reclaim space</c>.</param>
+    /// <param name="operation">What to do with the open volume; the token tells it to give way.</param>
+    /// <param name="result">Gets how it has ended, whether or not the caller still waits.</param>
+    /// <param name="cancellationToken">Ends the wait; the operation goes on.</param>
+    /// <exception cref="ReplicationException">Any failure.</exception>
+    public Task BesideAsync<T>(
+        VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task<T>> operation, TaskCompletionSource<T> result, CancellationToken cancellationToken) =>
+        gate.RunBesideAsync(
+            request.Handle, name,
+            async giveWay =>
+            {
+                try
+                {
+                    result.TrySetResult(await GivingWayAsync(request, name, operation, giveWay).ConfigureAwait(false));
+                }
+                catch (Exception e)
+                {
+                    result.TrySetException(e);
+                    throw;
+                }
+            },
+            cancellationToken);
+
+    private async Task<T> GivingWayAsync<T>(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task<T>> operation, CancellationToken giveWay)
+    {
+        try
+        {
+            return await RunAsync(request, $"{name} of", operation, giveWay).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (giveWay.IsCancellationRequested)
+        {
+            throw new ReplicationException(ReplicationError.Busy, $"volume {request.Handle}: {name} has given way to a change of the volume, or to the end of this server; retry", e);
         }
     }
 

@@ -1,9 +1,10 @@
 using System.CommandLine;
-using System.Net.Sockets;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
+using RbdReplication.Csi.Hosting;
 using RbdReplication.Csi.Protocol;
+using GroupController = RbdReplication.Csi.Protocol.Groups.Controller;
 
 namespace RbdReplication.Csi.Cli;
 
@@ -32,9 +33,33 @@ internal static class CallCommand
             new() { ReplicationSource = a.Source, Secrets = { a.Secrets } }, options),
         ["GetReplicationDestinationInfo"] = async (invoker, a, options) => await new Controller.ControllerClient(invoker).GetReplicationDestinationInfoAsync(
             new() { ReplicationSource = a.Source, Secrets = { a.Secrets } }, options),
+        ["ControllerReclaimSpace"] = async (invoker, a, options) => await new ReclaimSpaceController.ReclaimSpaceControllerClient(invoker).ControllerReclaimSpaceAsync(
+            new() { VolumeId = a.Source?.Volume?.VolumeId ?? "", Parameters = { a.Parameters }, Secrets = { a.Secrets } }, options),
+        ["FenceClusterNetwork"] = async (invoker, a, options) => await new FenceController.FenceControllerClient(invoker).FenceClusterNetworkAsync(
+            new() { Cidrs = { a.Cidrs }, Parameters = { a.Parameters }, Secrets = { a.Secrets } }, options),
+        ["UnfenceClusterNetwork"] = async (invoker, a, options) => await new FenceController.FenceControllerClient(invoker).UnfenceClusterNetworkAsync(
+            new() { Cidrs = { a.Cidrs }, Parameters = { a.Parameters }, Secrets = { a.Secrets } }, options),
+        ["ListClusterFence"] = async (invoker, a, options) => await new FenceController.FenceControllerClient(invoker).ListClusterFenceAsync(
+            new() { Parameters = { a.Parameters }, Secrets = { a.Secrets } }, options),
+        ["GetFenceClients"] = async (invoker, a, options) => await new FenceController.FenceControllerClient(invoker).GetFenceClientsAsync(
+            new() { Parameters = { a.Parameters }, Secrets = { a.Secrets } }, options),
+        ["CreateVolumeGroup"] = async (invoker, a, options) => await new GroupController.ControllerClient(invoker).CreateVolumeGroupAsync(
+            new() { Name = a.Name, VolumeIds = { a.Volumes }, Parameters = { a.Parameters }, Secrets = { a.Secrets } }, options),
+        ["ModifyVolumeGroupMembership"] = async (invoker, a, options) => await new GroupController.ControllerClient(invoker).ModifyVolumeGroupMembershipAsync(
+            new() { VolumeGroupId = a.Group, VolumeIds = { a.Volumes }, Parameters = { a.Parameters }, Secrets = { a.Secrets } }, options),
+        ["DeleteVolumeGroup"] = async (invoker, a, options) => await new GroupController.ControllerClient(invoker).DeleteVolumeGroupAsync(
+            new() { VolumeGroupId = a.Group, Secrets = { a.Secrets } }, options),
+        ["ControllerGetVolumeGroup"] = async (invoker, a, options) => await new GroupController.ControllerClient(invoker).ControllerGetVolumeGroupAsync(
+            new() { VolumeGroupId = a.Group, Secrets = { a.Secrets } }, options),
+        ["ListVolumeGroups"] = async (invoker, a, options) => await new GroupController.ControllerClient(invoker).ListVolumeGroupsAsync(
+            new() { Secrets = { a.Secrets } }, options),
     };
 
-    private sealed record Arguments(ReplicationSource? Source, bool Force, Dictionary<string, string> Parameters, Dictionary<string, string> Secrets);
+    private sealed record Arguments(
+        ReplicationSource? Source, string Name, IEnumerable<string> Volumes, bool Force, IEnumerable<CIDR> Cidrs, Dictionary<string, string> Parameters, Dictionary<string, string> Secrets)
+    {
+        public string Group => Source?.Volumegroup?.VolumeGroupId ?? "";
+    }
 
     public static Command Create()
     {
@@ -47,7 +72,11 @@ internal static class CallCommand
         });
         var endpoint = Flags.Endpoint("--csi-addons-endpoint", "unix:///csi/csi-addons.sock", "Socket of the running server", "unix");
         var volume = Flags.Text("--volume", "", "Volume handle, as in the PersistentVolume's spec.csi.volumeHandle");
+        var group = Flags.Text("--group", "", "Handle of a volume group, for calls that are for one in place of a volume");
+        var name = Flags.Text("--name", "", "Name of the volume group to be made, as that of its VolumeGroupReplicationContent");
+        var member = new Option<string[]>("--member") { Description = "Handle of a volume that is to be in the volume group; may be repeated" };
         var force = Flags.Switch("--force", "Set the request's force");
+        var cidr = new Option<string[]>("--cidr") { Description = "Block of addresses to fence or unfence, 192.0.2.0/24; may be repeated" };
         var timeout = Flags.Duration("--timeout", TimeSpan.FromMinutes(3), "Deadline of the call");
         var secret = SecretSource.Option();
         var parameter = new Option<string[]>("--parameter", "-p") { Description = "Parameter of the class as key=value; may be repeated" };
@@ -60,7 +89,12 @@ internal static class CallCommand
                 result.AddError($"--parameter gives \"{twice.Key}\" more than once");
         });
 
-        var command = new Command("call", "Call an RPC of a running server and print its answer as JSON.") { method, endpoint, volume, parameter, force, secret, timeout };
+        var command = new Command("call", "Call an RPC of a running server and print its answer as JSON.") { method, endpoint, volume, group, name, member, parameter, force, cidr, secret, timeout };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(volume) is { Length: > 0 } && result.GetValue(group) is { Length: > 0 })
+                result.AddError("--volume and --group exclude each other");
+        });
         command.SetAction(async (parsed, cancellationToken) =>
         {
             Dictionary<string, string> secrets;
@@ -73,10 +107,12 @@ internal static class CallCommand
                 await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
                 return ExitCode.Failure;
             }
-            var handle = parsed.GetRequiredValue(volume);
             var arguments = new Arguments(
-                handle.Length == 0 ? null : new() { Volume = new() { VolumeId = handle } },
+                SourceOf(parsed.GetRequiredValue(volume), parsed.GetRequiredValue(group)),
+                parsed.GetRequiredValue(name),
+                parsed.GetValue(member) ?? [],
                 parsed.GetValue(force),
+                (parsed.GetValue(cidr) ?? []).Select(block => new CIDR { Cidr = block }),
                 (parsed.GetValue(parameter) ?? []).Select(pair => pair.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]),
                 secrets);
             var options = new CallOptions(deadline: DateTime.UtcNow + parsed.GetValue(timeout), cancellationToken: cancellationToken);
@@ -84,6 +120,11 @@ internal static class CallCommand
         });
         return command;
     }
+
+    private static ReplicationSource? SourceOf(string volume, string group) =>
+        group.Length > 0 ? new() { Volumegroup = new() { VolumeGroupId = group } }
+        : volume.Length > 0 ? new() { Volume = new() { VolumeId = volume } }
+        : null;
 
     private static async Task<int> RunAsync(string method, string socketPath, Arguments arguments, CallOptions options)
     {
@@ -107,28 +148,9 @@ internal static class CallCommand
     /// <summary>A channel to a server's unix socket.</summary>
     internal static GrpcChannel Connect(string socketPath) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
     {
-        HttpHandler = SocketHandler(socketPath),
+        HttpHandler = UnixSocket.HttpHandler(socketPath),
         DisposeHttpClient = true,
     });
-
-    /// <summary>HTTP over a server's unix socket.</summary>
-    internal static SocketsHttpHandler SocketHandler(string socketPath) => new()
-    {
-        ConnectCallback = async (_, cancellationToken) =>
-        {
-            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            try
-            {
-                await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), cancellationToken);
-                return new NetworkStream(socket, ownsSocket: true);
-            }
-            catch
-            {
-                socket.Dispose();
-                throw;
-            }
-        },
-    };
 
     /// <summary>A code as the gRPC documents write it: FailedPrecondition is FAILED_PRECONDITION.</summary>
     internal static string GrpcName(StatusCode code) => code == StatusCode.OK

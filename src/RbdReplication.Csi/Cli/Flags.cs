@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text;
-using System.Text.RegularExpressions;
 using RbdReplication.Csi.Hosting;
 
 namespace RbdReplication.Csi.Cli;
@@ -11,7 +10,7 @@ namespace RbdReplication.Csi.Cli;
 /// Makes options that can be given on the command line or by an environment variable: <c>--driver-name</c> is also
 /// <c>RBD_REPLICATION_DRIVER_NAME</c>. The command line wins.
 /// </summary>
-internal static partial class Flags
+internal static class Flags
 {
     private const string UnixScheme = "unix";
 
@@ -42,23 +41,36 @@ internal static partial class Flags
         return option;
     }
 
-    public static Option<TimeSpan> Duration(string name, TimeSpan fallback, string description) =>
-        Create(name, fallback, description, "a duration such as 150s or 2m", TryParseDuration);
+    public static Option<Duration> Duration(string name, TimeSpan fallback, string description) =>
+        Create<Duration>(name, new(fallback), description, "a duration such as 150s or 2m", Cli.Duration.TryParse);
 
     /// <summary>A duration, where 0 switches something off.</summary>
-    public static Option<TimeSpan> DurationOrZero(string name, TimeSpan fallback, string description) =>
-        Create(name, fallback, description, "a duration such as 60s or 5m, or 0", static (string text, out TimeSpan value) =>
-            TryParseDuration(text, out value) || text is "0" or "0s");
+    public static Option<Duration> DurationOrZero(string name, TimeSpan fallback, string description) =>
+        Create<Duration>(name, new(fallback), description, "a duration such as 60s or 5m, or 0", static (string text, out Duration value) =>
+            Cli.Duration.TryParse(text, out value) || text is "0" or "0s");
 
     public static Option<int> Number(string name, int fallback, int minimum, int maximum, string description) =>
         Create(name, fallback, description, $"a number from {minimum} to {maximum}", (string text, out int value) =>
             int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= minimum && value <= maximum);
 
     public static Option<Uri> Endpoint(string name, string fallback, string description, params string[] schemes) =>
-        Create(name, new Uri(fallback), description,
-            "a URI that starts with " + string.Join(" or ", schemes.Select(scheme => scheme + "://")) + (schemes.Contains(UnixScheme) ? $" and whose path has at most {MaximumSocketPathBytes} bytes" : ""),
-            (string text, out Uri value) => Uri.TryCreate(text, UriKind.Absolute, out value!) && schemes.Contains(value.Scheme)
-                && (value.Scheme != UnixScheme || Encoding.UTF8.GetByteCount(value.LocalPath) <= MaximumSocketPathBytes));
+        Create(name, new Uri(fallback), description, Wanted(schemes), (string text, out Uri value) => IsEndpoint(text, schemes, out value!));
+
+    /// <summary>An endpoint that need not be there; null where the option is not given, or is empty.</summary>
+    public static Option<Uri?> OptionalEndpoint(string name, string description, params string[] schemes) =>
+        Create<Uri?>(name, null, description, Wanted(schemes), (string text, out Uri? value) => IsEndpoint(text, schemes, out value) || text.Length == 0);
+
+    private static bool IsEndpoint(string text, string[] schemes, out Uri? value)
+    {
+        if (Uri.TryCreate(text, UriKind.Absolute, out value) && schemes.Contains(value.Scheme)
+            && (value.Scheme != UnixScheme || Encoding.UTF8.GetByteCount(value.LocalPath) <= MaximumSocketPathBytes))
+            return true;
+        value = null;
+        return false;
+    }
+
+    private static string Wanted(string[] schemes) => "a URI that starts with " + string.Join(" or ", schemes.Select(scheme => scheme + "://"))
+        + (schemes.Contains(UnixScheme) ? $" and whose path has at most {MaximumSocketPathBytes} bytes" : "");
 
     public static Option<bool> Switch(string name, string description) =>
         Create(name, false, description, "true or false", (string text, out bool value) =>
@@ -67,18 +79,6 @@ internal static partial class Flags
     /// <summary>A group of the system; null where the option is not given.</summary>
     public static Option<UnixGroup?> Group(string name, string description) =>
         Create<UnixGroup?>(name, null, description, "the name of a group that this system knows, or a number", UnixGroup.TryFind);
-
-    /// <summary>Reads 150s, 2m30s, 1h or 500ms.</summary>
-    internal static bool TryParseDuration(string text, out TimeSpan value)
-    {
-        value = TimeSpan.Zero;
-        var match = DurationPattern().Match(text);
-        if (!match.Success || text.Length == 0)
-            return false;
-        double Part(string group) => match.Groups[group].Success ? double.Parse(match.Groups[group].ValueSpan, CultureInfo.InvariantCulture) : 0;
-        value = TimeSpan.FromHours(Part("h")) + TimeSpan.FromMinutes(Part("m")) + TimeSpan.FromSeconds(Part("s")) + TimeSpan.FromMilliseconds(Part("ms"));
-        return value > TimeSpan.Zero;
-    }
 
     private static Option<T> Create<T>(
         string name, T fallback, string description, string wanted, TryParse<T> tryParse, ArgumentArity? arity = null)
@@ -103,7 +103,4 @@ internal static partial class Flags
                 : fallback,
         };
     }
-
-    [GeneratedRegex(@"\A(?:(?<h>[0-9]{1,4})h)?(?:(?<m>[0-9]{1,5})m(?!s))?(?:(?<s>[0-9]{1,6}(?:\.[0-9]{1,3})?)s)?(?:(?<ms>[0-9]{1,7})ms)?\z", RegexOptions.CultureInvariant)]
-    private static partial Regex DurationPattern();
 }

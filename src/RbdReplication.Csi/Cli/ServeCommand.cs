@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RbdReplication.Core;
 using RbdReplication.Csi.Composition;
 using RbdReplication.Csi.Hosting;
 using RbdReplication.Csi.VolumeMetrics;
@@ -16,6 +17,8 @@ internal static class ServeCommand
         var group = Flags.Group("--socket-group", "Group that may connect to the socket, by name or number; without it the process's own");
         var driverName = Flags.Text("--driver-name", "rbd.csi.ceph.com", "CSI driver name; equals the provisioner of the VolumeReplicationClass");
         var http = Flags.Text("--http-endpoint", "http://0.0.0.0:8080", "Where /metrics, /healthz, /readyz and /operations are served; \"\" for nowhere");
+        var forward = Flags.OptionalEndpoint("--forward-endpoint", "Socket of the driver's own CSI-Addons server: calls of services that are not served here go on to it; without it they are UNIMPLEMENTED", "unix");
+        var groups = Flags.Switch("--volume-groups", "Serve volume groups: make, change and list them");
         var timeout = Flags.Duration("--operation-timeout", TimeSpan.FromSeconds(150), "Longest time that one call takes");
         var stopTimeout = Flags.Duration("--stop-timeout", TimeSpan.FromSeconds(45), "Longest time that a server which was asked to stop waits for the changes under way; at least 10 s less than the pod's grace period");
         var metricsInterval = Flags.DurationOrZero("--volume-metrics-interval", TimeSpan.FromSeconds(60), "Time between two listings of the volumes for their metrics; 0 for no such metrics");
@@ -29,7 +32,7 @@ internal static class ServeCommand
 
         var command = new Command(Name, "Serve CSI-Addons Identity and Replication on a unix socket.")
         {
-            endpoint, group, driverName, http, timeout, stopTimeout, metricsInterval, maximumSeries,
+            endpoint, group, driverName, forward, groups, http, timeout, stopTimeout, metricsInterval, maximumSeries,
         };
         shared.AddTo(command);
         command.SetAction((parsed, cancellationToken) => ServeHost.RunAsync(new ServeHostOptions
@@ -38,6 +41,8 @@ internal static class ServeCommand
             SocketPath = parsed.GetRequiredValue(endpoint).LocalPath,
             SocketGroup = parsed.GetValue(group),
             DriverName = parsed.GetRequiredValue(driverName),
+            ForwardSocketPath = parsed.GetValue(forward)?.LocalPath,
+            VolumeGroups = parsed.GetValue(groups) ? new GroupOptions(parsed.GetRequiredValue(shared.InstanceId)) : null,
             OperationTimeout = parsed.GetRequiredValue(timeout),
             StopTimeout = parsed.GetRequiredValue(stopTimeout),
             VolumeMetrics = new VolumeMetricsOptions

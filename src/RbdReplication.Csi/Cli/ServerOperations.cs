@@ -12,7 +12,7 @@ internal static class ServerOperations
     {
         if (!File.Exists(socketPath))
             return ([], null);
-        using var http = new HttpClient(CallCommand.SocketHandler(socketPath))
+        using var http = new HttpClient(UnixSocket.HttpHandler(socketPath))
         {
             BaseAddress = new Uri("http://localhost"),
             DefaultRequestVersion = HttpVersion.Version20,

@@ -132,5 +132,5 @@ internal sealed record StatusReport(
     /// <summary>Operations that go on though their caller has stopped waiting.</summary>
     public IEnumerable<OperationJson> Overdue => Operations.Where(operation => operation.OverdueSince is not null);
 
-    public bool IsGood => Problems.Count == 0 && !Overdue.Any() && Volumes.All(volume => volume.Status.Health == ReplicationHealth.Healthy);
+    public bool IsGood => Problems.Count == 0 && Overdue.All(operation => operation.GivesWay) && Volumes.All(volume => volume.Status.Health == ReplicationHealth.Healthy);
 }

@@ -59,7 +59,7 @@ internal abstract class StatusView
             // Both sites' handles of a volume end with the same uuid.
             var volume = volumes.FirstOrDefault(volume => volume.Handle is { } handle && operation.VolumeHandle.EndsWith(handle.Uuid, StringComparison.OrdinalIgnoreCase));
             return $"overdue: {operation.Operation} of {volume?.PersistentVolume ?? operation.VolumeHandle} since {Age(DateTimeOffset.UtcNow - operation.StartedAt)}, though its caller has stopped waiting; "
-                + "the volume is busy until it ends; check Ceph's health and the mirror daemons";
+                + (operation.GivesWay ? "it gives way to any change of the volume" : "the volume is busy until it ends; check Ceph's health and the mirror daemons");
         }
 
         private static Spectre.Console.Table Of(IReadOnlyList<MirroredVolume> volumes)

@@ -23,6 +23,11 @@ internal static partial class ServeHost
     /// <summary>Serves until <paramref name="cancellationToken"/> is cancelled, then drains.</summary>
     public static async Task<int> RunAsync(ServeHostOptions options, CancellationToken cancellationToken)
     {
+        if (options.ForwardSocketPath is { } forward && Path.GetFullPath(forward) == Path.GetFullPath(options.SocketPath))
+        {
+            await CommandHost.TellAsync($"--forward-endpoint is unix://{options.ForwardSocketPath}, the server's own socket: it must be the driver's");
+            return ExitCode.Usage;
+        }
         if (UnixSocket.MakeWay(options.SocketPath) is { } obstacle)
         {
             await CommandHost.TellAsync(obstacle);
@@ -81,6 +86,15 @@ internal static partial class ServeHost
         services.AddSingleton(new LastListings(options.VolumeMetrics.Interval, TimeProvider.System));
         services.AddSingleton<VolumeSeries>();
         services.AddHostedService<VolumePoller>();
+        services.AddSingleton<ForwardedCalls>();
+        services.AddSingleton<UnservedCalls>();
+        if (options.ForwardSocketPath is { } driver)
+        {
+            services.AddSingleton(new ForwardOptions(driver, options.OperationTimeout));
+            services.AddSingleton<DriverSocket>();
+            services.AddSingleton<DriverCapabilities>();
+            services.AddSingleton<CallForwarder>();
+        }
         services.AddSingleton<Draining>();
         services.AddHostedService(provider => provider.GetRequiredService<Draining>());
         services.AddSingleton<Readiness>();
@@ -88,10 +102,19 @@ internal static partial class ServeHost
         services.AddSingleton<CallGuard>();
         services.AddRpcService<IdentityService>();
         services.AddRpcService<ReplicationService>();
+        services.AddRpcService<ReclaimSpaceService>();
+        services.AddRpcService<FenceService>();
+        if (options.VolumeGroups is { } groups)
+        {
+            services.AddSingleton(groups);
+            services.AddRpcService<VolumeGroupService>();
+        }
         services.AddGrpc(grpc =>
         {
             grpc.Interceptors.Add<StatusInterceptor>();
             grpc.MaxReceiveMessageSize = ServeLimits.MessageBytes;
+            // They are UnservedCalls'.
+            grpc.IgnoreUnknownServices = true;
         });
         // AddGrpcReflection finds the services by run-time reflection, which Native AOT does not keep.
         services.AddSingleton(provider => new ReflectionServiceImpl(
@@ -108,6 +131,7 @@ internal static partial class ServeHost
         app.MapRpcServices();
         app.MapGrpcHealthChecksService();
         app.MapGrpcService<ReflectionServiceImpl>();
+        app.MapPost(UnservedCalls.Route, app.Services.GetRequiredService<UnservedCalls>().InvokeAsync);
         app.Map(OperationsJson.Path, ShowOperations);
         return app;
     }

@@ -1,3 +1,4 @@
+using RbdReplication.Core;
 using RbdReplication.Csi.Hosting;
 using RbdReplication.Csi.VolumeMetrics;
 
@@ -17,6 +18,12 @@ internal sealed record ServeHostOptions
 
     /// <summary>CSI driver name that Identity reports.</summary>
     public required string DriverName { get; init; }
+
+    /// <summary>Socket of the driver that calls of services which are not served here go on to; null for none.</summary>
+    public required string? ForwardSocketPath { get; init; }
+
+    /// <summary>What volume groups are told; null where they are not served.</summary>
+    public required GroupOptions? VolumeGroups { get; init; }
 
     /// <summary>Longest time that one call takes.</summary>
     public required TimeSpan OperationTimeout { get; init; }

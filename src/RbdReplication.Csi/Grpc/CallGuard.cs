@@ -10,16 +10,13 @@ namespace RbdReplication.Csi.Grpc;
 /// </summary>
 internal sealed partial class CallGuard(ILogger<CallGuard> logger)
 {
-    private const string StatusHeader = "grpc-status";
-    private const string MessageHeader = "grpc-message";
-
     private static readonly string Unknown = ((int)StatusCode.Unknown).ToString(CultureInfo.InvariantCulture);
 
     private int _calls;
 
     public async Task InvokeAsync(HttpContext http, RequestDelegate next)
     {
-        if (http.Request.ContentType?.StartsWith("application/grpc", StringComparison.Ordinal) != true)
+        if (!GrpcAnswer.IsGrpc(http.Request.ContentType))
         {
             await next(http);
             return;
@@ -28,13 +25,12 @@ internal sealed partial class CallGuard(ILogger<CallGuard> logger)
         {
             if (Interlocked.Increment(ref _calls) > ServeLimits.Calls)
             {
-                http.Response.ContentType = "application/grpc";
                 Fail(http, StatusCode.ResourceExhausted, $"{ServeLimits.Calls} calls are under way already; retry when some have ended");
                 return;
             }
             await next(http);
             // Failures of the calls get their codes from StatusInterceptor, so what is left is a body that is no such message.
-            if (!http.Response.HasStarted && http.Response.Headers[StatusHeader] == Unknown)
+            if (!http.Response.HasStarted && http.Response.Headers[GrpcAnswer.StatusHeader] == Unknown)
                 Fail(http, StatusCode.Internal, "the request cannot be read: its body is not the message of this method");
         }
         finally
@@ -45,8 +41,7 @@ internal sealed partial class CallGuard(ILogger<CallGuard> logger)
 
     private void Fail(HttpContext http, StatusCode code, string message)
     {
-        http.Response.Headers[StatusHeader] = ((int)code).ToString(CultureInfo.InvariantCulture);
-        http.Response.Headers[MessageHeader] = message;
+        GrpcAnswer.Fail(http.Response, code, message);
         Refused(RequestVolume.Printable(http.Request.Path.Value ?? ""), code, message);
     }
 

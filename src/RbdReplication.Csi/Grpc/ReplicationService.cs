@@ -10,7 +10,8 @@ namespace RbdReplication.Csi.Grpc;
 /// <c>replication.Controller</c>: reads the requests and writes the answers. What happens in between is in
 /// <see cref="VolumeReplication"/>; failures become status codes in <see cref="StatusInterceptor"/>.
 /// </summary>
-internal sealed class ReplicationService(VolumeReplication replication, ReplicationOptions options, UnknownParameters unknown)
+internal sealed class ReplicationService(
+    VolumeReplication replication, ReplicationOptions options, UnknownParameters unknown, VolumeGroups? groups = null)
     : Controller.ControllerBase, IRpcService
 {
     public static ServiceDescriptor Descriptor => Controller.Descriptor;
@@ -92,6 +93,8 @@ internal sealed class ReplicationService(VolumeReplication replication, Replicat
     public override async Task<GetReplicationDestinationInfoResponse> GetReplicationDestinationInfo(
         GetReplicationDestinationInfoRequest request, ServerCallContext context)
     {
+        if (groups is not null && request.ReplicationSource?.TypeCase == ReplicationSource.TypeOneofCase.Volumegroup)
+            return await GetGroupDestinationAsync(groups, request, context);
         var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
         using var deadline = Deadline(context);
         var destination = await replication.GetDestinationAsync(volume, deadline.Token);
@@ -101,16 +104,25 @@ internal sealed class ReplicationService(VolumeReplication replication, Replicat
         };
     }
 
-    // The caller's own deadline ends the context's token.
-    private CancellationTokenSource Deadline(ServerCallContext context)
+    private async Task<GetReplicationDestinationInfoResponse> GetGroupDestinationAsync(
+        VolumeGroups groups, GetReplicationDestinationInfoRequest request, ServerCallContext context)
     {
-        var source = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
-        source.CancelAfter(options.OperationTimeout);
-        return source;
+        var group = RequestVolume.ReadGroup(request.ReplicationSource.Volumegroup.VolumeGroupId, request.Secrets);
+        using var deadline = Deadline(context);
+        var destination = await groups.GetDestinationAsync(group, deadline.Token);
+        return new GetReplicationDestinationInfoResponse
+        {
+            ReplicationDestination = new()
+            {
+                Volumegroup = new() { VolumeGroupId = destination.Handle.ToString(), VolumeIds = { new Dictionary<string, string>(destination.Volumes) } },
+            },
+        };
     }
+
+    private CancellationTokenSource Deadline(ServerCallContext context) => CallDeadline.Of(context, options);
 }
 
-/// <summary>What the replication service is told.</summary>
+/// <summary>What the services are told.</summary>
 /// <param name="OperationTimeout">Longest time that one call takes.</param>
 internal sealed record ReplicationOptions(TimeSpan OperationTimeout);
 

@@ -41,7 +41,9 @@ internal sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logge
             var duration = Stopwatch.GetElapsedTime(started);
             telemetry.EndCall(context.Method, code, duration, activity);
             // Identity, health and reflection are asked all the time and never fail: they are logged for debugging only.
-            if (handle is null)
+            if (handle is null && RequestCluster.Of(request) is { } cluster)
+                ClusterCall(context.Method, cluster.ClusterId, cluster.Blocks, code, duration.TotalMilliseconds, message, Activity.Current?.TraceId.ToString());
+            else if (handle is null)
                 CallDebug(context.Method, code, duration.TotalMilliseconds, message);
             else
                 Call(context.Method, RequestVolume.Printable(handle), code, duration.TotalMilliseconds, message, Activity.Current?.TraceId.ToString());
@@ -65,6 +67,8 @@ internal sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logge
         ReplicationError.NotFound => StatusCode.NotFound,
         ReplicationError.AccessDenied => StatusCode.Unauthenticated,
         ReplicationError.FailedPrecondition => StatusCode.FailedPrecondition,
+        ReplicationError.AlreadyExists => StatusCode.AlreadyExists,
+        ReplicationError.TooMany => StatusCode.ResourceExhausted,
         ReplicationError.Busy => StatusCode.Aborted,
         ReplicationError.Unavailable or ReplicationError.NotConfigured => StatusCode.Unavailable,
         ReplicationError.TimedOut => StatusCode.DeadlineExceeded,
@@ -75,6 +79,9 @@ internal sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logge
 
     [LoggerMessage(EventIds.CallEnded, LogLevel.Information, "{Method} {VolumeHandle}: {Code} after {DurationMs:0.0} ms {Message} {TraceId}")]
     private partial void Call(string method, string volumeHandle, StatusCode code, double durationMs, string message, string? traceId);
+
+    [LoggerMessage(EventIds.ClusterCallEnded, LogLevel.Information, "{Method} {ClusterId} {Addresses}: {Code} after {DurationMs:0.0} ms {Message} {TraceId}")]
+    private partial void ClusterCall(string method, string clusterId, string addresses, StatusCode code, double durationMs, string message, string? traceId);
 
     [LoggerMessage(EventIds.CallWithoutVolumeEnded, LogLevel.Debug, "{Method}: {Code} after {DurationMs:0.0} ms {Message}")]
     private partial void CallDebug(string method, StatusCode code, double durationMs, string message);

@@ -4,11 +4,12 @@ using RbdReplication.Core;
 namespace RbdReplication.Csi.Hosting;
 
 /// <summary>
-/// Stops the server in steps: once it has been asked to, readiness and gRPC health say so and no change is begun any more, while
-/// those under way are waited for, whether or not their callers still are; only then the endpoints and the connections are closed.
+/// Stops the server in steps: once it has been asked to, readiness and gRPC health say so, no change is begun and no call forwarded any
+/// more, while those under way are waited for, changes whether or not their callers still are; only then the endpoints and the
+/// connections are closed.
 /// </summary>
 internal sealed partial class Draining(
-    VolumeGate gate, DrainingOptions options, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Draining> logger)
+    VolumeGate gate, ForwardedCalls forwarded, DrainingOptions options, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Draining> logger)
     : IHostedLifecycleService, IHealthCheck
 {
     /// <summary>Whether the server has been asked to stop.</summary>
@@ -17,12 +18,15 @@ internal sealed partial class Draining(
     /// <inheritdoc/>
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
-        var last = gate.CloseAsync();
+        var last = Task.WhenAll(gate.CloseAsync(), forwarded.CloseAsync());
         if (!last.IsCompleted)
-            Waiting(gate.Pending.Count, options.StopTimeout.TotalSeconds);
+            Waiting(gate.Pending.Count, forwarded.Count, options.StopTimeout.TotalSeconds);
         await last.WaitAsync(options.StopTimeout, time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var operation in gate.Pending)
             LeftBehind(operation.Operation, operation.Volume, (time.GetUtcNow() - operation.StartedAt).TotalSeconds, MeaningOf(operation));
+        if (forwarded.Count is > 0 and var count)
+            ForwardedLeftBehind(count, options.StopTimeout.TotalSeconds);
+        forwarded.Abandon();
     }
 
     private static string MeaningOf(PendingOperation operation) => operation.Operation == VolumeReplication.ForcedPromotionName
@@ -48,13 +52,16 @@ internal sealed partial class Draining(
     /// <inheritdoc/>
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(EventIds.StopWaits, LogLevel.Information, "Stopping: waiting up to {Seconds:0} s for {Count} changes that are under way")]
-    private partial void Waiting(int count, double seconds);
+    [LoggerMessage(EventIds.StopWaits, LogLevel.Information, "Stopping: waiting up to {Seconds:0} s for {Count} changes that are under way and {Forwarded} calls that are with the driver")]
+    private partial void Waiting(int count, int forwarded, double seconds);
 
     [LoggerMessage(EventIds.OperationLeftBehind, LogLevel.Error, "Stopping: {Operation} of volume {VolumeHandle} is left behind after {Seconds:0} s; {Meaning}")]
     private partial void LeftBehind(string operation, VolumeHandle volumeHandle, double seconds, string meaning);
+
+    [LoggerMessage(EventIds.ForwardedLeftBehind, LogLevel.Warning, "Stopping: {Count} calls are still with the driver after {Seconds:0} s and are cancelled there; their callers are told to try again")]
+    private partial void ForwardedLeftBehind(int count, double seconds);
 }
 
 /// <summary>How a server stops.</summary>
-/// <param name="StopTimeout">Longest time that it waits for the changes under way.</param>
+/// <param name="StopTimeout">Longest time that it waits for the changes under way and for what is with the driver.</param>
 internal sealed record DrainingOptions(TimeSpan StopTimeout);

@@ -99,10 +99,10 @@ internal static class MetricCatalog
     /// <summary>What the labels mean.</summary>
     public static IReadOnlyDictionary<string, string> Labels { get; } = new SortedDictionary<string, string>(StringComparer.Ordinal)
     {
-        ["rpc.method"] = "Service and method, `replication.Controller/PromoteVolume`",
+        ["rpc.method"] = "Service and method, `replication.Controller/PromoteVolume`; of calls that are forwarded `_OTHER` for methods that the driver does not know, and beyond 64 of those that it does",
         ["rpc.response.status_code"] = "gRPC code as the .NET library spells it, `FailedPrecondition`",
         ["rbd.call"] = "C function of librados or librbd",
-        ["rbd.threads"] = "What the threads are for: `changes`, `lookups`, `long` or `fencing`",
+        ["rbd.threads"] = "What the threads are for: `changes`, `lookups`, `long`, `reclaims`, `fencing` or `monitors`",
         ["error.type"] = "Name of the errno; missing when the call succeeded",
         ["cluster"] = "Cluster id, as in `config.json` and in volume handles",
         ["pool"] = "Pool name",

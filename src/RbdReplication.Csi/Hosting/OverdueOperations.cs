@@ -10,15 +10,15 @@ internal sealed partial class OverdueLog(ILogger<VolumeGate> logger, TimeProvide
     {
         var seconds = (time.GetUtcNow() - operation.StartedAt).TotalSeconds;
         if (!hasEnded)
-            Overdue(operation.Operation, operation.Volume, seconds);
+            Overdue(operation.Operation, operation.Volume, seconds, operation.GivesWay ? "it gives way to any change of the volume" : "until it ends the volume is reported busy");
         else if (failure is null)
             Ended(operation.Operation, operation.Volume, seconds);
         else
             Failed(operation.Operation, operation.Volume, seconds, failure);
     }
 
-    [LoggerMessage(EventIds.OperationOverdue, LogLevel.Warning, "Overdue: {Operation} of volume {VolumeHandle} goes on, {Seconds:0} s after it began, though its caller has stopped waiting; until it ends the volume is reported busy")]
-    private partial void Overdue(string operation, VolumeHandle volumeHandle, double seconds);
+    [LoggerMessage(EventIds.OperationOverdue, LogLevel.Warning, "Overdue: {Operation} of volume {VolumeHandle} goes on, {Seconds:0} s after it began, though its caller has stopped waiting; {Meaning}")]
+    private partial void Overdue(string operation, VolumeHandle volumeHandle, double seconds, string meaning);
 
     [LoggerMessage(EventIds.OverdueSucceeded, LogLevel.Information, "Overdue {Operation} of volume {VolumeHandle} has succeeded after {Seconds:0} s")]
     private partial void Ended(string operation, VolumeHandle volumeHandle, double seconds);
@@ -35,7 +35,7 @@ internal sealed record OperationsJson(IReadOnlyList<OperationJson> Operations)
 
     public static OperationsJson Of(VolumeGate gate) => new(
         [.. gate.Pending.OrderBy(operation => operation.StartedAt).Select(operation =>
-            new OperationJson(operation.Volume.ToString(), operation.Operation, operation.StartedAt, operation.OverdueSince))]);
+            new OperationJson(operation.Volume.ToString(), operation.Operation, operation.StartedAt, operation.OverdueSince, operation.GivesWay))]);
 }
 
 /// <summary>One operation of it.</summary>
@@ -43,7 +43,8 @@ internal sealed record OperationsJson(IReadOnlyList<OperationJson> Operations)
 /// <param name="Operation">What is done.</param>
 /// <param name="StartedAt">Since when.</param>
 /// <param name="OverdueSince">When its caller stopped waiting; null while one waits.</param>
-internal sealed record OperationJson(string VolumeHandle, string Operation, DateTimeOffset StartedAt, DateTimeOffset? OverdueSince);
+/// <param name="GivesWay">Whether it ends for any change of the volume, and holds nobody up.</param>
+internal sealed record OperationJson(string VolumeHandle, string Operation, DateTimeOffset StartedAt, DateTimeOffset? OverdueSince, bool GivesWay);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(OperationsJson))]

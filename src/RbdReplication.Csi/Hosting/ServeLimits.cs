@@ -17,11 +17,17 @@ internal static class ServeLimits
     /// <summary>Calls at once, over all connections. The controller has at most some dozens under way.</summary>
     public const int Calls = 400;
 
+    /// <summary>
+    /// Of these, calls that are with the driver: as many as one of the controller's reconcilers has at once. Those beyond it are
+    /// refused, so that a driver that hangs leaves room for replication, on the sidecar's one connection too.
+    /// </summary>
+    public const int ForwardedCalls = 100;
+
     /// <summary>Connections at once, for each endpoint.</summary>
     public const int Connections = 64;
 
     /// <summary>Calls at once on one connection; a client keeps further ones back by itself.</summary>
-    public const int StreamsPerConnection = 100;
+    public const int StreamsPerConnection = 2 * ForwardedCalls;
 
     /// <summary>Names and values of a request's headers together; clients are told it when they connect.</summary>
     public const int HeaderBytes = 16 * 1024;

@@ -16,7 +16,7 @@ internal sealed class Telemetry : IDisposable
     {
         _callDuration = MetricCatalog.RpcDuration.Histogram(_meter);
         MetricCatalog.OperationsPending.Observe(_meter, () => gate.Pending.Count);
-        MetricCatalog.OperationsOverdue.Observe(_meter, () => gate.Pending.Count(operation => operation.OverdueSince is not null));
+        MetricCatalog.OperationsOverdue.Observe(_meter, () => gate.Pending.Count(IsOverdue));
         MetricCatalog.OverdueAge.Observe<double>(_meter, () => [new(OverdueAge(gate, time.GetUtcNow()).TotalSeconds)]);
         MetricCatalog.Connections.Observe(_meter, () => connections.Count);
     }
@@ -38,8 +38,11 @@ internal sealed class Telemetry : IDisposable
         _meter.Dispose();
     }
 
+    // What gives way holds nobody up, however long it takes.
+    private static bool IsOverdue(PendingOperation operation) => operation.OverdueSince is not null && !operation.GivesWay;
+
     private static TimeSpan OverdueAge(VolumeGate gate, DateTimeOffset now) => gate.Pending
-        .Where(operation => operation.OverdueSince is not null)
+        .Where(IsOverdue)
         .Select(operation => now - operation.StartedAt)
         .DefaultIfEmpty(TimeSpan.Zero)
         .Max();

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace RbdReplication.Csi.Hosting;
 
-/// <summary>The file of the server's unix socket.</summary>
+/// <summary>The file of the server's unix socket, and the way to those of others.</summary>
 internal static class UnixSocket
 {
     /// <summary>Owner and group may connect: whoever does can promote and demote volumes of the users it has keys for.</summary>
@@ -73,6 +73,25 @@ internal static class UnixSocket
             throw;
         }
     }
+
+    /// <summary>HTTP to whoever listens on the socket at <paramref name="path"/>; each new connection looks for it again.</summary>
+    public static SocketsHttpHandler HttpHandler(string path) => new()
+    {
+        ConnectCallback = async (_, cancellationToken) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
+                return new NetworkStream(socket, ownsSocket: true);
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        },
+    };
 
     private const uint LeaveAsItIs = uint.MaxValue;
 

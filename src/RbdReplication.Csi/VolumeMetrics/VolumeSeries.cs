@@ -49,7 +49,7 @@ internal sealed class VolumeSeries : IDisposable
     private static int MaximumSets(VolumeMetricsOptions options) => Math.Max(MinimumSets, options.MaximumVolumeSeries * SetsPerVolume);
 
     /// <summary>
-    /// Chooses anew which volumes have series: the worst of all pools, so that a volume in trouble has them however many healthy ones
+    /// Chooses again which volumes have series: the worst of all pools, so that a volume in trouble has them however many healthy ones
     /// there are. To be called when a listing has come or gone.
     /// </summary>
     public void Update()
@@ -60,7 +60,7 @@ internal sealed class VolumeSeries : IDisposable
             _sets.UnionWith(pools.SelectMany(pool => pool.Sets));
             if (_sets.Count > _maximumSets)
             {
-                // Only with a new meter the SDK begins anew. A scrape at this moment finds nothing; the next one finds all.
+                // Only with a new meter the SDK begins again. A scrape at this moment finds nothing; the next one finds all.
                 _meter?.Dispose();
                 _meter = null;
                 _sets.Clear();

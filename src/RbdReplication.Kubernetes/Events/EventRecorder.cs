@@ -108,7 +108,7 @@ public sealed class EventRecorder(KubernetesApi api, string component, TimeProvi
             }
             catch (KubernetesApiException e) when (e.IsNotFound)
             {
-                // The API server forgets Events after an hour: write it anew.
+                // The API server forgets Events after an hour: write it again.
             }
         }
         await api.WriteAsync(

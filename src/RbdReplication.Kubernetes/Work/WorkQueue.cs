@@ -5,10 +5,10 @@ namespace RbdReplication.Kubernetes.Work;
 
 /// <summary>
 /// Items to work on, one per key: adding a key that is queued replaces its item, a key is never worked on twice at once,
-/// and what fails comes again after a back-off. A key that is done is forgotten and costs nothing. Each lane has workers of its
+/// and what fails is tried again after a back-off. A key that is done is forgotten and costs nothing. Each lane has workers of its
 /// own, so that one whose work takes long holds up no other.
 /// </summary>
-/// <param name="options">When what fails comes again.</param>
+/// <param name="options">When what fails is tried again.</param>
 /// <param name="laneOf">The lane of an item; a key stays in the lane of its first item.</param>
 /// <param name="time">Clock.</param>
 /// <param name="logger">Log.</param>

@@ -45,7 +45,9 @@ public sealed class DeadlineTests(TwoSites sites)
             var calls = volumes.Select(volume => volume.AttemptAsync(server.Process, CallersPatience)).ToList();
             await Eventually.TrueAsync(async () => (await PendingAsync(server)).Count > 0, "calls are under way");
             await MeasureAsync(fault, server);
-            await server.Process.Replication.EnableVolumeReplicationAsync(new() { ReplicationSource = elsewhere.Source, Secrets = { sites.B.Secrets } });
+            await TestVolume.RetryAsync(
+                async () => await server.Process.Replication.EnableVolumeReplicationAsync(new() { ReplicationSource = elsewhere.Source, Secrets = { sites.B.Secrets } }),
+                "site-b is served");
 
             var answers = await Task.WhenAll(calls);
             var stuck = volumes.Where(volume => !IsUnharmed(fault, volume)).ToList();

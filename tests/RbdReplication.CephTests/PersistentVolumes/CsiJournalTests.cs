@@ -83,7 +83,7 @@ public sealed class CsiJournalTests(TwoSites sites)
     }
 
     [Fact]
-    public async Task An_image_that_was_created_anew_gets_its_new_id_recorded()
+    public async Task An_image_that_was_created_again_gets_its_new_id_recorded()
     {
         var image = await MappedImage.CreateAsync(Pool);
         await image.KeepAsync();

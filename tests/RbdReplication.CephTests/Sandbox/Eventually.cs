@@ -6,7 +6,7 @@ namespace RbdReplication.CephTests.Sandbox;
 /// <summary>Waiting for a condition. The limit only ends a test that would otherwise hang; no test depends on how long it takes.</summary>
 public static class Eventually
 {
-    // A demotion that a killed daemon has missed is made anew after two minutes and a report.
+    // A demotion that a killed daemon has missed is made again after two minutes and a report.
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
-using RbdReplication.Csi.Cli;
+using RbdReplication.Csi.Hosting;
 
 namespace RbdReplication.CephTests.Sandbox;
 
@@ -27,7 +27,7 @@ public sealed partial class Scrape
 
     public static async Task<string> GetAsync(ServerProcess server, string path)
     {
-        using var http = new HttpClient(CallCommand.SocketHandler(server.SocketPath))
+        using var http = new HttpClient(UnixSocket.HttpHandler(server.SocketPath))
         {
             BaseAddress = new Uri("http://localhost"),
             DefaultRequestVersion = HttpVersion.Version20,

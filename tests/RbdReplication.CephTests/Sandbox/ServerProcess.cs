@@ -59,11 +59,11 @@ public sealed class ServerProcess : IAsyncDisposable
 
     public string Log => string.Join('\n', _log);
 
-    public static Task<ServerProcess> StartAsync(string socketPath, IEnumerable<string> options) =>
-        AttachAsync(Start(["serve", "--csi-addons-endpoint", "unix://" + socketPath, "--http-endpoint", "", "--log-format", "text", .. options]), socketPath);
+    public static Task<ServerProcess> StartAsync(string socketPath, IEnumerable<string> options, bool untilReady = true) => AttachAsync(
+        Start(["serve", "--csi-addons-endpoint", "unix://" + socketPath, "--http-endpoint", "", "--log-format", "text", "--volume-groups", .. options]), socketPath, untilReady);
 
-    /// <summary>Waits until a server that was started answers on its socket.</summary>
-    public static async Task<ServerProcess> AttachAsync(Process process, string socketPath)
+    /// <summary>Waits until a server that was started answers on its socket, and says that it is ready.</summary>
+    public static async Task<ServerProcess> AttachAsync(Process process, string socketPath, bool untilReady = true)
     {
         var server = new ServerProcess(process, socketPath);
         await Eventually.TrueAsync(
@@ -71,7 +71,7 @@ public sealed class ServerProcess : IAsyncDisposable
             {
                 if (process.HasExited)
                     throw new InvalidOperationException($"the server ended with {process.ExitCode}: {server.Log}");
-                return (await server.Identity.ProbeAsync(new ProbeRequest())).Ready == true;
+                return (await server.Identity.ProbeAsync(new ProbeRequest())).Ready == true || !untilReady;
             },
             "the server answers");
         return server;

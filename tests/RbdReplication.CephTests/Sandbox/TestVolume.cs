@@ -160,6 +160,14 @@ public sealed class TestVolume
         return image.GetId();
     }
 
+    /// <summary>Waits until a site replays the journal of its peer, after the first copy.</summary>
+    public Task AwaitReplayAsync(Site site) => Eventually.TrueAsync(
+        async () =>
+        {
+            await using var image = await OpenAsync(site);
+            return await ImageJournal.ReadAsync(image, CancellationToken.None) is { IsFirstCopy: false };
+        }, $"{ImageName} is replayed at {site}");
+
     /// <summary>Waits until a site's own report says so.</summary>
     public Task AwaitReportAsync(Site site, Func<MirrorSiteStatus, bool> says, string what) => Eventually.TrueAsync(
         async () =>

@@ -19,7 +19,7 @@ public sealed class TwoSites : IAsyncLifetime
     /// <summary>Rados namespace in it, mirrored as well.</summary>
     public const string Namespace = "tenant1";
 
-    /// <summary>First of 200 ports, below those that the kernel gives to clients; two checkouts on one machine need different ones.</summary>
+    /// <summary>First of 200 ports, below those that the kernel gives to clients; programs that run at once need different ones.</summary>
     private static readonly int FirstPort =
         int.Parse(Environment.GetEnvironmentVariable("RBD_REPLICATION_TEST_PORT") ?? "21300", CultureInfo.InvariantCulture);
 
@@ -28,7 +28,7 @@ public sealed class TwoSites : IAsyncLifetime
 
     public static string Repository { get; } = FindRepository();
 
-    public static string Folder { get; } = Path.Combine(Repository, "artifacts", "test-sandbox");
+    public static string Folder { get; } = Path.Combine(Repository, "artifacts", $"sites-{FirstPort}");
 
     private static string Script => Path.Combine(Repository, "tests", "sandbox", "two-sites.sh");
 
@@ -44,8 +44,8 @@ public sealed class TwoSites : IAsyncLifetime
     {
         // A run that was killed may have left its daemons behind.
         await ScriptAsync("down", Folder, "--purge");
-        // bluestore: a killed daemon keeps its data.
-        await ScriptAsync("up", Folder, "--port", FirstPort.ToString(), "--" + Profile, "--store", "bluestore");
+        // bluestore: a killed daemon keeps its data, and a size takes no place on the disk before it is used. A full OSD would hang everybody.
+        await ScriptAsync("up", Folder, "--port", FirstPort.ToString(), "--" + Profile, "--store", "bluestore", "--osd-size", "32");
         await Task.WhenAll(A.ConnectAsync(), B.ConnectAsync());
         await Task.WhenAll(A.StartAsync(MappingJson, B), B.StartAsync(MappingJson, A));
     }
@@ -74,6 +74,10 @@ public sealed class TwoSites : IAsyncLifetime
     public Task IsolateAsync(Site site) => ScriptAsync("isolate", Folder, site.Name);
 
     public Task HealAsync() => ScriptAsync("heal", Folder);
+
+    /// <summary>Runs a command against a site as from another machine, whose address is one of 127.0.0.0/8.</summary>
+    public static Task<string> OnNodeAsync(Site site, string address, params string[] command) =>
+        ProcessOutput.OfAsync(Script, ["node", Folder, site.Name, address, .. command]);
 
     private static async Task ScriptAsync(params string[] arguments) => await ProcessOutput.OfAsync(Script, arguments);
 

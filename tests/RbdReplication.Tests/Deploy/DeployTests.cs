@@ -43,7 +43,7 @@ public sealed partial class DeployTests
             foreach (var document in Manifests.Parse(File.ReadAllText(file)))
             {
                 Assert.True(document.Text("apiVersion").Length > 0 && document.Kind().Length > 0, file);
-                Assert.True(document.Name().Length > 0 || document.Kind() == "Kustomization", file);
+                Assert.True(document.Name().Length > 0 || document.Kind() is "Kustomization" or "Component", file);
             }
         }
     }
@@ -52,9 +52,11 @@ public sealed partial class DeployTests
     [InlineData("ceph-csi", "ceph-csi", "rbd-csi-provisioner")]
     [InlineData("rook", "rook-ceph", "rook-csi-rbd-provisioner-sa")]
     [InlineData("standalone", "ceph-csi", "rbd-replication")]
+    [InlineData("ceph-csi-operator", "ceph-csi-operator-system", "rbd-replication")]
+    [InlineData("rook-ceph-csi-operator", "rook-ceph", "rbd-replication")]
     public void Each_overlay_builds_and_binds_its_roles_to_the_account_that_runs_the_containers(string overlay, string @namespace, string account)
     {
-        var objects = Manifests.Build(overlay);
+        var objects = Manifests.Build(overlay).Where(o => o.Text("metadata", "namespace") != OperatorOverlayTests.LeaseNamespace).ToList();
         var bindings = objects.Where(o => o.Kind().EndsWith("RoleBinding", StringComparison.Ordinal)).ToList();
         Assert.NotEmpty(bindings);
         foreach (var binding in bindings)
@@ -86,7 +88,9 @@ public sealed partial class DeployTests
     public void The_stand_alone_deployment_is_complete_and_its_labels_and_ports_agree()
     {
         var objects = Manifests.Build("standalone");
-        CheckPod(Assert.Single(objects, o => o.Kind() == "Deployment"));
+        var deployment = Assert.Single(objects, o => o.Kind() == "Deployment");
+        CheckPod(deployment);
+        CheckReplicas(deployment);
         CheckLabelsAndPorts(objects, Manifests.Read("monitoring", "service-monitor.yaml").Single());
     }
 
@@ -194,7 +198,7 @@ public sealed partial class DeployTests
     }
 
     /// <summary>Containers of ours: their arguments are taken by the program, they are locked down, and what they refer to is there.</summary>
-    private static void CheckPod(YamlNode deployment)
+    internal static void CheckPod(YamlNode deployment)
     {
         var pod = deployment.At("spec", "template", "spec");
         // What is left of it is for closing.
@@ -215,15 +219,29 @@ public sealed partial class DeployTests
             Assert.Contains(arguments, a => a.StartsWith("--http-endpoint=", StringComparison.Ordinal) && a.EndsWith(":" + ports.Values.Single(), StringComparison.Ordinal));
             foreach (var probe in (string[])["startupProbe", "livenessProbe"])
                 Assert.Contains(container.Text(probe, "httpGet", "port"), ports.Keys);
-            var security = container.At("securityContext");
-            Assert.Equal(("true", "10001", "true", "false"), (security.Text("runAsNonRoot"), security.Text("runAsUser"), security.Text("readOnlyRootFilesystem"), security.Text("allowPrivilegeEscalation")));
-            Assert.Equal("ALL", security.Items("capabilities", "drop").Single().ToString());
-            Assert.Equal("RuntimeDefault", security.Text("seccompProfile", "type"));
-            Assert.NotEqual("", container.Text("resources", "requests", "memory"));
+            CheckSecurity(container);
         }
     }
 
-    private static void CheckLabelsAndPorts(IReadOnlyList<YamlMappingNode> objects, YamlNode monitor)
+    internal static void CheckSecurity(YamlNode container)
+    {
+        var security = container.At("securityContext");
+        Assert.Equal(("true", "10001", "true", "false"), (security.Text("runAsNonRoot"), security.Text("runAsUser"), security.Text("readOnlyRootFilesystem"), security.Text("allowPrivilegeEscalation")));
+        Assert.Equal("ALL", security.Items("capabilities", "drop").Single().ToString());
+        Assert.Equal("RuntimeDefault", security.Text("seccompProfile", "type"));
+        Assert.NotEqual("", container.Text("resources", "requests", "memory"));
+    }
+
+    /// <summary>The sidecar's announcement has the name of node and Deployment: no two pods may meet on a node, also while they are replaced.</summary>
+    internal static void CheckReplicas(YamlNode deployment)
+    {
+        Assert.Equal(("2", "0", "1"), (deployment.Text("spec", "replicas"), deployment.Text("spec", "strategy", "rollingUpdate", "maxSurge"), deployment.Text("spec", "strategy", "rollingUpdate", "maxUnavailable")));
+        var rule = Assert.Single(deployment.Items("spec", "template", "spec", "affinity", "podAntiAffinity", "requiredDuringSchedulingIgnoredDuringExecution"));
+        Assert.Equal("kubernetes.io/hostname", rule.Text("topologyKey"));
+        Assert.Equal(deployment.Map("spec", "template", "metadata", "labels"), rule.Map("labelSelector", "matchLabels"));
+    }
+
+    internal static void CheckLabelsAndPorts(IReadOnlyList<YamlMappingNode> objects, YamlNode monitor)
     {
         YamlMappingNode Only(string kind) => Assert.Single(objects, o => o.Kind() == kind);
         var deployment = Only("Deployment");
@@ -245,7 +263,7 @@ public sealed partial class DeployTests
     }
 
     // The chart has more flags, since it has values for them, and says when the image is pulled.
-    private static List<string> TakeFlags(IReadOnlyList<YamlMappingNode> objects)
+    internal static List<string> TakeFlags(IReadOnlyList<YamlMappingNode> objects)
     {
         List<string> flags = [];
         foreach (var container in objects.Single(o => o.Kind() == "Deployment").Items("spec", "template", "spec", "containers").Cast<YamlMappingNode>())
@@ -260,7 +278,7 @@ public sealed partial class DeployTests
     }
 
     // Kustomize adds a label to what comes from its base.
-    private static IEnumerable<string> Comparable(IReadOnlyList<YamlMappingNode> objects)
+    internal static IEnumerable<string> Comparable(IReadOnlyList<YamlMappingNode> objects)
     {
         foreach (var labels in objects.Select(o => o.At("metadata", "labels")).OfType<YamlMappingNode>())
             labels.Children.Remove("app.kubernetes.io/part-of");

@@ -76,7 +76,7 @@ public sealed partial class DocumentTests
         var page = Read("docs/debugging.md");
         var method = CommandLine.Root().Subcommands.Single(command => command.Name == "call").Arguments.Single();
         var methods = method.GetCompletions(System.CommandLine.Completions.CompletionContext.Empty).Select(completion => completion.Label).ToList();
-        Assert.Equal(10, methods.Count);
+        Assert.Equal(20, methods.Count);
         Assert.All(methods, name => Assert.Contains($"`call {name}", page, StringComparison.Ordinal));
     }
 

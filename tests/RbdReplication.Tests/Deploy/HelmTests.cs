@@ -13,6 +13,8 @@ public sealed class HelmTests
     [InlineData]
     [InlineData("networkPolicy=false", "serviceMonitor=true")]
     [InlineData("config.rook=true", "driverName=rook-ceph.rbd.csi.ceph.com")]
+    [InlineData("cephCsiOperator.enabled=true", "cephCsiOperator.leaseNamespace=parked", "driverServer.enabled=true", "driverServer.image=registry.example/cephcsi:v3.17.0")]
+    [InlineData("driverServer.enabled=true")]
     [InlineData("omapGenerator.clusterName=east", "omapGenerator.setMetadata=true", "omapGenerator.workers=8", "replicas=1")]
     [InlineData("image.repository=registry.example/rbd-replication", "image.tag=1.2.3", "logLevel=debug", "operationTimeout=1m30s")]
     public void Helm_renders_what_the_other_tests_render(params string[] settings)
@@ -30,6 +32,9 @@ public sealed class HelmTests
     [InlineData("driverName=Not_A_Driver")]
     [InlineData("image.tag=")]
     [InlineData("netWorkPolicy=true")]
+    [InlineData("cephCsiOperator.leaseNamespace=Not_A_Namespace")]
+    [InlineData("driverServer.image=")]
+    [InlineData("config.rook=true,cephCsiOperator.enabled=true")]
     public void Helm_refuses_values_that_the_schema_does_not_allow(string setting)
     {
         var (code, _, error) = Helm("template", "release", Manifests.Chart, "--set", setting);
@@ -45,6 +50,22 @@ public sealed class HelmTests
         (code, output, error) = Helm("install", "release", Manifests.Chart, "-n", "ceph-csi", "--dry-run=client");
         Assert.True(code == 0, error);
         Assert.Contains("rbd-replication serves driver rbd.csi.ceph.com in namespace ceph-csi.", output, StringComparison.Ordinal);
+        Assert.Contains("Run no other CSI-Addons sidecar for rbd.csi.ceph.com in this namespace", output, StringComparison.Ordinal);
+    }
+
+    [Fact(Explicit = true)]
+    public void The_notes_patch_the_drivers_object_as_the_patch_file_does()
+    {
+        var (code, output, error) = Helm("install", "release", Manifests.Chart, "-n", "rook-ceph", "--dry-run=client", "--set", "cephCsiOperator.enabled=true,driverName=rook-ceph.rbd.csi.ceph.com");
+        Assert.True(code == 0, error);
+        Assert.Contains("get lease rook-ceph-rbd-csi-ceph-com-csi-addons ", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Run no other CSI-Addons sidecar", output, StringComparison.Ordinal);
+        Assert.Contains("Without driverServer.enabled", output, StringComparison.Ordinal);
+        var command = Assert.Single(output.Split('\n'), line => line.Contains("patch driver.csi.ceph.io", StringComparison.Ordinal));
+        Assert.StartsWith("  kubectl -n rook-ceph patch driver.csi.ceph.io rook-ceph.rbd.csi.ceph.com --type merge -p '", command, StringComparison.Ordinal);
+        Assert.Equal(
+            Manifests.Canonical(Manifests.Read("kustomize", "driver-lease", "driver-patch.yaml").Single()),
+            Manifests.Canonical(Manifests.Parse(command.Split('\'')[1]).Single()));
     }
 
     private static string Template(string[] settings)

@@ -37,7 +37,8 @@ internal static partial class Manifests
 
     /// <summary>
     /// Renders the chart's templates with its default values and some others. It knows the three constructs that the templates
-    /// keep to (a value, if, else); any other fails the test. <see cref="HelmTests"/> shows that helm renders the same.
+    /// keep to (a value, if, else); any other fails the test. <see cref="HelmTests"/> shows that helm renders the same. The release is in
+    /// namespace ceph-csi, or that of the setting <c>Release.Namespace</c>.
     /// </summary>
     public static IReadOnlyList<YamlMappingNode> Render(params (string Key, string Value)[] settings)
     {
@@ -61,7 +62,7 @@ internal static partial class Manifests
             if (!step.Success)
             {
                 if (stack.All(shown => shown))
-                    output.Write(Value().Replace(line, match => match.Groups[1].Value is "Release.Namespace" ? "ceph-csi" : values[match.Groups[1].Value["Values.".Length..]]) + "\n");
+                    output.Write(Value().Replace(line, match => match.Groups[1].Value is "Release.Namespace" ? values.GetValueOrDefault(match.Groups[1].Value, "ceph-csi") : values[match.Groups[1].Value["Values.".Length..]]) + "\n");
                 continue;
             }
             switch (step.Groups[1].Value)
@@ -82,11 +83,11 @@ internal static partial class Manifests
         return output.ToString();
     }
 
-    /// <summary>A text that is equal for nodes that mean the same: keys in order, no anchors.</summary>
+    /// <summary>A text that is equal for nodes that mean the same: keys in order, and what is in a list by name; no anchors.</summary>
     public static string Canonical(YamlNode node) => node switch
     {
         YamlMappingNode map => "{" + string.Join(", ", map.Children.Select(pair => $"{pair.Key}: {Canonical(pair.Value)}").Order(StringComparer.Ordinal)) + "}",
-        YamlSequenceNode list => "[" + string.Join(", ", list.Children.Select(Canonical)) + "]",
+        YamlSequenceNode list => "[" + string.Join(", ", list.Children.OrderBy(item => item.Text("name"), StringComparer.Ordinal).Select(Canonical)) + "]",
         _ => node.ToString(),
     };
 

@@ -12,7 +12,7 @@ internal static class MetricsPage
     private const string Start = $"""
         # Metrics
 
-        Written from `src/RbdReplication.Csi/Hosting/MetricCatalog.cs`; a test compares it. To write it anew, run the test with
+        Written from `src/RbdReplication.Csi/Hosting/MetricCatalog.cs`; a test compares it. To write it again, run the test with
         `{Variable}=1`:
 
         ```

@@ -20,7 +20,7 @@ public sealed class MetricsPageTests
             File.WriteAllText(Page, written);
         Assert.True(
             File.Exists(Page) && File.ReadAllText(Page) == written,
-            $"docs/metrics.md is not what the code declares; to write it anew, run this test with {MetricsPage.Variable}=1");
+            $"docs/metrics.md is not what the code declares; to write it again, run this test with {MetricsPage.Variable}=1");
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using RbdReplication.Kubernetes;
 using RbdReplication.Kubernetes.Events;
+using RbdReplication.Kubernetes.Informers;
 using RbdReplication.Kubernetes.Leases;
 using RbdReplication.Kubernetes.Secrets;
 using RbdReplication.Kubernetes.Volumes;
@@ -68,8 +69,8 @@ public sealed class RbacTests : IAsyncLifetime
     private async Task WatchAsync()
     {
         using var stop = new CancellationTokenSource();
-        var informer = new PersistentVolumeInformer(
-            _api, new PersistentVolumeInformerOptions { DriverName = PvObject.Driver }, TimeProvider.System, NullLogger<PersistentVolumeInformer>.Instance);
+        var informer = new Informer<PersistentVolume>(
+            _api, new PersistentVolumeResource(PvObject.Driver), new InformerOptions(), TimeProvider.System, NullLogger.Instance);
         var running = informer.RunAsync((_, _) => ValueTask.CompletedTask, stop.Token);
         await Until.TrueAsync(() => _server.Requests.Any(request => Call(request).Verb == "watch"), "the watch has begun");
         await stop.CancelAsync();

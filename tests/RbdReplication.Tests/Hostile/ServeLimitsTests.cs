@@ -26,6 +26,7 @@ public sealed class ServeLimitsTests
         [
             $"| request message | {ServeLimits.MessageBytes / 1024} KiB |",
             $"| calls under way | {ServeLimits.Calls} |",
+            $"| of these, calls that are with the driver | {ServeLimits.ForwardedCalls} |",
             $"| calls under way on one connection | {ServeLimits.StreamsPerConnection} |",
             $"| connections | {ServeLimits.Connections} to the socket, {ServeLimits.Connections} to the HTTP endpoint |",
             $"| headers of a request | {ServeLimits.HeaderCount}, together {ServeLimits.HeaderBytes / 1024} KiB |",

@@ -86,7 +86,7 @@ public sealed class EventRecorderTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_event_the_server_has_forgotten_is_written_anew()
+    public async Task An_event_the_server_has_forgotten_is_written_again()
     {
         _events.Warning(Pv, "Failed", "one");
         await WrittenAsync(1);

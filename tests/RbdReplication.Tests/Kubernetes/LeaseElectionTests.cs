@@ -235,7 +235,7 @@ public sealed class LeaseElectionTests : IAsyncLifetime
     {
         var a = Start("a");
         await a.LeadsAsync();
-        // It is elected anew at once, with another term.
+        // It is elected again at once, with another term.
         var term = a.Leadership!;
         term.ThrowIfLost();
         // No timer has had a chance to run, as after a suspended virtual machine.

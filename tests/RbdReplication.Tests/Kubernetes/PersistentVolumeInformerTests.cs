@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
 using RbdReplication.Kubernetes;
+using RbdReplication.Kubernetes.Informers;
 using RbdReplication.Kubernetes.Volumes;
+using VolumeChange = RbdReplication.Kubernetes.Informers.ObjectChange<RbdReplication.Kubernetes.Volumes.PersistentVolume>;
 
 namespace RbdReplication.Tests.Kubernetes;
 
@@ -11,7 +13,7 @@ public sealed class PersistentVolumeInformerTests : IAsyncLifetime
     private readonly CancellationTokenSource _stop = new();
     private readonly List<VolumeChange> _changes = [];
     private KubernetesApi _api = null!;
-    private PersistentVolumeInformer _informer = null!;
+    private Informer<PersistentVolume> _informer = null!;
     private Task? _running;
 
     public async ValueTask InitializeAsync()
@@ -136,8 +138,8 @@ public sealed class PersistentVolumeInformerTests : IAsyncLifetime
         var changes = Snapshot().SkipWhile(c => c is not VolumeChange.ListCompleted).Skip(1).ToList();
         Assert.Collection(
             changes,
-            c => Assert.Equal("other", Assert.IsType<VolumeChange.Applied>(c).Volume.Claim!.Namespace),
-            c => Assert.Equal("pvc-000002", Assert.IsType<VolumeChange.Applied>(c).Volume.Name),
+            c => Assert.Equal("other", Assert.IsType<VolumeChange.Applied>(c).Item.Claim!.Namespace),
+            c => Assert.Equal("pvc-000002", Assert.IsType<VolumeChange.Applied>(c).Item.Name),
             c => Assert.Equal(VolumeId.Of(Listed()[0]), Assert.IsType<VolumeChange.Deleted>(c).Id));
     }
 
@@ -271,14 +273,13 @@ public sealed class PersistentVolumeInformerTests : IAsyncLifetime
 
     private void Start(int pageSize = 500, TimeProvider? time = null)
     {
-        var options = new PersistentVolumeInformerOptions
+        var options = new InformerOptions
         {
-            DriverName = PvObject.Driver,
             PageSize = pageSize,
             FirstRetryDelay = TimeSpan.FromMilliseconds(1),
             LongestRetryDelay = TimeSpan.FromMilliseconds(20),
         };
-        _informer = new PersistentVolumeInformer(_api, options, time ?? TimeProvider.System, NullLogger<PersistentVolumeInformer>.Instance);
+        _informer = new Informer<PersistentVolume>(_api, new PersistentVolumeResource(PvObject.Driver), options, time ?? TimeProvider.System, NullLogger.Instance);
         _running = _informer.RunAsync(
             (change, _) =>
             {
@@ -295,9 +296,9 @@ public sealed class PersistentVolumeInformerTests : IAsyncLifetime
             return [.. _changes];
     }
 
-    private List<PersistentVolume> Listed() => [.. Snapshot().OfType<VolumeChange.Listed>().SelectMany(c => c.Volumes)];
+    private List<PersistentVolume> Listed() => [.. Snapshot().OfType<VolumeChange.Listed>().SelectMany(c => c.Items)];
 
-    private List<PersistentVolume> Applied() => [.. Snapshot().OfType<VolumeChange.Applied>().Select(c => c.Volume)];
+    private List<PersistentVolume> Applied() => [.. Snapshot().OfType<VolumeChange.Applied>().Select(c => c.Item)];
 
     private Task CompletedAsync(int lists) =>
         Until.TrueAsync(() => Snapshot().OfType<VolumeChange.ListCompleted>().Count() >= lists, $"list {lists} is complete");

@@ -51,7 +51,7 @@ public sealed class OpenQuestionTests
     }
 
     [Fact]
-    public void One_who_gave_up_and_comes_back_asks_anew()
+    public void One_who_gave_up_and_comes_back_asks_again()
     {
         var first = Ask(WantedRole.Primary);
         for (var i = 0; i < 10; i++)
@@ -107,7 +107,7 @@ public sealed class OpenQuestionTests
         _questions.Ask(Volume, wanted, "image", Seen(snapshots)).Question.FirstAsked;
 
     private Sighting Seen(params MirrorSnapshot[] snapshots) =>
-        new(new ImageHistory(new MirrorChain(snapshots), null), null, new PeerView(PeerRole.Silent, "site-b", null), [], HasPeers: true, _time.GetUtcNow());
+        new(new ImageHistory(new MirrorChain(snapshots), null), null, new PeerStatus(PeerRole.Silent, "site-b", null), [], HasPeers: true, _time.GetUtcNow());
 
     private static MirrorSnapshot Snapshot(ulong id, MirrorSnapshotState state) =>
         new(id, state, true, "x", 1, [], 0, DateTimeOffset.UnixEpoch);

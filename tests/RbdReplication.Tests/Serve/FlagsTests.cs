@@ -15,8 +15,23 @@ public sealed class FlagsTests
     [InlineData("1.5s", 1.5)]
     public void A_duration_is_hours_minutes_and_seconds(string text, double seconds)
     {
-        Assert.True(Flags.TryParseDuration(text, out var value));
+        Assert.True(Duration.TryParse(text, out var value));
         Assert.Equal(TimeSpan.FromSeconds(seconds), value);
+    }
+
+    [Theory]
+    [InlineData(150, "2m30s")]
+    [InlineData(60, "1m")]
+    [InlineData(3661, "1h1m1s")]
+    [InlineData(360000, "100h")]
+    [InlineData(0.5, "0.5s")]
+    [InlineData(1.25, "1.25s")]
+    [InlineData(0, "0s")]
+    public void A_duration_is_shown_as_it_is_written(double seconds, string text)
+    {
+        Assert.Equal(text, new Duration(TimeSpan.FromSeconds(seconds)).ToString());
+        Assert.True(Duration.TryParse(text, out var read) || seconds == 0);
+        Assert.Equal(TimeSpan.FromSeconds(seconds), read);
     }
 
     [Theory]
@@ -30,7 +45,8 @@ public sealed class FlagsTests
     [InlineData("1d")]
     [InlineData("1s\n")]
     [InlineData("99999999999999s")]
-    public void Anything_else_is_no_duration(string text) => Assert.False(Flags.TryParseDuration(text, out _));
+    [InlineData("00:02:30")]
+    public void Anything_else_is_no_duration(string text) => Assert.False(Duration.TryParse(text, out _));
 
     [Fact]
     public void Each_option_has_a_twin_in_the_environment() =>

@@ -3,6 +3,7 @@ using Grpc.Health.V1;
 using Grpc.Reflection.V1Alpha;
 using RbdReplication.CephTests.Sandbox;
 using RbdReplication.Csi.Protocol;
+using GroupController = RbdReplication.Csi.Protocol.Groups.Controller;
 
 namespace RbdReplication.Tests;
 
@@ -71,10 +72,33 @@ public sealed class ServeTests(RunningServer running) : IClassFixture<RunningSer
     public async Task Capabilities_are_those_that_are_served()
     {
         var capabilities = (await running.Server.Identity.GetCapabilitiesAsync(new())).Capabilities;
-        Assert.Equal(3, capabilities.Count);
+        Assert.Equal(11, capabilities.Count);
         Assert.Equal(Capability.Types.Service.Types.Type.ControllerService, capabilities[0].Service.Type);
         Assert.Equal(Capability.Types.VolumeReplication.Types.Type.VolumeReplication, capabilities[1].VolumeReplication.Type);
         Assert.Equal(Capability.Types.VolumeReplication.Types.Type.GetReplicationDestinationInfo, capabilities[2].VolumeReplication.Type);
+        Assert.Equal(Capability.Types.ReclaimSpace.Types.Type.Offline, capabilities[3].ReclaimSpace.Type);
+        Assert.Equal(Capability.Types.NetworkFence.Types.Type.NetworkFence, capabilities[4].NetworkFence.Type);
+        Assert.Equal([1, 3, 2, 4, 5, 6], capabilities.Skip(5).Select(capability => (int)capability.VolumeGroup.Type));
+    }
+
+    [Fact]
+    public async Task Volume_groups_are_served_and_announced_only_where_that_is_switched_on()
+    {
+        await using var server = await running.StartAsync("groupless.sock", "--volume-groups", "false");
+        Assert.DoesNotContain((await server.Identity.GetCapabilitiesAsync(new())).Capabilities, capability => capability.VolumeGroup is not null);
+        var groups = new GroupController.ControllerClient(server.Channel);
+        var status = (await Assert.ThrowsAsync<RpcException>(async () => await groups.DeleteVolumeGroupAsync(new() { VolumeGroupId = Handle("dead"), Secrets = { RunningServer.Secrets } }))).Status;
+        Is(StatusCode.Unimplemented, "volumegroup.Controller/DeleteVolumeGroup is of no service of this server", status);
+        Is(StatusCode.Unimplemented, "one by one", await Rpc.StatusAsync(
+            server.Replication, Rpc.GetDestination, new() { Source = RpcArguments.Group(Handle("dead")), Secrets = RunningServer.Secrets }));
+    }
+
+    [Fact]
+    public async Task A_service_that_is_not_served_here_is_unimplemented_with_its_name()
+    {
+        var status = await Forwarding.Unheard.StatusAsync(running.Server.Channel, "Echo", []);
+        Is(StatusCode.Unimplemented, "unheard.of.Service/Echo is of no service of this server", status);
+        await Eventually.TrueAsync(() => Task.FromResult(running.Server.Log.Contains("Unimplemented: unheard.of.Service/Echo", StringComparison.Ordinal)), "it is logged");
     }
 
     [Fact]
@@ -90,7 +114,8 @@ public sealed class ServeTests(RunningServer running) : IClassFixture<RunningSer
         await stream.RequestStream.WriteAsync(new() { ListServices = "" });
         Assert.True(await stream.ResponseStream.MoveNext(CancellationToken.None));
         var services = stream.ResponseStream.Current.ListServicesResponse.Service.Select(service => service.Name).ToList();
-        Assert.Equal(["grpc.health.v1.Health", "identity.Identity", "replication.Controller"], services.Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["fence.FenceController", "grpc.health.v1.Health", "identity.Identity", "reclaimspace.ReclaimSpaceController", "replication.Controller", "volumegroup.Controller"], services.Order(StringComparer.Ordinal));
         await stream.RequestStream.WriteAsync(new() { FileContainingSymbol = "replication.Controller" });
         Assert.True(await stream.ResponseStream.MoveNext(CancellationToken.None));
         Assert.NotEmpty(stream.ResponseStream.Current.FileDescriptorResponse.FileDescriptorProto);
@@ -109,8 +134,14 @@ public sealed class ServeTests(RunningServer running) : IClassFixture<RunningSer
 
     [Theory]
     [MemberData(nameof(AllCalls))]
-    public async Task A_volume_group_is_not_implemented(string call) =>
-        Is(StatusCode.Unimplemented, "one by one", await StatusAsync(call, new() { Source = RpcArguments.Group(Handle("dead")), Secrets = RunningServer.Secrets }));
+    public async Task A_volume_group_is_not_replicated_and_only_its_destination_is_told(string call)
+    {
+        var status = await StatusAsync(call, new() { Source = RpcArguments.Group(Handle("bare")), Secrets = RunningServer.Secrets });
+        if (call == Rpc.GetDestination)
+            Is(StatusCode.Unavailable, $"volume group {Handle("bare")}: the cluster configuration lists no monitors for cluster bare", status);
+        else
+            Is(StatusCode.Unimplemented, "one by one", status);
+    }
 
     [Theory]
     [MemberData(nameof(AllCalls))]

@@ -33,6 +33,8 @@ public sealed class StartAndStopTests : IDisposable
     [InlineData("--log-level loud", "one of trace, debug, info, warn, error")]
     [InlineData("--csi-addons-endpoint tcp://127.0.0.1:1", "starts with unix://")]
     [InlineData("--csi-addons-endpoint /csi/csi-addons.sock", "starts with unix://")]
+    [InlineData("--forward-endpoint /csi/csi-addons.sock", "starts with unix://")]
+    [InlineData("--forward-endpoint unix:///csi/csi-addons.sock", "the server's own socket")]
     [InlineData("--http-endpoint localhost", "--http-endpoint is \"localhost\"")]
     [InlineData("--driver-name", "--driver-name")]
     public async Task A_wrong_option_is_one_line_and_exit_code_2_before_anything_is_opened(string options, string expected)

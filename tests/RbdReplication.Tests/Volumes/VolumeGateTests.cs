@@ -174,4 +174,57 @@ public sealed class VolumeGateTests
         }
         Assert.Equal((1, 63), (running, refused));
     }
+
+    [Fact]
+    public async Task What_runs_beside_the_changes_of_a_volume_keeps_none_of_them_out_and_gives_way_when_one_begins()
+    {
+        var volume = Volume();
+        var beside = _gate.RunBesideAsync(volume, "reclaim space", token => Task.Delay(Timeout.Infinite, token), CancellationToken.None);
+        var other = _gate.RunBesideAsync(Volume(), "reclaim space", token => Task.Delay(Timeout.Infinite, token), CancellationToken.None);
+        var refused = await Assert.ThrowsAsync<ReplicationException>(() => _gate.RunBesideAsync(volume, "reclaim space", _ => Task.CompletedTask, CancellationToken.None));
+        Assert.Equal(ReplicationError.Busy, refused.Error);
+        // One that finds nothing to change leaves it in peace.
+        await _gate.RunAsync(volume, "promote", _ => Task.CompletedTask, CancellationToken.None);
+        Assert.False(beside.IsCompleted);
+        await _gate.RunAsync(volume with { ClusterId = "site-b" }, "demote", async _ =>
+        {
+            _gate.MakeWay(volume with { ClusterId = "site-b" });
+            // Nor does one begin beside a change that has.
+            var late = await Assert.ThrowsAsync<ReplicationException>(() => _gate.RunBesideAsync(volume, "scrub", _ => Task.CompletedTask, CancellationToken.None));
+            Assert.Equal(ReplicationError.Busy, late.Error);
+            Assert.Contains("demote has been pending for ", late.Message, StringComparison.Ordinal);
+        }, CancellationToken.None);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => beside);
+        Assert.False(other.IsCompleted);
+        Assert.True(Assert.Single(_gate.Pending).GivesWay);
+        // A server that stops does not wait for it either.
+        await _gate.CloseAsync().WaitAsync(TimeSpan.FromMinutes(1));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => other);
+    }
+
+    [Fact]
+    public async Task What_runs_beside_goes_on_when_its_caller_has_gone_and_is_reported()
+    {
+        var time = new ManualTime();
+        List<string> reports = [];
+        var gate = new VolumeGate(time, (operation, hasEnded, failure) => reports.Add($"{operation.Operation} {operation.GivesWay} {hasEnded} {failure}"));
+        var end = new TaskCompletionSource<int>();
+        using var deadline = new CancellationTokenSource();
+        var isTold = false;
+        var call = gate.RunBesideAsync(Volume(), "reclaim space", async token =>
+        {
+            await end.Task;
+            isTold = token.IsCancellationRequested;
+        }, deadline.Token);
+        await deadline.CancelAsync();
+        var e = await Assert.ThrowsAsync<ReplicationException>(() => call);
+        Assert.Equal(ReplicationError.TimedOut, e.Error);
+        Assert.Contains("it goes on, and the next call waits for it", e.Message, StringComparison.Ordinal);
+        time.Advance(TimeSpan.FromSeconds(1));
+        await Until.TrueAsync(() => reports.Count == 1, "it is reported");
+        end.SetResult(0);
+        await Until.TrueAsync(() => reports.Count == 2, "its end is reported");
+        Assert.Equal(["reclaim space True False ", "reclaim space True True "], reports);
+        Assert.False(isTold);
+    }
 }

@@ -8,7 +8,7 @@ namespace RbdReplication.Core;
 /// <param name="time">Clock.</param>
 internal sealed class Demotion(bool force, OpenQuestions questions, TimeProvider time)
 {
-    // How long one call waits for the peer; then the caller is told to come again.
+    // How long one call waits for the peer; then the caller is told to retry.
     private static readonly TimeSpan PeerWait = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan PeerPoll = TimeSpan.FromMilliseconds(100);
 
@@ -20,16 +20,16 @@ internal sealed class Demotion(bool force, OpenQuestions questions, TimeProvider
         questions.Withdraw(open.Volume.Handle, WantedRole.Primary);
         var snapshotMode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot;
         var primary = isPrimary;
-        if (!primary && await IsToBeMadeAnewAsync(open, cancellationToken).ConfigureAwait(false))
+        if (!primary && await IsToBeMadeAgainAsync(open, cancellationToken).ConfigureAwait(false))
         {
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-            primary = await IsToBeMadeAnewAsync(open, cancellationToken).ConfigureAwait(false);
+            primary = await IsToBeMadeAgainAsync(open, cancellationToken).ConfigureAwait(false);
         }
         if (!primary && (force || !await EndsInDemotionAsync(open, cancellationToken).ConfigureAwait(false)))
             return;
         if (primary)
         {
-            // A request to copy the image anew, left from before it was promoted, would be carried out on the demoted image.
+            // A request to copy the image again, left from before it was promoted, would be carried out on the demoted image.
             await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
             await DemoteAsync(open, snapshotMode, isPrimary, cancellationToken).ConfigureAwait(false);
@@ -41,7 +41,7 @@ internal sealed class Demotion(bool force, OpenQuestions questions, TimeProvider
     private static async Task<bool> EndsInDemotionAsync(OpenVolume open, CancellationToken cancellationToken) =>
         (await ImageHistory.ReadAsync(open, cancellationToken).ConfigureAwait(false)).IsDemotedHere;
 
-    private async Task<bool> IsToBeMadeAnewAsync(OpenVolume open, CancellationToken cancellationToken)
+    private async Task<bool> IsToBeMadeAgainAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         if (!await EndsInDemotionAsync(open, cancellationToken).ConfigureAwait(false))
             return false;

@@ -17,29 +17,36 @@ internal sealed class DestinationLookup(ClusterFiles files)
         var info = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
         if (info.State == MirrorImageState.Disabled)
             open.RequireMirrored(info);
-        return Find(open.Volume);
+        return Find(files.Read().Config, open.Volume.Handle, open.Volume.Cluster.ClusterId, open.Volume.Pool.Name, $"{open.Volume}");
     }
 
-    private VolumeHandle Find(Volume volume)
+    /// <summary>What a handle of this site is at the peer.</summary>
+    /// <param name="config">Cluster configuration.</param>
+    /// <param name="handle">The handle, of a volume or a volume group.</param>
+    /// <param name="clusterId">The cluster that it was found in.</param>
+    /// <param name="poolName">The pool that it was found in.</param>
+    /// <param name="subject">What it is the handle of, for messages.</param>
+    /// <exception cref="ReplicationException">NotConfigured: the configuration cannot be used.</exception>
+    public static VolumeHandle Find(ClusterConfig config, VolumeHandle handle, string clusterId, string poolName, string subject)
     {
-        if (files.Read().Config.Find(volume.Cluster.ClusterId)?.ReplicationDestination is not { } destination)
-            return volume.Handle;
-        var poolId = volume.Handle.PoolId;
-        if (destination.PoolIdTextOf(volume.Pool.Name) is { } text
+        if (config.Find(clusterId)?.ReplicationDestination is not { } destination)
+            return handle;
+        var poolId = handle.PoolId;
+        if (destination.PoolIdTextOf(poolName) is { } text
             && !long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out poolId))
         {
             throw new ReplicationException(
                 ReplicationError.NotConfigured,
-                $"cannot find the destination of {volume}: the cluster configuration maps pool {volume.Pool.Name} of cluster {volume.Cluster.ClusterId} to \"{text}\", which is no pool number");
+                $"cannot find the destination of {subject}: the cluster configuration maps pool {poolName} of cluster {clusterId} to \"{text}\", which is no pool number");
         }
         try
         {
-            return volume.Handle.WithLocation(destination.RemoteClusterId, poolId);
+            return handle.WithLocation(destination.RemoteClusterId, poolId);
         }
         catch (ArgumentException e)
         {
             throw new ReplicationException(
-                ReplicationError.NotConfigured, $"cannot find the destination of {volume}: replicationDestination of cluster {volume.Cluster.ClusterId} in the cluster configuration cannot be used: {e.Message}", e);
+                ReplicationError.NotConfigured, $"cannot find the destination of {subject}: replicationDestination of cluster {clusterId} in the cluster configuration cannot be used: {e.Message}", e);
         }
     }
 }

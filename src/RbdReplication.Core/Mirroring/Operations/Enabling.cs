@@ -19,7 +19,7 @@ internal sealed class Enabling(ReplicationParameters parameters, FlattenReport f
                 return;
             case MirrorImageState.Disabled:
                 open.Require("enable", EnableRules.Key(await open.Image.ListMetadataAsync("", cancellationToken).ConfigureAwait(false)));
-                await CloneParent.PrepareAsync(open, parameters.Flatten, flattenReport, cancellationToken).ConfigureAwait(false);
+                await CloneParent.PrepareAsync(open, "enable", parameters.Flatten, flattenReport, cancellationToken).ConfigureAwait(false);
                 await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
                 await EnableAsync(open, cancellationToken).ConfigureAwait(false);
                 return;

@@ -5,42 +5,41 @@ namespace RbdReplication.Core;
 /// <summary>A promotion that does not ask the peer.</summary>
 internal static class ForcedPromotion
 {
-    // An idle image takes one to two seconds.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
-
-    // As long as librbd itself does when it breaks a lock.
-    private static readonly TimeSpan BlocklistDuration = TimeSpan.FromHours(1);
+    /// <summary>How often one call promotes an image that this site's mirror daemon is working on at the same moment (journal mode).</summary>
+    public const int MaximumAttempts = 5;
 
     /// <summary>
-    /// Promotes. librbd waits, without limit, until this site's mirror daemon lets go of the image. Where the link to the peer
+    /// Promotes. librbd waits, without limit, until this site's mirror daemon releases the image. Where the link to the peer
     /// broke in mid-copy the daemon never does (16.2), and an attempt that is given up then leaves the image half copied: so a
     /// daemon that held the image from before and still does is cut off, upon which librbd rolls back and ends. The daemon
-    /// connects anew by itself. Nobody else is cut off, however long it takes: a node that has the image mapped would lose its
+    /// connects again by itself. Nobody else is cut off, however long it takes: a node that has the image mapped would lose its
     /// other volumes too. Once begun all this is done to its end, whether or not the caller still waits: a promotion that
     /// nobody frees would keep the volume busy for as long as the daemon hangs.
     /// </summary>
     public static async Task RunAsync(OpenVolume open, TimeProvider time, CancellationToken cancellationToken)
     {
+        for (var attempts = 1; ; attempts++)
+        {
+            try
+            {
+                await PromoteAsync(open, time, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+            // The daemon has entered a tag in the journal at the same moment.
+            catch (CephException e) when (e.Errno == Errno.EEXIST && attempts < MaximumAttempts)
+            {
+            }
+        }
+    }
+
+    private static async Task PromoteAsync(OpenVolume open, TimeProvider time, CancellationToken cancellationToken)
+    {
         var before = await open.Image.Mirroring.ListHoldingDaemonsAsync(cancellationToken).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();
         var promotion = open.Image.Mirroring.PromoteAsync(force: true, CancellationToken.None);
-        while (before.Count > 0 && await Task.WhenAny(promotion, Task.Delay(Patience, time, CancellationToken.None)).ConfigureAwait(false) != promotion)
-            await CutOffAsync(open, before).ConfigureAwait(false);
+        while (before.Count > 0
+            && await Task.WhenAny(promotion, Task.Delay(DaemonHold.Patience, time, CancellationToken.None)).ConfigureAwait(false) != promotion)
+            await DaemonHold.CutOffAsync(open, before).ConfigureAwait(false);
         await promotion.ConfigureAwait(false);
-    }
-
-    // What fails here is tried again while the promotion goes on, whose end alone counts.
-    private static async Task CutOffAsync(OpenVolume open, IReadOnlyList<ImageWatcher> before)
-    {
-        try
-        {
-            var now = await open.Image.Mirroring.ListHoldingDaemonsAsync(CancellationToken.None).ConfigureAwait(false);
-            foreach (var address in now.Where(daemon => before.Any(held => held.ClientId == daemon.ClientId)).Select(daemon => daemon.Address).Distinct())
-                await open.Volume.Connection.Cluster.BlocklistAsync(address, BlocklistDuration, CancellationToken.None).ConfigureAwait(false);
-        }
-        // Or another call has found the connection to be of no more use and closed it.
-        catch (Exception e) when (e is CephException or ObjectDisposedException)
-        {
-        }
     }
 }

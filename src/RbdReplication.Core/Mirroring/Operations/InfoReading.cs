@@ -10,13 +10,19 @@ internal sealed class InfoReading(TimeProvider time)
     /// </exception>
     public async Task<ReplicationInfo> RunAsync(OpenVolume open, CancellationToken cancellationToken)
     {
-        var reports = await ImageReports.ReadAsync(open, cancellationToken).ConfigureAwait(false);
-        open.RequireMirrored(reports.Status.Info);
-        if (!reports.Status.Info.IsPrimary)
+        var imageId = open.Image.GetId();
+        // All at the same time; a whole pool's are read by PoolLister.
+        var schedules = SnapshotSchedules.ListInForceAsync(open.Volume.Connection, open.Volume.Pool, [imageId], cancellationToken);
+        var status = open.Image.Mirroring.GetGlobalStatusAsync(cancellationToken);
+        var sites = await open.Volume.Connection.GetSitesAsync(open.Volume.Pool, cancellationToken).ConfigureAwait(false);
+        var global = await status.ConfigureAwait(false);
+        open.RequireMirrored(global.Info);
+        if (!global.Info.IsPrimary)
             throw open.Refused("get the replication info of", ReplicationError.FailedPrecondition, "it is secondary at this site; ask the primary site");
         var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
         // The first snapshot stays until the peer has a newer one. Journal mode has none, and keeps no time.
         var primarySince = chain.SincePromotion.FirstOrDefault()?.TakenAt ?? open.Image.GetCreateTimestamp().ToDateTimeOffset();
+        var reports = new ImageReports(global, sites, (await schedules.ConfigureAwait(false)).GetValueOrDefault(imageId, []));
         var info = ReplicationInfo.Of(reports, primarySince, time.GetUtcNow());
         return info.IsAwaited ? throw new ReplicationException(ReplicationError.NotFound, $"{open.Volume} has no sync time yet: {info.Message}") : info;
     }

@@ -18,8 +18,11 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
             await PromoteAsync(open, cancellationToken).ConfigureAwait(false);
         else if (CutOffRules.IsReadOnlyPrimary(info.IsPrimary, await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)))
             await FinishAsync(open, cancellationToken).ConfigureAwait(false);
+        var mode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false);
+        if (mode == MirrorImageMode.Journal)
+            await TakeFromDaemonAsync(open, info.IsPrimary).ConfigureAwait(false);
         questions.Settle(open.Volume.Handle);
-        if (parameters.Schedule is { } schedule && await open.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot)
+        if (parameters.Schedule is { } schedule && mode == MirrorImageMode.Snapshot)
             await SetScheduleAsync(open, schedule, cancellationToken).ConfigureAwait(false);
     }
 
@@ -29,11 +32,11 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
         await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         if (force)
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-        if ((await DecideOnRollbackAsync(open, cancellationToken).ConfigureAwait(false)).Refusal is not null)
+        if ((await DecideOnWholenessAsync(open, cancellationToken).ConfigureAwait(false)).Refusal is not null)
         {
             // So it looks, too, while another server is in the middle of it; with the lock it is known that none is.
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
-            open.Require("promote", await DecideOnRollbackAsync(open, cancellationToken).ConfigureAwait(false));
+            open.Require("promote", await DecideOnWholenessAsync(open, cancellationToken).ConfigureAwait(false));
         }
         if (force)
             await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
@@ -41,8 +44,25 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
             await new UnforcedPromotion(open, questions, time).RunAsync(parameters.StrictFailover, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task<RelocationDecision> DecideOnRollbackAsync(OpenVolume open, CancellationToken cancellationToken) =>
-        CutOffRules.Rollback(await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false));
+    // An image that was primary already is looked at as well: whoever promoted it may have been killed before this.
+    private async Task TakeFromDaemonAsync(OpenVolume open, bool wasPrimary)
+    {
+        for (var attempts = 1; !await DaemonHold.LeavesPrimaryAsync(open, wasPrimary, time).ConfigureAwait(false); attempts++)
+        {
+            if (!force || attempts == ForcedPromotion.MaximumAttempts)
+                throw open.Refused("promote", ReplicationError.Busy, "this site's mirror daemon has begun to follow the peer at the same moment; retry");
+            await open.ForWritingAsync(CancellationToken.None).ConfigureAwait(false);
+            await ForcedPromotion.RunAsync(open, time, CancellationToken.None).ConfigureAwait(false);
+            wasPrimary = false;
+        }
+    }
+
+    private async Task<RelocationDecision> DecideOnWholenessAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var history = await ImageHistory.ReadAsync(open, cancellationToken).ConfigureAwait(false);
+        var decision = CutOffRules.Rollback(history.Chain);
+        return force && decision.Refusal is null ? PromotionRules.Forced(history) : decision;
+    }
 
     // A promotion that was cut off has left the image primary and read-only.
     private static async Task FinishAsync(OpenVolume open, CancellationToken cancellationToken)

@@ -2,8 +2,8 @@ using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
-/// <summary>Readiness of a secondary image, and copying it anew.</summary>
-/// <param name="force">Throw an image away that has parted from its peer, and copy it anew.</param>
+/// <summary>Readiness of a secondary image, and copying it again.</summary>
+/// <param name="force">Throw an image away that has parted from its peer, and copy it again.</param>
 /// <param name="questions">Since when volumes are wanted as secondary.</param>
 /// <param name="time">Clock.</param>
 internal sealed class Resync(bool force, OpenQuestions questions, TimeProvider time)
@@ -41,7 +41,7 @@ internal sealed class Resync(bool force, OpenQuestions questions, TimeProvider t
         }
     }
 
-    /// <summary>Takes back a request to copy the image anew that nobody has carried out, whoever left it.</summary>
+    /// <summary>Takes back a request to copy the image again that nobody has carried out, whoever left it.</summary>
     public static async Task WithdrawAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var mode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false);

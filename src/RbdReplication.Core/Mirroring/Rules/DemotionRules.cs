@@ -71,7 +71,7 @@ public static class DemotionRules
     }
 
     /// <summary>
-    /// Whether a demotion has to be made anew: a mirror daemon that was killed before it had signed off the copy starts on a
+    /// Whether a demotion has to be made again: a mirror daemon that was killed before it had signed off the copy starts on a
     /// demoted image, which it leaves alone, and one that was not told of the demotion, because who demoted was killed before
     /// that, never looks. Promoted here the image is followed again. The peer may not have used the demotion meanwhile, so this
     /// waits as long as taking it back does; it cannot where the demotion came before its first copy was complete, which it never completes then.
@@ -95,6 +95,6 @@ public static class DemotionRules
         seen.Own is { IsUp: true, State: MirrorStatusState.Error } own && own.LastUpdate > (seen.History.EndedAt ?? firstAsked);
 
     // A site that was demoted a moment ago goes on reporting that it is primary: only a report that is late enough counts.
-    private static bool IsPrimaryToo(PeerView peer, DateTimeOffset since) =>
+    private static bool IsPrimaryToo(PeerStatus peer, DateTimeOffset since) =>
         peer.Role == PeerRole.Primary && peer.Report!.LastUpdate >= since + RelocationTimes.ReportDelay;
 }

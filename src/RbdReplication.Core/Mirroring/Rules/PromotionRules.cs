@@ -17,16 +17,32 @@ public static class PromotionRules
     /// <param name="strict">Whether to wait for a living primary peer to be demoted instead of asking for force.</param>
     public static RelocationDecision Decide(Sighting seen, DateTimeOffset? heldSince, DateTimeOffset firstAsked, bool strict)
     {
-        if (!seen.HasPeers)
-            return WithoutPeers(seen);
-        return seen.End switch
+        var decision = !seen.HasPeers ? WithoutPeers(seen) : seen.End switch
         {
             HistoryEnd.PeersDemotion => OnPeersDemotion(seen, heldSince, firstAsked),
             HistoryEnd.OwnDemotion => OnOwnDemotion(seen, firstAsked),
             HistoryEnd.UnfinishedDemotion => OnUnfinishedDemotion(seen),
             _ => OnOpenCopy(seen, firstAsked, strict),
         };
+        // Where others are advised to force, which would be refused.
+        return decision.Refusal == ReplicationError.FailedPrecondition && seen.History.IsFirstCopy ? OnFirstCopy(seen) : decision;
     }
+
+    /// <summary>
+    /// Whether a secondary image may be promoted by force. In journal mode librbd promotes the first half of a first copy as well, and says OK
+    /// (16.2: 14 of 128 blocks had come); in snapshot mode it answers EINVAL.
+    /// </summary>
+    public static RelocationDecision Forced(ImageHistory history) => history.IsFirstCopy
+        ? RelocationDecision.Refuse(ReplicationError.FailedPrecondition, FirstCopyUnfinished)
+        : RelocationDecision.Allow("this site has a complete copy");
+
+    /// <summary>What to do with a first copy that is not complete.</summary>
+    internal const string FirstCopyUnfinished =
+        "its first copy is not known to be complete, so there may be no whole data at this site: wait until it is; where the peer is gone for good, restore it from a backup";
+
+    private static RelocationDecision OnFirstCopy(Sighting seen) => seen.Peer.Role == PeerRole.Primary
+        ? RelocationDecision.Refuse(ReplicationError.Busy, $"the first copy is on its way: {Progress(seen.Chain, seen.Own)}")
+        : Forced(seen.History);
 
     // Nobody else can be primary. librbd itself refuses an image that was copied from a peer that has been removed since.
     private static RelocationDecision WithoutPeers(Sighting seen) => seen.End == HistoryEnd.Copy
@@ -133,7 +149,7 @@ public static class PromotionRules
     }
 
     // A daemon that has just started has not stored its first report yet.
-    private static RelocationDecision AwaitWord(PeerView peer, DateTimeOffset now) =>
+    private static RelocationDecision AwaitWord(PeerStatus peer, DateTimeOffset now) =>
         RelocationDecision.Refuse(ReplicationError.Busy, $"{peer.Describe(now)}; waiting for {RelocationTimes.SilenceLimit.TotalSeconds} s");
 
     private static bool IsFollowing(MirrorSiteStatus? own) =>

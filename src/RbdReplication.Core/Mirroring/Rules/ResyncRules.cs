@@ -25,7 +25,7 @@ public enum ResyncStep
 public readonly record struct ResyncDecision(ResyncStep Step, ReplicationError Refusal, string Reason)
 {
     /// <summary>
-    /// Whether a request to copy the image anew that lies there is taken back. A request is for now: one that could not be carried out
+    /// Whether a request to copy the image again that lies there is taken back. A request is for now: one that could not be carried out
     /// must not throw the image away some other day.
     /// </summary>
     public bool TakesRequestBack => Step != ResyncStep.CopyAnew;
@@ -55,7 +55,11 @@ public static class ResyncRules
     {
         var (own, peer, now) = (seen.Own, seen.Peer, seen.At);
         if (!seen.HasPeers)
-            return new(ResyncStep.Ready, default, "the pool has no peer");
+        {
+            return seen.History.IsFirstCopy
+                ? Refuse(ReplicationError.FailedPrecondition, PromotionRules.FirstCopyUnfinished)
+                : new(ResyncStep.Ready, default, "the pool has no peer");
+        }
         if (seen.End == HistoryEnd.PeersDemotion)
         {
             return peer.Role == PeerRole.Primary && peer.Report!.LastUpdate >= EndOf(seen, firstAsked) + RelocationTimes.ReportDelay
@@ -103,7 +107,7 @@ public static class ResyncRules
         // An error newer than the demotion is about the demoted image; an older one is left from an earlier term.
         if (seen.End == HistoryEnd.OwnDemotion && own.LastUpdate <= seen.History.EndedAt)
             return Refuse(ReplicationError.Busy, $"{words}, but was demoted after that; waiting for a later report");
-        // Reports outlive the image that they are about: one that may be about the image before this copy starts nothing anew.
+        // Reports outlive the image that they are about: one that may be about the image before this copy starts nothing again.
         if (own.LastUpdate < createdAt + RelocationTimes.ReportDelay)
             return Refuse(ReplicationError.Busy, $"{words}, but the copy was begun only at {createdAt:HH:mm:ss} UTC; waiting for a later report");
         if (!own.SaysSplitBrain)

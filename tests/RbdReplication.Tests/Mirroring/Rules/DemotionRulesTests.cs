@@ -70,7 +70,7 @@ public sealed class DemotionRulesTests
     [InlineData("P1 P2p")]
     public void A_peer_that_is_down_cannot_take_the_last_writes(string chain)
     {
-        foreach (var peer in (PeerView[])[Down(Replaying), Down(Primary), Silent])
+        foreach (var peer in (PeerStatus[])[Down(Replaying), Down(Primary), Silent])
             Refused(ReplicationError.Unavailable, "start it, or demote with force", Before(Seen(Chain(chain), peer)));
         Refused(ReplicationError.Unavailable, "start it", Before(Seen(new ImageHistory(new MirrorChain([]), Journal("", "", new(4, 0))), Down(Replaying))));
     }
@@ -88,7 +88,7 @@ public sealed class DemotionRulesTests
     [InlineData("journal, own demotion")]
     public void A_demotion_that_the_peer_holds_is_done(string past)
     {
-        foreach (var peer in (PeerView[])[Says(Nobody), Says(SplitBrain), Down(Nobody), Silent])
+        foreach (var peer in (PeerStatus[])[Says(Nobody), Says(SplitBrain), Down(Nobody), Silent])
             Allowed(After(Seen(past, peer)));
     }
 
@@ -134,7 +134,7 @@ public sealed class DemotionRulesTests
     [Theory]
     [InlineData("own demotion, cut off")]
     [InlineData("journal, own demotion, cut off")]
-    public void A_demotion_cut_off_is_made_anew(string past)
+    public void A_demotion_cut_off_is_made_again(string past)
     {
         foreach (var force in (bool[])[false, true])
             Assert.True(DemotionRules.IsToBeRepeated(Seen(past, Says(Replaying)), force));
@@ -169,7 +169,7 @@ public sealed class DemotionRulesTests
     [InlineData(Idle, Age - 119, false)]
     [InlineData(Syncing, 0, false)]
     [InlineData(Primary, 0, false)]
-    public void A_demotion_that_the_peer_misses_is_made_anew(string words, int reportAge, bool isMissed)
+    public void A_demotion_that_the_peer_misses_is_made_again(string words, int reportAge, bool isMissed)
     {
         var seen = Seen("own demotion, not copied", Says(words, reportAge));
         Assert.Equal(isMissed, DemotionRules.IsToBeRepeated(seen, force: false));
@@ -189,13 +189,13 @@ public sealed class DemotionRulesTests
     [InlineData("error bootstrapping replay")]
     [InlineData(Nobody)]
     [InlineData(Copying)]
-    public void A_demotion_before_the_peers_first_copy_was_complete_is_made_anew(string words)
+    public void A_demotion_before_the_peers_first_copy_was_complete_is_made_again(string words)
     {
         var seen = Seen("journal, own demotion, first copy", Says(words, 0));
         Assert.True(DemotionRules.IsToBeRepeated(seen, force: false));
         Assert.False(DemotionRules.IsToBeRepeated(seen, force: true));
         Refused(ReplicationError.Busy, "waiting for the peer", After(seen));
-        foreach (var peer in (PeerView[])[Down(Replaying), Silent, Says(Primary, 0)])
+        foreach (var peer in (PeerStatus[])[Down(Replaying), Silent, Says(Primary, 0)])
             Assert.False(DemotionRules.IsToBeRepeated(Seen("journal, own demotion, first copy", peer), force: false));
     }
 
@@ -204,7 +204,7 @@ public sealed class DemotionRulesTests
     [InlineData("journal, own demotion, not replayed")]
     public void A_demotion_waits_for_a_peer_that_is_down(string past)
     {
-        foreach (var peer in (PeerView[])[Down(Replaying), Silent])
+        foreach (var peer in (PeerStatus[])[Down(Replaying), Silent])
             Refused(ReplicationError.Unavailable, "start its mirror daemon", After(Seen(past, peer)));
     }
 

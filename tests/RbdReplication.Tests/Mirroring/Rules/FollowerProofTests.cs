@@ -82,7 +82,7 @@ public sealed class FollowerProofTests
     public void A_peer_that_is_down_is_not_waited_for()
     {
         Assert.False(FollowerProof.IsWorthWaitingFor(Seen("primary", Down(Replaying))));
-        foreach (var peer in (PeerView[])[Says(Nobody), Says(SplitBrain), Silent])
+        foreach (var peer in (PeerStatus[])[Says(Nobody), Says(SplitBrain), Silent])
             Assert.True(FollowerProof.IsWorthWaitingFor(Seen("primary", peer)));
     }
 

@@ -21,6 +21,29 @@ public sealed class PromotionRulesTests
     }
 
     [Theory]
+    [InlineData("half a first copy")]
+    [InlineData("journal, half a first copy")]
+    [InlineData("nothing")]
+    public void Half_a_first_copy_is_not_promoted_nor_is_force_advised(string past)
+    {
+        Refused(ReplicationError.FailedPrecondition, "not known to be complete", PromotionRules.Forced(Past(past)));
+        Refused(ReplicationError.FailedPrecondition, "not known to be complete", Decide(Seen(past, Down(Primary)), LongAgo));
+        Refused(ReplicationError.FailedPrecondition, "not known to be complete", Decide(Seen(past, Silent), LongAgo));
+        Refused(ReplicationError.Busy, "waiting for", Decide(Seen(past, Silent), asked: 0));
+        Refused(ReplicationError.Busy, "the first copy is on its way: 3 % copied", Decide(Seen(past, Says(Primary), Own(Syncing)), LongAgo));
+    }
+
+    [Theory]
+    [InlineData("copy")]
+    [InlineData("half a copy")]
+    [InlineData("peer's demotion")]
+    [InlineData("own demotion, cut off")]
+    [InlineData("journal, copy")]
+    [InlineData("journal, peer's demotion")]
+    [InlineData("journal, own demotion")]
+    public void Any_other_secondary_may_be_forced(string past) => Allowed(PromotionRules.Forced(Past(past)));
+
+    [Theory]
     [InlineData("peer's demotion")]
     [InlineData("own demotion")]
     [InlineData("own demotion, not copied")]
@@ -39,7 +62,7 @@ public sealed class PromotionRulesTests
     [Fact]
     public void A_daemon_that_tidies_up_is_waited_for()
     {
-        foreach (var (peer, age) in ((PeerView, int)[])[(Says(Nobody), 59), (Down(Nobody), Age), (Says(Nobody), Age)])
+        foreach (var (peer, age) in ((PeerStatus, int)[])[(Says(Nobody), 59), (Down(Nobody), Age), (Says(Nobody), Age)])
         {
             var seen = Seen("peer's demotion", peer, age: age);
             Refused(ReplicationError.Busy, "not released", PromotionRules.Decide(seen, heldSince: Ago(44), Ago(LongAgo), strict: false));
@@ -188,7 +211,7 @@ public sealed class PromotionRulesTests
     [InlineData("journal, own demotion, cut off")]
     public void A_demotion_cut_off_is_promoted_otherwise(string past)
     {
-        foreach (var peer in (PeerView[])[Says(Replaying, 10), Says(Nobody, 10), Says(SplitBrain, 10), Down(Nobody), Silent])
+        foreach (var peer in (PeerStatus[])[Says(Replaying, 10), Says(Nobody, 10), Says(SplitBrain, 10), Down(Nobody), Silent])
             Allowed(Decide(Seen(past, peer), asked: 0));
     }
 

@@ -25,11 +25,17 @@ public sealed class ResyncRulesTests
     public void An_image_is_ready_without_a_peer(string past) => Answers(ResyncStep.Ready, Seen(past, Silent).WithoutPeers(), asked: 0);
 
     [Theory]
+    [InlineData("half a first copy")]
+    [InlineData("journal, half a first copy")]
+    public void Half_a_first_copy_is_not_ready_without_a_peer(string past) =>
+        Refuses(ReplicationError.FailedPrecondition, "not known to be complete", Seen(past, Silent).WithoutPeers(), asked: LongAgo);
+
+    [Theory]
     [InlineData("peer's demotion", Age)]
     [InlineData("journal, peer's demotion", 300)]
     public void The_peers_demotion_is_ready_unless_it_is_primary_again(string past, int since)
     {
-        foreach (var peer in (PeerView[])[Says(Nobody), Says(SplitBrain), Down(Primary, since - 60), Silent, Says(Primary, since - 59)])
+        foreach (var peer in (PeerStatus[])[Says(Nobody), Says(SplitBrain), Down(Primary, since - 60), Silent, Says(Primary, since - 59)])
             Answers(ResyncStep.Ready, Seen(past, peer), asked: 300);
         Refuses(ReplicationError.Busy, "it was promoted again", Seen(past, Says(Primary, since - 60)), asked: 300);
     }
@@ -89,7 +95,7 @@ public sealed class ResyncRulesTests
     [MemberData(nameof(Parted))]
     public void A_split_brain_needs_a_primary(string past, string words)
     {
-        foreach (var peer in (PeerView[])[Says(Nobody), Down(Primary), Silent])
+        foreach (var peer in (PeerStatus[])[Says(Nobody), Down(Primary), Silent])
             Refuses(ReplicationError.FailedPrecondition, "there is no primary to copy from", Seen(past, peer, Own(words)), LongAgo);
     }
 
@@ -107,7 +113,7 @@ public sealed class ResyncRulesTests
     [InlineData("journal, copy", Replaying)]
     public void A_copy_that_runs_is_not_ready(string past, string own)
     {
-        foreach (var peer in (PeerView[])[Says(Primary), Down(Primary), Silent])
+        foreach (var peer in (PeerStatus[])[Says(Primary), Down(Primary), Silent])
             Answers(ResyncStep.Follow, Seen(past, peer, Own(own)), asked: 0);
     }
 
@@ -117,7 +123,7 @@ public sealed class ResyncRulesTests
     [InlineData("journal, own demotion")]
     public void An_own_demotion_is_unavailable_beside_a_dead_peer(string past)
     {
-        foreach (var peer in (PeerView[])[Down(Nobody), Silent])
+        foreach (var peer in (PeerStatus[])[Down(Nobody), Silent])
             Refuses(ReplicationError.Unavailable, "whether it was promoted since cannot be seen", Seen(past, peer, Own(Nobody)), LongAgo);
     }
 

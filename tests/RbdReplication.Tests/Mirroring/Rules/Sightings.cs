@@ -23,26 +23,26 @@ internal static class Sightings
 
     public static DateTimeOffset Ago(int seconds) => Now.AddSeconds(-seconds);
 
-    public static Sighting Seen(string past, PeerView peer, MirrorSiteStatus? own = null, int age = Age) => Seen(Past(past, age), peer, own);
+    public static Sighting Seen(string past, PeerStatus peer, MirrorSiteStatus? own = null, int age = Age) => Seen(Past(past, age), peer, own);
 
-    public static Sighting Seen(MirrorChain chain, PeerView peer) => Seen(new ImageHistory(chain, null), peer);
+    public static Sighting Seen(MirrorChain chain, PeerStatus peer) => Seen(new ImageHistory(chain, null), peer);
 
-    public static Sighting Seen(ImageHistory history, PeerView peer, MirrorSiteStatus? own = null) =>
+    public static Sighting Seen(ImageHistory history, PeerStatus peer, MirrorSiteStatus? own = null) =>
         new(history, own, peer, [new("p", "site-x", "x", MirrorPeerDirection.Both, Now)], HasPeers: true, Now);
 
     public static Sighting WithoutPeers(this Sighting seen) => seen with { Followers = [], HasPeers = false };
 
     /// <summary>A peer that is up; null: it has never reported.</summary>
-    public static PeerView Says(string? words, int age = 1) => View(words is null ? [] : [Report("x", words, age)]);
+    public static PeerStatus Says(string? words, int age = 1) => View(words is null ? [] : [Report("x", words, age)]);
 
     /// <summary>A peer that is down, with its last word.</summary>
-    public static PeerView Down(string words, int age = 100) => View([Report("x", words, age) with { IsUp = false }]);
+    public static PeerStatus Down(string words, int age = 100) => View([Report("x", words, age) with { IsUp = false }]);
 
     public static MirrorSiteStatus Own(string words, int age = 1) => Report("", words, age);
 
-    public static PeerView Silent => Says(null);
+    public static PeerStatus Silent => Says(null);
 
-    private static PeerView View(MirrorSiteStatus[] reports) => PeerView.From(
+    private static PeerStatus View(MirrorSiteStatus[] reports) => PeerStatus.From(
         new MirrorGlobalStatus("image", new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: false), reports), new MirrorSites("here", []));
 
     private static MirrorSiteStatus Report(string site, string words, int age) => new(site, words switch
@@ -74,12 +74,14 @@ internal static class Sightings
         "own demotion, nobody followed" => Chain("D2p", age),
         "own demotion, cut off" => Chain("P1 D2p-", age),
         "copy" => new([Copy(1, age)]),
+        "half a first copy" => new([Copy(1, age) with { IsComplete = false }]),
         "half a copy" => new([Copy(1, age), Copy(2, 10) with { IsComplete = false }]),
         _ => new([]),
     }, past switch
     {
         "journal, primary" => Journal("", "", null),
         "journal, copy" => Journal("x", "x", null),
+        "journal, half a first copy" => Journal("x", "", null) with { NewestTag = 0, Written = null },
         "journal, peer's demotion" => Journal(ImageJournal.Nobody, "x", null),
         "journal, own demotion" => Journal(ImageJournal.Nobody, "", new(4, 0)),
         "journal, own demotion, not replayed" => Journal(ImageJournal.Nobody, "", new(3, 7)),

@@ -1,0 +1,120 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>
+/// The entries of volume groups in ceph-csi's journal: a directory object, from request name to uuid, and an object for each group. A group's object
+/// is written in one step before its directory entry, and removed after it, so that whatever is left by a call that was cut off still tells
+/// whose it is. Whoever writes holds the group's lock; a write also fails where the object is not as it was read, since ceph-csi knows no lock.
+/// </summary>
+/// <param name="pool">Pool and rados namespace of the group.</param>
+/// <param name="instanceId">ceph-csi's instance id.</param>
+public sealed class GroupJournal(RadosPool pool, string instanceId)
+{
+    private const int PageSize = 1000;
+
+    private readonly string _directory = GroupKeys.DirectoryObject(instanceId);
+
+    /// <summary>Pool and rados namespace of the groups.</summary>
+    public RadosPool Pool => pool;
+
+    /// <summary>What the directory has for a request name; null if nothing.</summary>
+    public async Task<string?> FindAsync(string requestName, CancellationToken cancellationToken)
+    {
+        var key = GroupKeys.DirectoryKey(requestName);
+        var entries = await pool.ReadOmapAsync(_directory, [key], cancellationToken).ConfigureAwait(false);
+        return entries?.GetValueOrDefault(key) is { Length: > 0 } value ? value : null;
+    }
+
+    /// <summary>Whether what the directory has names a group of this pool.</summary>
+    public bool Names(string? listed, string uuid) =>
+        listed is not null && JournalKeys.TryParseDirectoryValue(listed, pool.Id, out var named, out var poolId) && named == uuid && poolId == pool.Id;
+
+    /// <summary>What the directory has for all request names.</summary>
+    public async Task<IReadOnlyCollection<string>> ListAsync(CancellationToken cancellationToken)
+    {
+        var entries = await ReadAllAsync(_directory, cancellationToken).ConfigureAwait(false);
+        return entries is null ? [] : [.. entries.Where(entry => GroupKeys.IsDirectoryKey(entry.Key)).Select(entry => entry.Value)];
+    }
+
+    /// <summary>The entry of a group; null: there is no such object.</summary>
+    public async Task<GroupEntry?> ReadAsync(string uuid, CancellationToken cancellationToken) =>
+        await ReadAllAsync(GroupKeys.GroupObject(uuid), cancellationToken).ConfigureAwait(false) is { } keys ? GroupEntry.From(uuid, keys) : null;
+
+    private async Task<Dictionary<string, string>?> ReadAllAsync(string objectName, CancellationToken cancellationToken)
+    {
+        Dictionary<string, string>? all = null;
+        for (var start = ""; ;)
+        {
+            var page = await pool.ListOmapAsync(objectName, start, PageSize, cancellationToken).ConfigureAwait(false);
+            if (page is null)
+                return all;
+            all ??= new(StringComparer.Ordinal);
+            foreach (var (key, value) in page)
+                all[key] = value;
+            if (page.Count < PageSize)
+                return all;
+            start = page.Keys.Max(StringComparer.Ordinal)!;
+        }
+    }
+
+    /// <summary>Writes what a group needs: first its object, then its directory entry. What is there already stays.</summary>
+    /// <param name="requestName">The name it is asked for by.</param>
+    /// <param name="entry">What its object has; null if there is none.</param>
+    /// <param name="wanted">Uuid and name of the RBD group.</param>
+    /// <param name="time">When it is made.</param>
+    /// <exception cref="CephException">ECANCELED, EEXIST, ENOENT: somebody else was faster.</exception>
+    public async Task ReserveAsync(string requestName, GroupEntry? entry, (string Uuid, string GroupName) wanted, DateTimeOffset time)
+    {
+        if (entry is not { IsComplete: true })
+        {
+            // What ceph-csi has left unfinished has no names yet.
+            var write = entry is null ? new ObjectWrite().Create(exclusive: true) : new ObjectWrite().AssertOmap(GroupKeys.RequestName, entry.RequestName ?? "");
+            await pool.WriteAsync(
+                GroupKeys.GroupObject(wanted.Uuid),
+                write.SetOmap([
+                    new(GroupKeys.RequestName, requestName),
+                    new(GroupKeys.GroupName, wanted.GroupName),
+                    new(GroupKeys.CreationTime, GroupKeys.TimeText(time)),
+                ]), CancellationToken.None).ConfigureAwait(false);
+        }
+        if (Names(await FindAsync(requestName, CancellationToken.None).ConfigureAwait(false), wanted.Uuid))
+            return;
+        var key = GroupKeys.DirectoryKey(requestName);
+        try
+        {
+            await pool.WriteAsync(
+                _directory, new ObjectWrite().Create(exclusive: false).AssertOmap(key, "").SetOmap(key, wanted.Uuid), CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (CephException e) when (e.Errno == Errno.ECANCELED && entry is null)
+        {
+            // The name went to another group meanwhile: what this call has made is taken back.
+            await pool.WriteAsync(
+                GroupKeys.GroupObject(wanted.Uuid), new ObjectWrite().AssertOmap(GroupKeys.RequestName, requestName).Remove(), CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Removes the keys of members and sets those of others, in one step.</summary>
+    /// <exception cref="CephException">ECANCELED, ENOENT: the group was removed or is another one's now.</exception>
+    public Task ChangeMembersAsync(GroupEntry entry, IReadOnlyCollection<string> removed, IReadOnlyCollection<string> added)
+    {
+        var write = new ObjectWrite().AssertOmap(GroupKeys.RequestName, entry.RequestName ?? "");
+        if (removed.Count > 0)
+            write.RemoveOmap(removed);
+        if (added.Count > 0)
+            write.SetOmap([.. added.Select(id => KeyValuePair.Create(id, GroupKeys.MemberValue))]);
+        return pool.WriteAsync(GroupKeys.GroupObject(entry.Uuid), write, CancellationToken.None);
+    }
+
+    /// <summary>Removes the entries of a group: first that of the directory, if it is this group's, then the object.</summary>
+    public async Task RemoveAsync(GroupEntry entry)
+    {
+        if (entry.RequestName is { } name && await FindAsync(name, CancellationToken.None).ConfigureAwait(false) is { } listed && Names(listed, entry.Uuid))
+        {
+            var key = GroupKeys.DirectoryKey(name);
+            await pool.WriteAsync(_directory, new ObjectWrite().AssertOmap(key, listed).RemoveOmap([key]), CancellationToken.None).ConfigureAwait(false);
+        }
+        await pool.WriteAsync(GroupKeys.GroupObject(entry.Uuid), new ObjectWrite().Remove(), CancellationToken.None).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,49 @@
+namespace RbdReplication.Core;
+
+/// <summary>The parameters of a VolumeGroupReplicationClass that say how a group is made, validated.</summary>
+/// <param name="ClusterId">The cluster, as in <c>config.json</c>.</param>
+/// <param name="Pool">Name of the pool of the group and of its members.</param>
+/// <param name="NamePrefix">What the RBD group's name has before the uuid.</param>
+/// <param name="Flatten">What to do with clones.</param>
+public sealed record GroupParameters(string ClusterId, string Pool, string NamePrefix, FlattenMode Flatten)
+{
+    private const string ClusterKey = "clusterID";
+    private const string PoolKey = "pool";
+    private const string JournalPoolKey = "journalPool";
+    private const string PrefixKey = "volumeNamePrefix";
+    private const string FlattenKey = "flattenMode";
+    private const int MaximumShown = 64;
+
+    /// <summary>All keys that mean something. Those of the replication of the group are in the same class and mean nothing here.</summary>
+    public static IReadOnlyList<string> KnownKeys { get; } = [ClusterKey, PoolKey, JournalPoolKey, PrefixKey, FlattenKey];
+
+    /// <summary>Validates the parameters of a request that makes a group.</summary>
+    /// <exception cref="ReplicationException">InvalidArgument: names the key, the value and what is allowed.</exception>
+    public static GroupParameters Parse(IReadOnlyDictionary<string, string> parameters)
+    {
+        var (cluster, pool) = (Required(parameters, ClusterKey, "the cluster, as in config.json"), Required(parameters, PoolKey, "the pool of the volumes"));
+        if (parameters.GetValueOrDefault(JournalPoolKey) is { Length: > 0 } journal && journal != pool)
+            throw Invalid($"parameter {JournalPoolKey} is \"{Shown(journal)}\", and must be {pool} like {PoolKey}, or absent: the driver would write the group's entries there and look for them in the group's own pool");
+        var prefix = parameters.GetValueOrDefault(PrefixKey, "");
+        // Ceph takes neither in the name of a group.
+        if (prefix.Any(character => char.IsControl(character) || character is '/' or '@'))
+            throw Invalid($"parameter {PrefixKey} is \"{Shown(prefix)}\", and must be the beginning of a name, without / and @");
+        return new GroupParameters(cluster, pool, prefix.Length == 0 ? GroupKeys.DefaultGroupPrefix : prefix, ParseFlatten(parameters));
+    }
+
+    /// <summary>What to do with clones, of a request that changes a group.</summary>
+    /// <exception cref="ReplicationException">InvalidArgument: the value is not known.</exception>
+    public static FlattenMode ParseFlatten(IReadOnlyDictionary<string, string> parameters) => parameters.GetValueOrDefault(FlattenKey) switch
+    {
+        null or "never" => FlattenMode.Never,
+        "force" => FlattenMode.Force,
+        var other => throw Invalid($"parameter {FlattenKey} is \"{Shown(other)}\", and must be never or force"),
+    };
+
+    private static string Required(IReadOnlyDictionary<string, string> parameters, string key, string what) =>
+        parameters.GetValueOrDefault(key) is { Length: > 0 } value ? value : throw Invalid($"parameter {key} is missing; it names {what}");
+
+    private static string Shown(string value) => value.Length <= MaximumShown ? value : value[..MaximumShown] + "…";
+
+    private static ReplicationException Invalid(string message) => new(ReplicationError.InvalidArgument, message);
+}

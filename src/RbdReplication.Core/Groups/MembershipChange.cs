@@ -1,0 +1,111 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>
+/// Makes the members of a group what is asked for. First the RBD group is changed and then the journal, in one step, so that what was cut off
+/// is seen by the next call, and taken up by it.
+/// </summary>
+/// <param name="volumes">Runs what is done to single volumes, each with its own gate and lock.</param>
+/// <param name="flattenReport">Gets the progress of flattening.</param>
+public sealed class MembershipChange(VolumeOperations volumes, FlattenReport flattenReport)
+{
+    /// <summary>What has to be done.</summary>
+    internal static async Task<MembershipPlan> PlanAsync(VolumeGroup group, MembershipRequest request, CancellationToken cancellationToken)
+    {
+        var records = await Task.WhenAll(request.Members.Select(member => JournalEntry.ReadAsync(group.Pool, member.Handle.Uuid, cancellationToken))).ConfigureAwait(false);
+        var names = request.Members.Zip(records, (member, record) => record.ImageNameOr(member.Handle.Uuid)).ToList();
+        var ids = names.Count == 0 ? new Dictionary<string, string>() : await ImageDirectory.ReadIdsAsync(group.Pool, names, cancellationToken).ConfigureAwait(false);
+        var known = request.Members.Zip(names, (member, name) => new KnownMember(member, ids.GetValueOrDefault(name))).ToList();
+        var images = await GroupDirectory.ReadImagesAsync(group.Pool, group.Entry.GroupName, cancellationToken).ConfigureAwait(false);
+        return MembershipPlan.For(known, new Membership(group.Entry.Members, images), request.RemovesOthers);
+    }
+
+    /// <summary>Makes sure that those which are to be taken in can be; nothing is changed.</summary>
+    /// <exception cref="ReplicationException">One cannot: names it and says what to do.</exception>
+    internal Task CheckAsync(VolumeGroup group, MembershipRequest request, MembershipPlan plan, CancellationToken cancellationToken)
+    {
+        var join = new MemberJoin(group, request.Flatten, flattenReport);
+        return EachAsync(
+            group, request, plan.Joins,
+            member => volumes.ReadAsync(new VolumeRequest(member.Handle, request.Credentials), MemberJoin.Name, join.CheckAsync, cancellationToken));
+    }
+
+    /// <summary>Does it; the caller holds the group's lock.</summary>
+    /// <exception cref="ReplicationException">Names the volume that it failed for; what was done stays, and a retry finishes it.</exception>
+    internal async Task ApplyAsync(VolumeGroup group, MembershipRequest request, MembershipPlan plan, CancellationToken cancellationToken)
+    {
+        if (plan.CreatesGroup)
+            await CreateAsync(group.RbdGroup).ConfigureAwait(false);
+        foreach (var image in plan.ImagesToRemove)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            await group.RbdGroup.RemoveImageAsync(image, CancellationToken.None).ConfigureAwait(false);
+        }
+        var join = new MemberJoin(group, request.Flatten, flattenReport);
+        var left = plan.Joins.ToHashSet();
+        try
+        {
+            await EachAsync(group, request, plan.Joins, async member =>
+            {
+                await volumes.ChangeAsync(new VolumeRequest(member.Handle, request.Credentials), MemberJoin.Name, join.RunAsync, cancellationToken).ConfigureAwait(false);
+                lock (left)
+                    left.Remove(member);
+            }).ConfigureAwait(false);
+        }
+        finally
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            await WriteAsync(group, plan, left).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task CreateAsync(RbdGroup group)
+    {
+        try
+        {
+            await group.CreateAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (CephException e) when (e.Errno == Errno.EEXIST)
+        {
+        }
+    }
+
+    // The other site's handle of a volume that could not be taken in stays until its own is there.
+    private static async Task WriteAsync(VolumeGroup group, MembershipPlan plan, HashSet<GroupMember> left)
+    {
+        var removed = plan.KeysToRemove.Where(key => !left.Any(member => MembershipPlan.IsListed([key], member.Handle))).ToList();
+        var added = plan.KeysToSet.Concat(plan.Joins.Except(left).Select(member => member.Id)).ToList();
+        if (removed.Count + added.Count > 0)
+            await group.Journal.ChangeMembersAsync(group.Entry, removed, added).ConfigureAwait(false);
+    }
+
+    private static async Task EachAsync(VolumeGroup group, MembershipRequest request, IReadOnlyList<GroupMember> members, Func<GroupMember, Task> act)
+    {
+        var failures = new ReplicationException?[members.Count];
+        await Task.WhenAll(members.Select(async (member, i) =>
+        {
+            try
+            {
+                await act(member).ConfigureAwait(false);
+            }
+            catch (ReplicationException e)
+            {
+                failures[i] = e;
+            }
+        })).ConfigureAwait(false);
+        if (MemberFailures.Of(failures.OfType<ReplicationException>(), $"{group}", request.IsCreation) is { } failure)
+            throw failure;
+    }
+}
+
+/// <summary>The members that a group is to have.</summary>
+/// <param name="Members">The volumes.</param>
+/// <param name="RemovesOthers">Whether this is the whole membership; otherwise those that are there stay.</param>
+/// <param name="Flatten">What to do with clones.</param>
+/// <param name="Credentials">Ceph user and key.</param>
+internal sealed record MembershipRequest(IReadOnlyList<GroupMember> Members, bool RemovesOthers, FlattenMode Flatten, CephCredentials Credentials)
+{
+    /// <summary>Whether the group is made by it.</summary>
+    public bool IsCreation => !RemovesOthers;
+}
