@@ -95,8 +95,8 @@ public sealed class JournalModeTests(TwoSites sites)
         var parted = await volume.ImageIdAsync(sites.A);
 
         await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
-        Assert.Equal(StatusCode.FailedPrecondition, await FinalCodeAsync(() => volume.ResyncAsync(sites.A)));
-        Assert.Equal(StatusCode.Unavailable, await FinalCodeAsync(() => volume.ResyncAsync(sites.A, force: true)));
+        await TestVolume.AwaitRefusalAsync(() => volume.ResyncAsync(sites.A), StatusCode.FailedPrecondition, "only with force");
+        await TestVolume.AwaitRefusalAsync(() => volume.ResyncAsync(sites.A, force: true), StatusCode.Unavailable, "a resync was started");
         await Eventually.TrueAsync(
             async () => await volume.ImageIdAsync(sites.A) != parted && (await volume.ReadAsync(sites.A, 0, 1))[0] == 2, "site-a holds site-b's data");
         await volume.WriteAsync(sites.B, 1, [4]);
@@ -104,13 +104,5 @@ public sealed class JournalModeTests(TwoSites sites)
         await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.B), "site-b is demoted");
         await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.A), "site-a is promoted");
         Assert.Equal([2, 4], await volume.ReadAsync(sites.A, 0, 2));
-    }
-
-    // What is answered once the reports are new enough.
-    private static async Task<StatusCode> FinalCodeAsync(Func<Task> call)
-    {
-        var code = StatusCode.Aborted;
-        await Eventually.TrueAsync(async () => (code = await Rpc.CodeAsync(call)) != StatusCode.Aborted, "the reports are new enough");
-        return code;
     }
 }

@@ -36,6 +36,9 @@ public sealed record PeerStatus(PeerRole Role, string SiteName, MirrorSiteStatus
     /// <summary>Whether it says that its history has parted from that of the primary.</summary>
     public bool SaysSplitBrain => Report is { SaysSplitBrain: true };
 
+    /// <summary>Whether it has failed and not found out yet why.</summary>
+    public bool IsTryingAgain => Report is { IsTryingAgain: true };
+
     /// <summary>Whether it says that it has copied all snapshots of a site that was demoted.</summary>
     public bool SaysDemotionIsCopied => Report is { IsUp: true, SaysDemotionIsCopied: true };
 

@@ -184,6 +184,20 @@ public sealed class TestVolume
             return true;
         }, what);
 
+    /// <summary>
+    /// Repeats a call, as its caller does, until it is refused with this code and these words. What it is refused with before is something
+    /// that callers repeat: reports may be too old, and a mirror daemon be connecting again.
+    /// </summary>
+    public static Task AwaitRefusalAsync(Func<Task> call, StatusCode code, string says) => Eventually.TrueAsync(
+        async () =>
+        {
+            var refusal = await FailureOfAsync(call);
+            if (refusal.StatusCode == code && refusal.Detail.Contains(says, StringComparison.Ordinal))
+                return true;
+            Assert.True(refusal.StatusCode is StatusCode.Aborted or StatusCode.Unavailable, $"{refusal}");
+            return false;
+        }, says);
+
     /// <summary>The status that a call fails with.</summary>
     public static async Task<Status> FailureOfAsync(Func<Task> call) => (await Assert.ThrowsAsync<RpcException>(call)).Status;
 }

@@ -47,6 +47,10 @@ internal static class DaemonHold
         return false;
     }
 
+    /// <summary>What to throw where it did not leave it primary.</summary>
+    public static ReplicationException FollowsAgain(OpenVolume open) =>
+        open.Refused("promote", ReplicationError.Busy, "this site's mirror daemon has begun to follow the peer at the same moment; retry");
+
     /// <summary>
     /// Puts those on the cluster's blocklist that held the image before and still do. What fails here is left to the next attempt: the
     /// promotion's end alone counts.

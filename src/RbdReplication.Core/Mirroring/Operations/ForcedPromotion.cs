@@ -5,8 +5,8 @@ namespace RbdReplication.Core;
 /// <summary>A promotion that does not ask the peer.</summary>
 internal static class ForcedPromotion
 {
-    /// <summary>How often one call promotes an image that this site's mirror daemon is working on at the same moment (journal mode).</summary>
-    public const int MaximumAttempts = 5;
+    // The mirror daemon may be working on the image at the same moment (journal mode).
+    private const int MaximumAttempts = 5;
 
     /// <summary>
     /// Promotes. librbd waits, without limit, until this site's mirror daemon releases the image. Where the link to the peer
@@ -16,14 +16,17 @@ internal static class ForcedPromotion
     /// other volumes too. Once begun all this is done to its end, whether or not the caller still waits: a promotion that
     /// nobody frees would keep the volume busy for as long as the daemon hangs.
     /// </summary>
-    public static async Task RunAsync(OpenVolume open, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task RunAsync(OpenVolume open, MirrorImageMode mode, TimeProvider time, CancellationToken cancellationToken)
     {
         for (var attempts = 1; ; attempts++)
         {
             try
             {
                 await PromoteAsync(open, time, cancellationToken).ConfigureAwait(false);
-                return;
+                if (mode == MirrorImageMode.Snapshot || await DaemonHold.LeavesPrimaryAsync(open, wasPrimary: false, time).ConfigureAwait(false))
+                    return;
+                if (attempts == MaximumAttempts)
+                    throw DaemonHold.FollowsAgain(open);
             }
             // The daemon has entered a tag in the journal at the same moment.
             catch (CephException e) when (e.Errno == Errno.EEXIST && attempts < MaximumAttempts)

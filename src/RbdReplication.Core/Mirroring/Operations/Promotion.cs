@@ -14,19 +14,20 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
     public async Task RunAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var info = await open.RequireMirroredAsync(cancellationToken).ConfigureAwait(false);
+        var mode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false);
         if (!info.IsPrimary)
-            await PromoteAsync(open, cancellationToken).ConfigureAwait(false);
+            await PromoteAsync(open, mode, cancellationToken).ConfigureAwait(false);
         else if (CutOffRules.IsReadOnlyPrimary(info.IsPrimary, await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)))
             await FinishAsync(open, cancellationToken).ConfigureAwait(false);
-        var mode = await open.GetModeAsync(cancellationToken).ConfigureAwait(false);
-        if (mode == MirrorImageMode.Journal)
+        // An image that was primary already is looked at as well: whoever promoted it may have been killed before this.
+        if (mode == MirrorImageMode.Journal && (info.IsPrimary || !force))
             await TakeFromDaemonAsync(open, info.IsPrimary).ConfigureAwait(false);
         questions.Settle(open.Volume.Handle);
         if (parameters.Schedule is { } schedule && mode == MirrorImageMode.Snapshot)
             await SetScheduleAsync(open, schedule, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task PromoteAsync(OpenVolume open, CancellationToken cancellationToken)
+    private async Task PromoteAsync(OpenVolume open, MirrorImageMode mode, CancellationToken cancellationToken)
     {
         // Who wants it as primary does not want it thrown away, and librbd's promotion leaves such a request where it is.
         await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
@@ -39,22 +40,19 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
             open.Require("promote", await DecideOnWholenessAsync(open, cancellationToken).ConfigureAwait(false));
         }
         if (force)
-            await ForcedPromotion.RunAsync(open, time, cancellationToken).ConfigureAwait(false);
+            await ForcedPromotion.RunAsync(open, mode, time, cancellationToken).ConfigureAwait(false);
         else
             await new UnforcedPromotion(open, questions, time).RunAsync(parameters.StrictFailover, cancellationToken).ConfigureAwait(false);
     }
 
-    // An image that was primary already is looked at as well: whoever promoted it may have been killed before this.
     private async Task TakeFromDaemonAsync(OpenVolume open, bool wasPrimary)
     {
-        for (var attempts = 1; !await DaemonHold.LeavesPrimaryAsync(open, wasPrimary, time).ConfigureAwait(false); attempts++)
-        {
-            if (!force || attempts == ForcedPromotion.MaximumAttempts)
-                throw open.Refused("promote", ReplicationError.Busy, "this site's mirror daemon has begun to follow the peer at the same moment; retry");
-            await open.ForWritingAsync(CancellationToken.None).ConfigureAwait(false);
-            await ForcedPromotion.RunAsync(open, time, CancellationToken.None).ConfigureAwait(false);
-            wasPrimary = false;
-        }
+        if (await DaemonHold.LeavesPrimaryAsync(open, wasPrimary, time).ConfigureAwait(false))
+            return;
+        if (!force)
+            throw DaemonHold.FollowsAgain(open);
+        await open.ForWritingAsync(CancellationToken.None).ConfigureAwait(false);
+        await ForcedPromotion.RunAsync(open, MirrorImageMode.Journal, time, CancellationToken.None).ConfigureAwait(false);
     }
 
     private async Task<RelocationDecision> DecideOnWholenessAsync(OpenVolume open, CancellationToken cancellationToken)

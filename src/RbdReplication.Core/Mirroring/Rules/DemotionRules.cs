@@ -37,6 +37,8 @@ public static class DemotionRules
             PeerRole.Failed when peer.SaysSplitBrain => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition,
                 $"{peer.Describe(now)}: it does not take this site's data, which would then be held nowhere as primary; resync the volume there first, or demote with force"),
+            PeerRole.Failed when peer.IsTryingAgain => RelocationDecision.Refuse(
+                ReplicationError.Busy, $"{peer.Describe(now)}: its mirror daemon has failed and tries again; waiting for what it finds"),
             PeerRole.Failed => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition,
                 $"{peer.Describe(now)}, which is no split-brain: it does not take this site's data, which would then be held nowhere as primary; see the mirror daemon's log there (a clone of one of the volume's snapshots at that site has to be flattened or removed), or demote with force"),
@@ -61,7 +63,7 @@ public static class DemotionRules
             return RelocationDecision.Refuse(ReplicationError.Busy, "demoted; the demotion is not seen yet");
         if (!seen.HasFollowers || seen.PeerHoldsDemotion)
             return RelocationDecision.Allow("the peer holds the demotion");
-        if (HasOwnError(seen, firstAsked) || IsPrimaryToo(peer, seen.Awaited?.TakenAt ?? seen.History.EndedAt ?? firstAsked))
+        if (HasParted(seen, firstAsked) || IsPrimaryToo(peer, seen.Awaited?.TakenAt ?? seen.History.EndedAt ?? firstAsked))
             return RelocationDecision.Allow("the histories have parted; a resync decides which one stays");
         return peer.Role is PeerRole.Down or PeerRole.Silent
             ? RelocationDecision.Refuse(
@@ -90,9 +92,9 @@ public static class DemotionRules
     /// <param name="force">Whether the peer is not waited for.</param>
     public static bool IsToBeRepeated(Sighting seen, bool force) => seen.End == HistoryEnd.UnfinishedDemotion || (!force && IsMissed(seen));
 
-    // While it was primary this site reported no error: one that is newer than the demotion is about the demoted image.
-    internal static bool HasOwnError(Sighting seen, DateTimeOffset firstAsked) =>
-        seen.Own is { IsUp: true, State: MirrorStatusState.Error } own && own.LastUpdate > (seen.History.EndedAt ?? firstAsked);
+    // While it was primary this site reported no split-brain: one that is newer than the demotion is about the demoted image.
+    internal static bool HasParted(Sighting seen, DateTimeOffset firstAsked) =>
+        seen.Own is { IsUp: true, SaysSplitBrain: true } own && own.LastUpdate > (seen.History.EndedAt ?? firstAsked);
 
     // A site that was demoted a moment ago goes on reporting that it is primary: only a report that is late enough counts.
     private static bool IsPrimaryToo(PeerStatus peer, DateTimeOffset since) =>

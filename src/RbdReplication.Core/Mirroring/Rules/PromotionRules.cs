@@ -97,11 +97,11 @@ public static class PromotionRules
                 ReplicationError.FailedPrecondition,
                 $"this site was demoted and {peer.Describe(now)}: whether the peer was promoted since cannot be seen; force goes on from the data before the move"),
             _ when DemotionRules.IsFirstCopyCutOff(seen) => RelocationDecision.Allow("this site was demoted before the peer had a complete copy"),
-            _ when DemotionRules.HasOwnError(seen, firstAsked) || peer.Role == PeerRole.Failed => RelocationDecision.Refuse(
+            _ when DemotionRules.HasParted(seen, firstAsked) || peer.SaysSplitBrain => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition,
                 $"the histories of the sites have parted ({peer.Describe(now)}): resync the one whose data is to be discarded, or force to go on from this site's data"),
             // A peer that does not hold it and will not copy it by itself cannot be promoted on it either.
-            _ when !seen.PeerHoldsDemotion && !DemotionRules.IsMissed(seen) => RelocationDecision.Refuse(
+            _ when !seen.PeerHoldsDemotion && !DemotionRules.IsMissed(seen) && (peer.Role != PeerRole.Failed || peer.IsTryingAgain) => RelocationDecision.Refuse(
                 ReplicationError.Busy, $"this site was demoted and the peer is still copying its last snapshot, wait for that: {peer.Describe(now)}"),
             _ when peer.Report!.LastUpdate >= firstAsked + RelocationTimes.OwnDemotionWait => RelocationDecision.Allow("the peer was not promoted since"),
             _ => RelocationDecision.Refuse(
@@ -141,7 +141,8 @@ public static class PromotionRules
             PeerRole.Silent when waited => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition, $"{peer.Describe(now)}: force promotes what this site has copied"),
             PeerRole.Silent => AwaitWord(peer, now),
-            PeerRole.Failed when isNew => RelocationDecision.Refuse(
+            // Whatever else it reports, its last writes are there and can be copied: a caller that is told to force does so at once.
+            PeerRole.Failed when isNew && peer.SaysSplitBrain => RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition, $"{peer.Describe(now)}: force promotes what this site has copied"),
             _ => RelocationDecision.Refuse(
                 ReplicationError.Busy, $"the peer's last writes are on their way: {Progress(chain, own)}; {peer.Describe(now)}"),

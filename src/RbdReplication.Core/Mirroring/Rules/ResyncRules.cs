@@ -110,6 +110,8 @@ public static class ResyncRules
         // Reports outlive the image that they are about: one that may be about the image before this copy starts nothing again.
         if (own.LastUpdate < createdAt + RelocationTimes.ReportDelay)
             return Refuse(ReplicationError.Busy, $"{words}, but the copy was begun only at {createdAt:HH:mm:ss} UTC; waiting for a later report");
+        if (own.IsTryingAgain)
+            return Refuse(ReplicationError.Busy, $"{words}: this site's mirror daemon has failed and tries again; waiting for what it finds");
         if (!own.SaysSplitBrain)
             return Refuse(ReplicationError.Unavailable, $"{words}, which is no split-brain: see the mirror daemon's log; the daemon tries again by itself (a clone of one of the volume's snapshots at this site has to be flattened or removed)");
         if (!force)

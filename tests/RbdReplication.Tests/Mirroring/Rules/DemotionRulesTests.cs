@@ -65,6 +65,13 @@ public sealed class DemotionRulesTests
             Refused(ReplicationError.FailedPrecondition, advice, Before(Seen(past, Says(words))));
     }
 
+    [Fact]
+    public void A_peer_that_has_failed_and_tries_again_is_waited_for()
+    {
+        foreach (var past in (string[])["primary", "journal, primary"])
+            Refused(ReplicationError.Busy, "waiting for what it finds", Before(Seen(past, TriesAgain())));
+    }
+
     [Theory]
     [InlineData("P1p P2p")]
     [InlineData("P1 P2p")]
@@ -152,6 +159,9 @@ public sealed class DemotionRulesTests
         Allowed(After(Seen(past, Says(Starting), Own(SplitBrain, since - 1)), asked: 300));
         Refused(ReplicationError.Busy, "waiting for the peer", After(Seen(past, Says(Starting), Own(SplitBrain, since)), asked: 300));
         Assert.Contains(Parted, After(Seen(past, Says(Starting), Own(SplitBrain, since - 1)), asked: 300).Reason, StringComparison.Ordinal);
+        // Any other error says nothing of what the peer holds.
+        foreach (var own in (MirrorSiteStatus[])[OwnTriesAgain, Own("error bootstrapping replay")])
+            Refused(ReplicationError.Busy, "waiting for the peer", After(Seen(past, Says(Starting), own), asked: 300));
     }
 
     [Fact]

@@ -168,6 +168,18 @@ public sealed class PromotionRulesTests
     }
 
     [Theory]
+    [InlineData("own demotion, not copied")]
+    [InlineData("journal, own demotion, not replayed")]
+    public void An_own_demotion_that_the_peer_fails_to_copy_is_promoted_by_a_report_120_s_newer(string past)
+    {
+        const string Other = "error bootstrapping replay";
+        Allowed(Decide(Seen(past, Says(Other, 0)), asked: 120));
+        Refused(ReplicationError.Busy, "may have been promoted since", Decide(Seen(past, Says(Other, 1)), asked: 120));
+        Refused(ReplicationError.Busy, "still copying", Decide(Seen(past, TriesAgain(0)), LongAgo));
+        Allowed(Decide(Seen("own demotion", Says(Nobody), OwnTriesAgain), LongAgo));
+    }
+
+    [Theory]
     [InlineData("own demotion, not copied", Replaying)]
     [InlineData("own demotion, not copied", Starting)]
     [InlineData("journal, own demotion, not replayed", Nobody)]
@@ -265,10 +277,20 @@ public sealed class PromotionRulesTests
     [Theory]
     [InlineData("copy")]
     [InlineData("journal, copy")]
-    public void A_copy_of_a_peer_with_an_error_needs_force(string past)
+    public void A_copy_of_a_peer_that_has_parted_needs_force(string past)
     {
         Refused(ReplicationError.FailedPrecondition, "force promotes what this site has copied", Decide(Seen(past, Says(SplitBrain, 0)), asked: 60));
         Refused(ReplicationError.Busy, OnItsWay, Decide(Seen(past, Says(SplitBrain, 1)), asked: 60));
+    }
+
+    [Theory]
+    [InlineData("copy")]
+    [InlineData("half a copy")]
+    [InlineData("journal, copy")]
+    public void A_copy_of_a_peer_with_any_other_error_waits_for_the_last_snapshot(string past)
+    {
+        foreach (var peer in (PeerStatus[])[TriesAgain(0), Says("error bootstrapping replay", 0), Says("image in transient state", 0)])
+            Refused(ReplicationError.Busy, OnItsWay, Decide(Seen(past, peer), LongAgo));
     }
 
     [Theory]

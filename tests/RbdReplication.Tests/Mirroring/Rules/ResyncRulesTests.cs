@@ -77,6 +77,14 @@ public sealed class ResyncRulesTests
         Refuses(ReplicationError.Unavailable, "no split-brain", Seen(past, Says(Primary), Own("error bootstrapping replay")), LongAgo);
 
     [Theory]
+    [InlineData("copy")]
+    [InlineData("own demotion")]
+    [InlineData("journal, copy")]
+    [InlineData("journal, own demotion, not replayed")]
+    public void A_daemon_that_tries_again_is_waited_for(string past) =>
+        Refuses(ReplicationError.Busy, "waiting for what it finds", Seen(past, Says(Primary), OwnTriesAgain), LongAgo);
+
+    [Theory]
     [MemberData(nameof(Parted))]
     public void A_split_brain_needs_force(string past, string words) =>
         Refuses(ReplicationError.FailedPrecondition, "only with force", Seen(past, Says(Primary), Own(words)), LongAgo, force: false);

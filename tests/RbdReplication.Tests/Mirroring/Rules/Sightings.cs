@@ -40,6 +40,11 @@ internal static class Sightings
 
     public static MirrorSiteStatus Own(string words, int age = 1) => Report("", words, age);
 
+    /// <summary>A peer that has failed and tries again.</summary>
+    public static PeerStatus TriesAgain(int age = 1) => View([Report("x", Starting, age) with { State = MirrorStatusState.Error }]);
+
+    public static MirrorSiteStatus OwnTriesAgain => Own(Starting) with { State = MirrorStatusState.Error };
+
     public static PeerStatus Silent => Says(null);
 
     private static PeerStatus View(MirrorSiteStatus[] reports) => PeerStatus.From(
