@@ -11,6 +11,7 @@ internal static class EventIds
     public const int WatchBroke = 3003;
     public const int WatchRefused = 3004;
     public const int WatchEventUnreadable = 3005;
+    public const int KindAbsent = 3006;
 
     public const int LeaderElected = 3020;
     public const int LeadershipLost = 3021;

@@ -10,4 +10,9 @@ internal static class EventIds
     public const int VolumeRecovered = 4503;
     public const int VolumeMapped = 4504;
     public const int MappingFails = 4505;
+
+    public const int GroupFails = 4510;
+    public const int GroupRecovered = 4511;
+    public const int GroupMapped = 4512;
+    public const int CephFsVolume = 4513;
 }

@@ -14,12 +14,14 @@ namespace RbdReplication.PersistentVolumes;
 internal sealed record JournalPlace(ClusterSettings Settings, string ClusterId, string Pool, string JournalPool, ObjectName? OnlySecret)
 {
     /// <summary>The place of a volume's mapping; null if its cluster is in no configuration.</summary>
-    public static JournalPlace? Of(ClusterSettings settings, ReconcileRequest request)
+    public static JournalPlace? Of(ClusterSettings settings, ReconcileRequest request) =>
+        Of(settings, request.Handle, request.Pool, request.JournalPool, request.Secret);
+
+    /// <summary>The place of what a handle names; null if its cluster is in no configuration.</summary>
+    public static JournalPlace? Of(ClusterSettings settings, VolumeHandle handle, string pool, string journalPool, ObjectName secret)
     {
-        var candidates = CandidatesFor(settings, request.Handle.ClusterId);
-        return candidates.Count == 0
-            ? null
-            : new JournalPlace(settings, request.Handle.ClusterId, request.Pool, request.JournalPool, candidates.Count == 1 ? null : request.Secret);
+        var candidates = CandidatesFor(settings, handle.ClusterId);
+        return candidates.Count == 0 ? null : new JournalPlace(settings, handle.ClusterId, pool, journalPool, candidates.Count == 1 ? null : secret);
     }
 
     /// <summary>The configured clusters that volumes with a cluster id may be in, the mapped ones first: the order of ceph-csi's generator.</summary>

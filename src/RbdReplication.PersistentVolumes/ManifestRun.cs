@@ -1,6 +1,7 @@
 using System.Globalization;
 using RbdReplication.Core;
 using RbdReplication.Kubernetes;
+using RbdReplication.Kubernetes.Groups;
 using RbdReplication.Kubernetes.Manifests;
 using RbdReplication.Kubernetes.Secrets;
 
@@ -14,7 +15,7 @@ namespace RbdReplication.PersistentVolumes;
 /// <param name="Reconcile">Metadata and dry run.</param>
 public sealed record ManifestRunOptions(string Path, string SecretDirectory, string DriverName, string InstanceId, ReconcileOptions Reconcile);
 
-/// <summary>Maps the volumes of manifests once, without an API server: for a restore, or to see what would be written.</summary>
+/// <summary>Maps the volumes and volume groups of manifests once, without an API server: for a restore, or to see what would be written.</summary>
 public static class ManifestRun
 {
     // A batch shares the reads of its directory entries; on a terminal, progress is shown after each.
@@ -25,8 +26,8 @@ public static class ManifestRun
     // Goes to the start of the line and clears it.
     private const string ClearLine = "\r\u001b[K";
 
-    /// <summary>Maps the volumes and writes what became of them.</summary>
-    /// <returns>Whether every volume has its mapping.</returns>
+    /// <summary>Maps the volumes, then the groups, and writes what became of them.</summary>
+    /// <returns>Whether every volume has its mapping, and every group its entries.</returns>
     /// <exception cref="ManifestException">The manifests cannot be read; nothing was done.</exception>
     public static async Task<bool> RunAsync(
         ManifestRunOptions options, ClusterFiles files, TextWriter output, TextWriter errors, bool showProgress, CancellationToken cancellationToken)
@@ -36,13 +37,13 @@ public static class ManifestRun
         var opener = new JournalOpener(
             connections, new Places(connections, TimeProvider.System), (name, _) => Task.FromResult(FindSecret(manifests, options.SecretDirectory, name)), _ => { },
             options.InstanceId, TimeProvider.System);
-        var tally = new Tally(output, errors, options.Reconcile.DryRun);
+        var tally = new Tally(output, errors, "", options.Reconcile.DryRun);
         var requests = Admit(manifests, options.DriverName, tally);
         var reconciler = new Reconciler(files, opener, options.Reconcile);
         var finished = 0;
         foreach (var batch in requests.Chunk(BatchSize))
         {
-            var outcomes = await RunBatchAsync(reconciler, batch, cancellationToken);
+            var outcomes = await RunBatchAsync(reconciler.RunAsync, batch, cancellationToken);
             if (showProgress)
                 await errors.WriteAsync(ClearLine);
             for (var i = 0; i < batch.Length; i++)
@@ -54,19 +55,41 @@ public static class ManifestRun
         if (showProgress && requests.Count > 0)
             await errors.WriteLineAsync();
         await output.WriteLineAsync(tally.Summary);
-        return tally.Failed == 0;
+        return tally.Failed + await RunGroupsAsync(options, manifests, files, opener, connections, new Tally(output, errors, "groups: ", options.Reconcile.DryRun), output, cancellationToken) == 0;
+    }
+
+    private static async Task<int> RunGroupsAsync(
+        ManifestRunOptions options, ManifestObjects manifests, ClusterFiles files, JournalOpener opener, ClusterConnections connections, Tally tally, TextWriter output, CancellationToken cancellationToken)
+    {
+        var contents = manifests.Groups.Where(content => !GroupRequest.IsExempt(content, options.DriverName)).ToList();
+        tally.Skipped = manifests.Groups.Count - contents.Count;
+        if (manifests.Groups.Count == 0)
+            return 0;
+        var operations = new GroupOperations(new VolumeGate(TimeProvider.System), new VolumeLocks(Environment.MachineName, TimeProvider.System), connections);
+        var reconciler = new GroupReconciler(
+            files, opener, new GroupRegeneration(operations, TimeProvider.System),
+            (name, _) => Task.FromResult(manifests.GroupClasses.TryGetValue(name, out var groupClass) ? groupClass : null), options.Reconcile.DryRun);
+        foreach (var batch in contents.Chunk(BatchSize))
+        {
+            var outcomes = await RunBatchAsync<VolumeGroupContent>(reconciler.RunAsync, batch, cancellationToken);
+            for (var i = 0; i < batch.Length; i++)
+                tally.Add(batch[i].Name, outcomes[i]);
+        }
+        await output.WriteLineAsync(tally.Summary);
+        return tally.Failed;
     }
 
     /// <summary>
-    /// What was overtaken is tried again: a generator may be at work at the same time, and manifests may have a volume twice.
+    /// What was overtaken is tried again: a generator may be at work at the same time, and manifests may have an object twice.
     /// </summary>
-    private static async Task<ReconcileOutcome[]> RunBatchAsync(Reconciler reconciler, ReconcileRequest[] batch, CancellationToken cancellationToken)
+    private static async Task<ReconcileOutcome[]> RunBatchAsync<T>(
+        Func<IReadOnlyList<T>, Action, CancellationToken, Task<IReadOnlyList<ReconcileOutcome>>> reconcile, T[] batch, CancellationToken cancellationToken)
     {
         var outcomes = new ReconcileOutcome[batch.Length];
         List<int> left = [.. Enumerable.Range(0, batch.Length)];
         for (var attempt = 0; attempt < Attempts && left.Count > 0; attempt++)
         {
-            var latest = await reconciler.RunAsync([.. left.Select(i => batch[i])], cancellationToken.ThrowIfCancellationRequested, cancellationToken);
+            var latest = await reconcile([.. left.Select(i => batch[i])], cancellationToken.ThrowIfCancellationRequested, cancellationToken);
             foreach (var (i, outcome) in left.Zip(latest))
                 outcomes[i] = outcome;
             left.RemoveAll(i => outcomes[i].Result != ReconcileResult.Interrupted);
@@ -105,7 +128,7 @@ public static class ManifestRun
             : throw new ReplicationException(ReplicationError.InvalidArgument, $"secret {name} is neither in the manifests nor under --secret-dir");
     }
 
-    private sealed class Tally(TextWriter output, TextWriter errors, bool dryRun)
+    private sealed class Tally(TextWriter output, TextWriter errors, string what, bool dryRun)
     {
         private int _mapped;
         private int _repaired;
@@ -117,9 +140,9 @@ public static class ManifestRun
 
         public string Summary => string.Create(
             CultureInfo.InvariantCulture,
-            $"{(dryRun ? "dry run: " : "")}{_mapped} mapped, {_repaired} repaired, {_unchanged} mapped before, {Failed} failed, {Skipped} skipped");
+            $"{(dryRun ? "dry run: " : "")}{what}{_mapped} mapped, {_repaired} repaired, {_unchanged} mapped before, {Failed} failed, {Skipped} skipped");
 
-        public void Add(string volume, ReconcileOutcome outcome)
+        public void Add(string name, ReconcileOutcome outcome)
         {
             switch (outcome.Result)
             {
@@ -134,13 +157,13 @@ public static class ManifestRun
                     break;
                 default:
                     Failed++;
-                    errors.WriteLine($"{volume}: {outcome.Result}: {outcome.Message}");
+                    errors.WriteLine($"{name}: {outcome.Result}: {outcome.Message}");
                     return;
             }
             if (!dryRun || outcome.Message.Length == 0)
                 return;
             foreach (var line in outcome.Message.Split('\n'))
-                output.WriteLine($"{volume}: would set {line}");
+                output.WriteLine($"{name}: would set {line}");
         }
     }
 }

@@ -38,7 +38,7 @@ internal sealed class PlaceReconciler(JournalOpener opener, ReconcileOptions opt
         catch (ObjectDisposedException)
         {
             // Another batch found the connection or the pool to be of no more use and closed it.
-            batch.Settle(group.Where(i => !batch.Outcomes[i].IsGood), new ReconcileOutcome(ReconcileResult.Interrupted, "the connection was closed"));
+            batch.Settle(group.Where(i => !batch.Outcomes[i].IsGood), ReconcileOutcome.ConnectionClosed);
         }
     }
 
@@ -57,7 +57,7 @@ internal sealed class PlaceReconciler(JournalOpener opener, ReconcileOptions opt
             plans = await reader.PlanAsync([.. group.Select(i => batch.Requests[i].Reservation)], cancellationToken);
             if (plans.Any(plan => plan is ReservationPlan.ImageMissing) && !await reader.IsPoolCurrentAsync(cancellationToken))
             {
-                batch.Settle(group, new ReconcileOutcome(ReconcileResult.Interrupted, $"pool {place.Pool} was replaced by another of the same name"));
+                batch.Settle(group, ReconcileOutcome.PoolReplaced(place.Pool));
                 return [];
             }
         }

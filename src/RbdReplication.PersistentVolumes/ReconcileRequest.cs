@@ -14,10 +14,10 @@ internal sealed record ReconcileRequest(PersistentVolume Volume, VolumeHandle Ha
     public string JournalPool => string.IsNullOrEmpty(Volume.JournalPool) ? Pool : Volume.JournalPool;
 
     /// <summary>
-    /// Whether the volume needs no mapping: it is being deleted, another driver's, without a claim, or static.
+    /// Whether the volume needs no mapping: it is being deleted, another driver's, without a claim, static, or of CephFS.
     /// </summary>
     public static bool IsExempt(PersistentVolume volume, string driverName) =>
-        volume.Deleting || volume.Driver != driverName || volume.Claim is null || volume.IsStatic;
+        volume.Deleting || volume.Driver != driverName || volume.Claim is null || volume.IsStatic || volume.IsCephFs;
 
     /// <summary>Reads what a mapping needs from a volume that is not exempt.</summary>
     /// <returns>Null and the problem if the object is broken.</returns>
@@ -62,7 +62,7 @@ internal sealed record ReconcileRequest(PersistentVolume Volume, VolumeHandle Ha
         }
     }
 
-    private static string Shorten(string text) => text.Length <= 160 ? text : text[..159] + '…';
+    internal static string Shorten(string text) => text.Length <= 160 ? text : text[..159] + '…';
 
     private static ReconcileRequest? Broken(string reason, out string problem)
     {

@@ -21,7 +21,7 @@ internal sealed class Reconciler(ClusterFiles files, JournalOpener opener, Recon
                 if (group.Key is { } place)
                     await new PlaceReconciler(opener, options, place, batch, [.. group]).RunAsync(cancellationToken);
                 else
-                    batch.Settle(group, i => new(ReconcileResult.ClusterNotFound, $"neither cluster {requests[i].Handle.ClusterId} of its volumeHandle nor one that it is mapped to is in config.json; add the volume's cluster there, or map its id to one that is with clusterIDMapping in cluster-mapping.json"));
+                    batch.Settle(group, i => NoCluster(requests[i].Handle, "volumeHandle"));
             }
         }
         catch (ReplicationException e)
@@ -30,4 +30,10 @@ internal sealed class Reconciler(ClusterFiles files, JournalOpener opener, Recon
         }
         return batch.Outcomes;
     }
+
+    /// <summary>No cluster of the configuration can be that of a handle.</summary>
+    /// <param name="handle">The handle.</param>
+    /// <param name="field">The field that it is in.</param>
+    public static ReconcileOutcome NoCluster(VolumeHandle handle, string field) =>
+        new(ReconcileResult.ClusterNotFound, $"neither cluster {handle.ClusterId} of its {field} nor one that it is mapped to is in config.json; add that cluster there, or map its id to one that is with clusterIDMapping in cluster-mapping.json");
 }

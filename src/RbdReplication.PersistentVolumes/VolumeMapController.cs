@@ -31,7 +31,7 @@ internal sealed class VolumeMapController : IDisposable
     private readonly Informer<PersistentVolume> _informer;
     private readonly Reconciler _reconciler;
     private readonly EventRecorder _events;
-    private readonly VolumeReports _reports;
+    private readonly MappingReports _reports;
     private readonly GeneratorTelemetry _telemetry;
     private readonly OmapGeneratorOptions _options;
     private readonly TimeProvider _time;
@@ -44,6 +44,7 @@ internal sealed class VolumeMapController : IDisposable
     private volatile bool _hasPassed;
     private long _hastened;
     private int _sinceCollection;
+    private bool _hasToldOfCephFs;
 
     public VolumeMapController(
         Informer<PersistentVolume> informer, Reconciler reconciler, ImageLookup lookup, EventRecorder events, GeneratorTelemetry telemetry, OmapGeneratorOptions options,
@@ -56,7 +57,7 @@ internal sealed class VolumeMapController : IDisposable
         _options = options;
         _time = time;
         _logger = logger;
-        _reports = new VolumeReports(events, telemetry, time, logger);
+        _reports = new MappingReports(events, MappingWords.ForVolumes(telemetry), time, logger);
         _queue = new WorkQueue<ReconcileRequest>(
             new WorkQueueOptions { LongestRetryDelay = options.LongestRetryDelay }, static request => $"{request.Handle.ClusterId}/{request.Pool}", time, logger);
         _images = new AwaitedImages(lookup, there => _queue.Hasten(there.Contains), time);
@@ -78,10 +79,10 @@ internal sealed class VolumeMapController : IDisposable
     public IEnumerable<KeyValuePair<ReconcileResult, int>> Failing => _reports.Failing;
 
     /// <summary>Works until the term ends and the write in hand is done.</summary>
-    public async Task RunAsync(Leadership leadership)
+    public async Task RunAsync(Leadership leadership, CancellationToken cancellationToken)
     {
         var started = _time.GetTimestamp();
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(leadership.Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var working = _queue.RunAsync(_options.Workers, BatchSize, (requests, token) => ReconcileAsync(requests, leadership, token), stop.Token);
         var looking = _images.RunAsync(stop.Token);
         try
@@ -153,7 +154,12 @@ internal sealed class VolumeMapController : IDisposable
 
     private void Apply(PersistentVolume volume)
     {
-        var id = VolumeId.Of(volume);
+        var id = volume.Id;
+        if (volume.IsCephFs && !_hasToldOfCephFs)
+        {
+            _hasToldOfCephFs = true;
+            Log.CephFsVolume(_logger, volume.Name);
+        }
         if (ReconcileRequest.IsExempt(volume, _options.DriverName))
         {
             Forget(id);
@@ -170,7 +176,7 @@ internal sealed class VolumeMapController : IDisposable
         else
         {
             Unqueue(id);
-            _reports.Report(volume, new(ReconcileResult.InvalidVolume, problem));
+            _reports.Report(volume.Reference, volume.VolumeHandle, new(ReconcileResult.InvalidVolume, problem));
         }
     }
 
@@ -203,10 +209,10 @@ internal sealed class VolumeMapController : IDisposable
         var succeeded = new HashSet<Kubernetes.ObjectName>();
         for (var i = 0; i < requests.Count; i++)
         {
-            var id = VolumeId.Of(requests[i].Volume);
+            var id = requests[i].Volume.Id;
             // Not of a volume that was deleted meanwhile.
             if (_queued.ContainsKey(id))
-                _reports.Report(requests[i].Volume, outcomes[i]);
+                _reports.Report(requests[i].Volume.Reference, requests[i].Volume.VolumeHandle, outcomes[i]);
             if (outcomes[i].AwaitedImage is { } image && _queued.ContainsKey(id))
                 _images.Add(KeyOf(requests[i]), requests[i], image);
             else

@@ -25,7 +25,7 @@ internal sealed class GroupCreation(string requestName, string namePrefix, Membe
         {
             cancellationToken.ThrowIfCancellationRequested();
             var existing = await journal.ReadAsync(handle.Uuid, cancellationToken).ConfigureAwait(false);
-            await journal.ReserveAsync(requestName, existing, (handle.Uuid, NameOf(handle)), time.GetUtcNow()).ConfigureAwait(false);
+            await journal.ReserveAsync(new(requestName, handle.Uuid, NameOf(handle), Members: []), existing, time.GetUtcNow()).ConfigureAwait(false);
             (group, _) = await SeeAsync(place, handle, cancellationToken).ConfigureAwait(false);
         }
         plan = await MembershipChange.PlanAsync(group, request, cancellationToken).ConfigureAwait(false);

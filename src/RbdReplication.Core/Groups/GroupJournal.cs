@@ -15,6 +15,9 @@ public sealed class GroupJournal(RadosPool pool, string instanceId)
 
     private readonly string _directory = GroupKeys.DirectoryObject(instanceId);
 
+    /// <summary>Pool and name of the directory object, for messages.</summary>
+    public string DirectorySpec => pool.SpecOf(_directory);
+
     /// <summary>Pool and rados namespace of the groups.</summary>
     public RadosPool Pool => pool;
 
@@ -59,28 +62,22 @@ public sealed class GroupJournal(RadosPool pool, string instanceId)
     }
 
     /// <summary>Writes what a group needs: first its object, then its directory entry. What is there already stays.</summary>
-    /// <param name="requestName">The name it is asked for by.</param>
+    /// <param name="wanted">The group.</param>
     /// <param name="entry">What its object has; null if there is none.</param>
-    /// <param name="wanted">Uuid and name of the RBD group.</param>
     /// <param name="time">When it is made.</param>
     /// <exception cref="CephException">ECANCELED, EEXIST, ENOENT: somebody else was faster.</exception>
-    public async Task ReserveAsync(string requestName, GroupEntry? entry, (string Uuid, string GroupName) wanted, DateTimeOffset time)
+    public async Task ReserveAsync(GroupReservation wanted, GroupEntry? entry, DateTimeOffset time)
     {
-        if (entry is not { IsComplete: true })
+        ArgumentNullException.ThrowIfNull(wanted);
+        if (wanted.Missing(entry, time) is { Count: > 0 } missing)
         {
             // What ceph-csi has left unfinished has no names yet.
             var write = entry is null ? new ObjectWrite().Create(exclusive: true) : new ObjectWrite().AssertOmap(GroupKeys.RequestName, entry.RequestName ?? "");
-            await pool.WriteAsync(
-                GroupKeys.GroupObject(wanted.Uuid),
-                write.SetOmap([
-                    new(GroupKeys.RequestName, requestName),
-                    new(GroupKeys.GroupName, wanted.GroupName),
-                    new(GroupKeys.CreationTime, GroupKeys.TimeText(time)),
-                ]), CancellationToken.None).ConfigureAwait(false);
+            await pool.WriteAsync(GroupKeys.GroupObject(wanted.Uuid), write.SetOmap(missing), CancellationToken.None).ConfigureAwait(false);
         }
-        if (Names(await FindAsync(requestName, CancellationToken.None).ConfigureAwait(false), wanted.Uuid))
+        if (Names(await FindAsync(wanted.RequestName, CancellationToken.None).ConfigureAwait(false), wanted.Uuid))
             return;
-        var key = GroupKeys.DirectoryKey(requestName);
+        var key = GroupKeys.DirectoryKey(wanted.RequestName);
         try
         {
             await pool.WriteAsync(
@@ -90,7 +87,7 @@ public sealed class GroupJournal(RadosPool pool, string instanceId)
         {
             // The name went to another group meanwhile: what this call has made is taken back.
             await pool.WriteAsync(
-                GroupKeys.GroupObject(wanted.Uuid), new ObjectWrite().AssertOmap(GroupKeys.RequestName, requestName).Remove(), CancellationToken.None).ConfigureAwait(false);
+                GroupKeys.GroupObject(wanted.Uuid), new ObjectWrite().AssertOmap(GroupKeys.RequestName, wanted.RequestName).Remove(), CancellationToken.None).ConfigureAwait(false);
             throw;
         }
     }

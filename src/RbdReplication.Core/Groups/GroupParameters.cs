@@ -17,18 +17,33 @@ public sealed record GroupParameters(string ClusterId, string Pool, string NameP
     /// <summary>All keys that mean something. Those of the replication of the group are in the same class and mean nothing here.</summary>
     public static IReadOnlyList<string> KnownKeys { get; } = [ClusterKey, PoolKey, JournalPoolKey, PrefixKey, FlattenKey];
 
+    /// <summary>Those that say where a group is: the answer has them as the group's context, and so its object at the API server, whose other site needs them.</summary>
+    public static IReadOnlyList<string> PlaceKeys { get; } = [ClusterKey, PoolKey, JournalPoolKey, PrefixKey];
+
     /// <summary>Validates the parameters of a request that makes a group.</summary>
     /// <exception cref="ReplicationException">InvalidArgument: names the key, the value and what is allowed.</exception>
     public static GroupParameters Parse(IReadOnlyDictionary<string, string> parameters)
     {
         var (cluster, pool) = (Required(parameters, ClusterKey, "the cluster, as in config.json"), Required(parameters, PoolKey, "the pool of the volumes"));
-        if (parameters.GetValueOrDefault(JournalPoolKey) is { Length: > 0 } journal && journal != pool)
-            throw Invalid($"parameter {JournalPoolKey} is \"{Shown(journal)}\", and must be {pool} like {PoolKey}, or absent: the driver would write the group's entries there and look for them in the group's own pool");
-        var prefix = parameters.GetValueOrDefault(PrefixKey, "");
+        var prefix = ParsePrefix(pool, parameters.GetValueOrDefault(JournalPoolKey), parameters.GetValueOrDefault(PrefixKey));
+        return new GroupParameters(cluster, pool, prefix, ParseFlatten(parameters));
+    }
+
+    /// <summary>What the RBD group's name has before the uuid.</summary>
+    /// <param name="pool">The pool of the group.</param>
+    /// <param name="journalPool">The pool of its journal; null or empty for the same.</param>
+    /// <param name="prefix">The prefix that is asked for; null or empty for none.</param>
+    /// <exception cref="ReplicationException">InvalidArgument: the prefix cannot be, or the journal's pool is another one.</exception>
+    public static string ParsePrefix(string pool, string? journalPool, string? prefix)
+    {
+        if (!string.IsNullOrEmpty(journalPool) && journalPool != pool)
+            throw Invalid($"parameter {JournalPoolKey} is \"{Shown(journalPool)}\", and must be {pool} like {PoolKey}, or absent: the driver would write the group's entries there and look for them in the group's own pool");
+        if (string.IsNullOrEmpty(prefix))
+            return GroupKeys.DefaultGroupPrefix;
         // Ceph takes neither in the name of a group.
         if (prefix.Any(character => char.IsControl(character) || character is '/' or '@'))
             throw Invalid($"parameter {PrefixKey} is \"{Shown(prefix)}\", and must be the beginning of a name, without / and @");
-        return new GroupParameters(cluster, pool, prefix.Length == 0 ? GroupKeys.DefaultGroupPrefix : prefix, ParseFlatten(parameters));
+        return prefix;
     }
 
     /// <summary>What to do with clones, of a request that changes a group.</summary>

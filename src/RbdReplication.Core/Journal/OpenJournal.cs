@@ -13,7 +13,7 @@ public sealed class OpenJournal
     private readonly Action<ReplicationException> _silent;
 
     private OpenJournal(
-        ClusterConnections connections, LocalCluster cluster, string poolName, CsiJournal journal, Action<ReplicationException> silent)
+        ClusterConnections connections, LocalCluster cluster, string poolName, CsiJournal journal, GroupJournal groups, Action<ReplicationException> silent)
     {
         _connections = connections;
         _journal = journal;
@@ -21,6 +21,7 @@ public sealed class OpenJournal
         Connection = cluster.Connection;
         ClusterId = cluster.Entry.ClusterId;
         PoolName = poolName;
+        Groups = groups;
     }
 
     /// <summary>The connection it was opened through.</summary>
@@ -31,6 +32,9 @@ public sealed class OpenJournal
 
     /// <summary>Name of the pool of images and volume objects, as it was asked for.</summary>
     public string PoolName { get; }
+
+    /// <summary>The entries of the volume groups of the images' pool.</summary>
+    public GroupJournal Groups { get; }
 
     /// <summary>Pool and name of the directory object, for messages.</summary>
     public string DirectorySpec => _journal.DirectorySpec;
@@ -54,7 +58,7 @@ public sealed class OpenJournal
         var journalPool = journalPoolName == poolName
             ? pool
             : await OpenPoolAsync(connections, cluster, journalPoolName, cancellationToken).ConfigureAwait(false);
-        return new OpenJournal(connections, cluster, poolName, new CsiJournal(pool, journalPool, instanceId), silent);
+        return new OpenJournal(connections, cluster, poolName, new CsiJournal(pool, journalPool, instanceId), new GroupJournal(pool, instanceId), silent);
     }
 
     /// <summary>An image or object of the pool as the rbd tool writes it.</summary>
@@ -70,8 +74,7 @@ public sealed class OpenJournal
         }
         catch (CephException e)
         {
-            Withdraw(e);
-            throw ReplicationException.From(e, $"read the journal in pool {PoolName} of cluster {ClusterId}");
+            throw Failure(e, "read the journal");
         }
     }
 
@@ -95,8 +98,7 @@ public sealed class OpenJournal
         }
         catch (CephException e)
         {
-            Withdraw(e);
-            throw ReplicationException.From(e, $"look for images in pool {PoolName} of cluster {ClusterId}");
+            throw Failure(e, "look for images");
         }
     }
 
@@ -198,6 +200,15 @@ public sealed class OpenJournal
             connections.DropIfCutOff(cluster.Connection, e);
             throw ReplicationException.From(e, $"open pool {name} of cluster {cluster.Entry.ClusterId}");
         }
+    }
+
+    /// <summary>What a failed call means; the connection or pool that it shows to be of no more use is given up.</summary>
+    /// <param name="error">Its failure.</param>
+    /// <param name="doing">What was done, to follow "cannot".</param>
+    internal ReplicationException Failure(CephException error, string doing)
+    {
+        Withdraw(error);
+        return ReplicationException.From(error, $"{doing} in pool {PoolName} of cluster {ClusterId}");
     }
 
     private JournalWrite Judge(CephException? error)

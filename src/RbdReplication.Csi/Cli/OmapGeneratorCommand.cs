@@ -18,7 +18,7 @@ internal static class OmapGeneratorCommand
         var clusterName = Flags.Text("--cluster-name", "", "Name of this Kubernetes cluster, for images' metadata");
         var setMetadata = Flags.Switch("--set-metadata", "Write the names of claim, namespace and cluster onto images");
         var workers = Flags.Number("--workers", 4, 1, 64, "Batches of one cluster's pool that are checked side by side; each pool has its own");
-        var manifests = Flags.Text("--from-manifests", "", "Map the PersistentVolumes of this file or directory (YAML or JSON) once and exit; no API server is used");
+        var manifests = Flags.Text("--from-manifests", "", "Map the PersistentVolumes and volume groups of this file or directory (YAML or JSON) once and exit; no API server is used");
         var secretDirectory = Flags.Text("--secret-dir", "", "With --from-manifests: secrets as NAMESPACE/NAME/KEY, NAME/KEY or KEY files");
         var dryRun = Flags.Switch("--dry-run", "With --from-manifests: print what would be written and write nothing");
         var shared = new SharedFlags();

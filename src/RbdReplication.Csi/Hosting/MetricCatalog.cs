@@ -111,7 +111,7 @@ internal static class MetricCatalog
         ["persistentvolume"] = "Name of the PersistentVolume, from the CSI journal; empty where the journal has no entry. kube-state-metrics calls it so too",
         ["role"] = "`primary`, `secondary` or `unknown`",
         ["health"] = "`healthy`, `degraded`, `error` or `unknown`",
-        ["outcome"] = "What became of the check of a volume",
+        ["outcome"] = "What became of the check of a volume or group",
         ["reason"] = "Why there is no mapping",
     };
 }

@@ -1,12 +1,11 @@
 using System.Globalization;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
-using RbdReplication.Kubernetes.Volumes;
 
 namespace RbdReplication.Kubernetes.Events;
 
 /// <summary>
-/// Writes core/v1 Events on PersistentVolumes. One Event stands for any number of repetitions: they raise its count, and at
+/// Writes core/v1 Events on objects without a namespace. One Event stands for any number of repetitions: they raise its count, and at
 /// most every <see cref="RepeatInterval"/>. Recording never waits and never fails; when Events come faster than the API
 /// server takes them, the surplus is dropped.
 /// </summary>
@@ -39,11 +38,11 @@ public sealed class EventRecorder(KubernetesApi api, string component, TimeProvi
     /// <summary>Events that were not written: too many at once, or refused by the API server.</summary>
     public long Dropped => Volatile.Read(ref _dropped);
 
-    /// <summary>Records that something about the volume needs attention.</summary>
-    public void Warning(PersistentVolume volume, string reason, string message) => Record(volume, "Warning", reason, message);
+    /// <summary>Records that something about the object needs attention.</summary>
+    public void Warning(ObjectReference involved, string reason, string message) => Record(involved, "Warning", reason, message);
 
     /// <summary>Records something that went well.</summary>
-    public void Normal(PersistentVolume volume, string reason, string message) => Record(volume, "Normal", reason, message);
+    public void Normal(ObjectReference involved, string reason, string message) => Record(involved, "Normal", reason, message);
 
     /// <summary>Writes what is recorded, until <paramref name="stop"/>.</summary>
     public async Task RunAsync(CancellationToken stop)
@@ -58,26 +57,26 @@ public sealed class EventRecorder(KubernetesApi api, string component, TimeProvi
             catch (KubernetesApiException e)
             {
                 Interlocked.Increment(ref _dropped);
-                Log.EventFailed(logger, pending.Volume.Name, pending.Reason, e.Message);
+                Log.EventFailed(logger, pending.Reason, pending.Involved.Kind, pending.Involved.Name, e.Message);
             }
         }
     }
 
-    private void Record(PersistentVolume volume, string type, string reason, string message)
+    private void Record(ObjectReference involved, string type, string reason, string message)
     {
-        ArgumentNullException.ThrowIfNull(volume);
+        ArgumentNullException.ThrowIfNull(involved);
         ArgumentNullException.ThrowIfNull(message);
         if (message.Length > MessageLimit)
             message = message[..(MessageLimit - 1)] + '…';
         Repetition repetition;
         lock (_lock)
         {
-            var key = new EventKey(VolumeId.Of(volume), reason);
+            var key = new EventKey(involved.Id, reason);
             if (!_repetitions.TryGetValue(key, out repetition!))
             {
                 if (_repetitions.Count >= Capacity)
                     _repetitions.Clear();
-                _repetitions[key] = repetition = new Repetition(EventName(volume), time.GetUtcNow());
+                _repetitions[key] = repetition = new Repetition(EventName(involved.Name), time.GetUtcNow());
             }
             else if (repetition.Message == message && time.GetElapsedTime(repetition.RecordedAt) < RepeatInterval)
             {
@@ -88,7 +87,7 @@ public sealed class EventRecorder(KubernetesApi api, string component, TimeProvi
             repetition.Message = message;
             repetition.RecordedAt = time.GetTimestamp();
         }
-        if (_pending.Writer.TryWrite(new Pending(volume, type, reason, message, repetition)))
+        if (_pending.Writer.TryWrite(new Pending(involved, type, reason, message, repetition)))
             return;
         Interlocked.Increment(ref _dropped);
         // The next time it is recorded there may be room.
@@ -124,7 +123,7 @@ public sealed class EventRecorder(KubernetesApi api, string component, TimeProvi
         ApiVersion = "v1",
         Kind = "Event",
         Metadata = new EventMetadata(pending.Repetition.Name, EventNamespace),
-        InvolvedObject = new EventObject("v1", "PersistentVolume", pending.Volume.Name, pending.Volume.Uid),
+        InvolvedObject = new EventObject(pending.Involved.ApiVersion, pending.Involved.Kind, pending.Involved.Name, pending.Involved.Uid),
         Type = pending.Type,
         Reason = pending.Reason,
         Message = pending.Message,
@@ -139,17 +138,16 @@ public sealed class EventRecorder(KubernetesApi api, string component, TimeProvi
     private static string Format(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
 
     /// <summary>Unique as client-go makes it: the object's name and a number that does not repeat.</summary>
-    private static string EventName(PersistentVolume volume)
+    private static string EventName(string involved)
     {
         const int NameLimit = 253;
         var suffix = $".{Random.Shared.NextInt64():x16}";
-        var name = volume.Name.Length + suffix.Length > NameLimit ? volume.Name[..(NameLimit - suffix.Length)] : volume.Name;
-        return name + suffix;
+        return (involved.Length + suffix.Length > NameLimit ? involved[..(NameLimit - suffix.Length)] : involved) + suffix;
     }
 
-    private readonly record struct EventKey(Guid Volume, string Reason);
+    private readonly record struct EventKey(Guid Involved, string Reason);
 
-    private sealed record Pending(PersistentVolume Volume, string Type, string Reason, string Message, Repetition Repetition);
+    private sealed record Pending(ObjectReference Involved, string Type, string Reason, string Message, Repetition Repetition);
 
     private sealed class Repetition(string name, DateTimeOffset first)
     {

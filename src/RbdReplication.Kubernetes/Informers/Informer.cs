@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 
@@ -19,6 +20,7 @@ public sealed class Informer<T>(KubernetesApi api, WatchedResource<T> resource, 
     private readonly Backoff _backoff = new(options.FirstRetryDelay, options.LongestRetryDelay);
     private long _restarts;
     private long _badEvents;
+    private bool _isAbsent;
 
     /// <summary>Watches that ended early and lists that were made again.</summary>
     public long Restarts => Volatile.Read(ref _restarts);
@@ -45,6 +47,11 @@ public sealed class Informer<T>(KubernetesApi api, WatchedResource<T> resource, 
                     version = await WatchAsync(version, report, stop).ConfigureAwait(false);
                 if (version is not null)
                     continue;
+            }
+            catch (KubernetesApiException e) when (IsAbsence(e))
+            {
+                await ReportAbsenceAsync(e, report, stop).ConfigureAwait(false);
+                continue;
             }
             catch (Exception e) when (IsServerFailure(e, stop))
             {
@@ -78,11 +85,30 @@ public sealed class Informer<T>(KubernetesApi api, WatchedResource<T> resource, 
         while (more);
 
         // Only now: an object that is missing on one page may be on the next, and a list that breaks off proves nothing.
+        await EndPassAsync(report, stop).ConfigureAwait(false);
+        _isAbsent = false;
+        Log.Listed(logger, _known.Count, resource.Kind, resource.Selection, time.GetElapsedTime(started).TotalSeconds);
+        return version ?? throw new JsonException("the list has no resourceVersion");
+    }
+
+    private async Task EndPassAsync(Func<ObjectChange<T>, CancellationToken, ValueTask> report, CancellationToken stop)
+    {
         foreach (var id in _known.EndPass())
             await report(new ObjectChange<T>.Deleted(id), stop).ConfigureAwait(false);
         await report(new ObjectChange<T>.ListCompleted(_known.Count), stop).ConfigureAwait(false);
-        Log.Listed(logger, _known.Count, resource.Kind, resource.Selection, time.GetElapsedTime(started).TotalSeconds);
-        return version ?? throw new JsonException("the list has no resourceVersion");
+    }
+
+    // Where a kind is not installed this is how it stays, so it is said once; what is forbidden was not meant to be.
+    private async Task ReportAbsenceAsync(KubernetesApiException answer, Func<ObjectChange<T>, CancellationToken, ValueTask> report, CancellationToken stop)
+    {
+        if (!answer.IsNotFound)
+            Log.ListFailed(logger, resource.Kind, answer.Message);
+        else if (!_isAbsent)
+            Log.KindAbsent(logger, resource.Kind, options.AbsenceInterval.TotalMinutes);
+        _isAbsent = answer.IsNotFound;
+        _known.BeginPass();
+        await EndPassAsync(report, stop).ConfigureAwait(false);
+        await Task.Delay(options.AbsenceInterval, time, stop).ConfigureAwait(false);
     }
 
     private async Task<ListPage<T>> ReadPageAsync(string? next, CancellationToken stop)
@@ -114,6 +140,10 @@ public sealed class Informer<T>(KubernetesApi api, WatchedResource<T> resource, 
         catch (KubernetesApiException e) when (e.IsGone)
         {
             Log.VersionGone(logger, position.Version, e.Message);
+            return null;
+        }
+        catch (KubernetesApiException e) when (IsAbsence(e))
+        {
             return null;
         }
         catch (Exception e) when (IsServerFailure(e, stop))
@@ -178,6 +208,9 @@ public sealed class Informer<T>(KubernetesApi api, WatchedResource<T> resource, 
             return _known.Remove(resource.IdOf(item)) ? new ObjectChange<T>.Deleted(resource.IdOf(item)) : null;
         return _known.Add(item) ? new ObjectChange<T>.Applied(item) : null;
     }
+
+    private bool IsAbsence(KubernetesApiException answer) =>
+        resource.IsOptional && answer.Status is (HttpStatusCode.NotFound or HttpStatusCode.Forbidden);
 
     private static bool IsServerFailure(Exception e, CancellationToken stop) =>
         !stop.IsCancellationRequested

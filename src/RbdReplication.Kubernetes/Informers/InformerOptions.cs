@@ -12,6 +12,9 @@ public sealed record InformerOptions
     /// <summary>A full list is made again after this time, to find what changed in Ceph behind our back.</summary>
     public TimeSpan FullListInterval { get; init; } = TimeSpan.FromHours(1);
 
+    /// <summary>A kind that is optional, and that the API server does not have or may not show, is looked for again after this time.</summary>
+    public TimeSpan AbsenceInterval { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <summary>First wait after a failure; it doubles up to <see cref="LongestRetryDelay"/>.</summary>
     public TimeSpan FirstRetryDelay { get; init; } = TimeSpan.FromMilliseconds(800);
 

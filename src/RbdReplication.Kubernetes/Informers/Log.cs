@@ -21,4 +21,7 @@ internal static partial class Log
 
     [LoggerMessage(EventIds.WatchEventUnreadable, LogLevel.Warning, "A watch event could not be read and was passed over: {Reason}")]
     public static partial void BadEvent(ILogger logger, string reason);
+
+    [LoggerMessage(EventIds.KindAbsent, LogLevel.Information, "The API server has no {Kind}, so nothing is done about them; looking again every {Minutes} min")]
+    public static partial void KindAbsent(ILogger logger, string kind, double minutes);
 }

@@ -16,6 +16,9 @@ public abstract class WatchedResource<T> where T : class
     /// <summary>Which of them count, for messages: for example <c>of driver rbd.csi.ceph.com</c>.</summary>
     public abstract string Selection { get; }
 
+    /// <summary>Whether the API server may not have the kind at all: then it is looked for again after <see cref="InformerOptions.AbsenceInterval"/>.</summary>
+    public virtual bool IsOptional => false;
+
     /// <summary>Sixteen bytes that stand for one object and for no other one of the same name later.</summary>
     public abstract Guid IdOf(T item);
 

@@ -1,3 +1,4 @@
+using RbdReplication.Kubernetes.Groups;
 using RbdReplication.Kubernetes.Secrets;
 using RbdReplication.Kubernetes.Volumes;
 
@@ -8,6 +9,12 @@ public sealed class ManifestObjects
 {
     /// <summary>PersistentVolumes of every driver, in order.</summary>
     public IList<PersistentVolume> Volumes { get; } = [];
+
+    /// <summary>VolumeGroupReplicationContents of every driver, in order.</summary>
+    public IList<VolumeGroupContent> Groups { get; } = [];
+
+    /// <summary>VolumeGroupReplicationClasses by name; of several with one name, the last.</summary>
+    public IDictionary<string, VolumeGroupClass> GroupClasses { get; } = new Dictionary<string, VolumeGroupClass>(StringComparer.Ordinal);
 
     /// <summary>Secrets by name; of several with one name, the last.</summary>
     public IDictionary<ObjectName, Secret> Secrets { get; } = new Dictionary<ObjectName, Secret>();

@@ -5,7 +5,7 @@ using YamlDotNet.Core;
 namespace RbdReplication.Kubernetes.Manifests;
 
 /// <summary>
-/// Reads PersistentVolumes and Secrets from files as <c>kubectl get -o yaml</c> and <c>-o json</c> print them: YAML with any
+/// Reads PersistentVolumes, volume groups with their classes, and Secrets from files as <c>kubectl get -o yaml</c> and <c>-o json</c> print them: YAML with any
 /// number of documents, JSON, and Lists of either. Objects of other kinds are passed over.
 /// </summary>
 public static class ManifestReader
@@ -85,13 +85,21 @@ public static class ManifestReader
             return;
         switch (kind.GetString())
         {
-            case "List" or "PersistentVolumeList" or "SecretList":
+            case "List" or "PersistentVolumeList" or "SecretList" or "VolumeGroupReplicationContentList" or "VolumeGroupReplicationClassList":
                 if (item.TryGetProperty("items", out var items) && items.ValueKind == JsonValueKind.Array)
                     Take(items, manifests, strings);
                 break;
             case "PersistentVolume":
                 if (item.Deserialize(ManifestJson.Default.PersistentVolumeDocument)?.ToVolume(strings) is { } volume)
                     manifests.Volumes.Add(volume);
+                break;
+            case "VolumeGroupReplicationContent":
+                if (item.Deserialize(ManifestJson.Default.VolumeGroupContentDocument)?.ToContent() is { } group)
+                    manifests.Groups.Add(group);
+                break;
+            case "VolumeGroupReplicationClass":
+                if (item.Deserialize(ManifestJson.Default.VolumeGroupClassDocument)?.ToClass() is { } groupClass)
+                    manifests.GroupClasses[groupClass.Name] = groupClass;
                 break;
             case "Secret":
                 if (item.Deserialize(SecretJson.Default.SecretDocument)?.ToSecret() is { } secret)

@@ -44,4 +44,13 @@ public sealed record PersistentVolume
 
     /// <summary>Attribute <c>encryptionType</c>, verbatim.</summary>
     public string? EncryptionType { get; init; }
+
+    /// <summary>Whether it has an attribute <c>fsName</c>: a CephFS volume, which has no image.</summary>
+    public bool IsCephFs { get; init; }
+
+    /// <summary>Stands for this object, and for no other one of the same name later.</summary>
+    public Guid Id => ObjectId.Of(Uid, Name);
+
+    /// <summary>Names it in Events.</summary>
+    public ObjectReference Reference => new("v1", nameof(PersistentVolume), Name, Uid);
 }

@@ -35,6 +35,7 @@ internal sealed class PersistentVolumeDocument
             Secret = csi?.ControllerExpandSecretRef?.ToName(strings, shareName: true)
                 ?? csi?.NodeStageSecretRef?.ToName(strings, shareName: true),
             IsStatic = attributes?.StaticVolume == "true",
+            IsCephFs = !string.IsNullOrEmpty(attributes?.FsName),
             Pool = strings.Share(attributes?.Pool),
             JournalPool = strings.Share(attributes?.JournalPool),
             VolumeNamePrefix = strings.Share(attributes?.VolumeNamePrefix),
@@ -81,6 +82,8 @@ internal sealed class CsiSource
 internal sealed class VolumeAttributes
 {
     public string? StaticVolume { get; set; }
+
+    public string? FsName { get; set; }
 
     public string? Pool { get; set; }
 

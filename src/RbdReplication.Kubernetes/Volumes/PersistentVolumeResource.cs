@@ -21,7 +21,7 @@ public sealed class PersistentVolumeResource(string driverName) : WatchedResourc
     public override string Selection => $"of driver {driverName}";
 
     /// <inheritdoc/>
-    public override Guid IdOf(PersistentVolume item) => VolumeId.Of(item);
+    public override Guid IdOf(PersistentVolume item) => item.Id;
 
     internal override async ValueTask<ListPage<PersistentVolume>> ReadPageAsync(Stream body, CancellationToken cancellationToken)
     {

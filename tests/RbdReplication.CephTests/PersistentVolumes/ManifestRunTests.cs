@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using RbdReplication.CephTests.Sandbox;
 using RbdReplication.Core;
+using RbdReplication.Tests.Kubernetes;
 
 namespace RbdReplication.CephTests.PersistentVolumes;
 
@@ -101,6 +102,43 @@ public sealed class ManifestRunTests(TwoSites sites) : IAsyncLifetime
         var run = await RunProcessAsync(Arguments(path));
         Assert.Equal((0, "1 mapped, 0 repaired, 1 mapped before, 0 failed, 0 skipped\n", ""), (run.ExitCode, run.Output, run.Errors));
         await image.AssertCompleteAsync();
+    }
+
+    [Fact]
+    public async Task Groups_are_shown_written_and_found_again_after_the_volumes_that_they_need()
+    {
+        var image = _rig.NewImage();
+        image.Reservation = image.Reservation with { ImagePrefix = "gold-" };
+        await image.CreateImageAsync();
+        var pv = _rig.Pv(image);
+        pv["spec"]!["csi"]!["volumeAttributes"]!["volumeNamePrefix"] = "gold-";
+        var group = new MappedGroup(sites.B.Pool, _rig.InstanceId, sites.A.Name, image);
+        var old = group.Json();
+        old["spec"]!.AsObject().Remove("volumeGroupAttributes");
+        old["metadata"]!["annotations"] = new JsonObject();
+        JsonObject groupClass = new()
+        {
+            ["kind"] = "VolumeGroupReplicationClass",
+            ["metadata"] = new JsonObject { ["name"] = "rbd-groups" },
+            ["spec"] = new JsonObject { ["parameters"] = GroupObject.Parameters() },
+        };
+        var waiting = new MappedGroup(sites.B.Pool, _rig.InstanceId, sites.A.Name, _rig.NewImage());
+        JsonObject[] all = [old, waiting.Json(), GroupObject.Json("foreign", "x", [], driver: "cephfs.csi.ceph.com"), groupClass, pv, Secret()];
+        var first = await RunAsync(all);
+        Assert.Equal(
+            (1, "1 mapped, 0 repaired, 0 mapped before, 0 failed, 0 skipped\ngroups: 1 mapped, 0 repaired, 0 mapped before, 1 failed, 1 skipped\n"), (first.ExitCode, first.Output));
+        Assert.Contains($"{waiting.Name}: ImageNotFound: ", first.Errors, StringComparison.Ordinal);
+        await group.AssertCompleteAsync();
+        await waiting.AssertAbsentAsync();
+
+        var next = new MappedGroup(sites.B.Pool, _rig.InstanceId, sites.A.Name, image);
+        var dry = await RunAsync([.. all[..1].Select(item => (JsonObject)item.DeepClone()), (JsonObject)groupClass.DeepClone(), next.Json(), Secret()], "--dry-run");
+        Assert.Equal(0, dry.ExitCode);
+        Assert.Contains("dry run: groups: 1 mapped, 0 repaired, 1 mapped before, 0 failed, 0 skipped\n", dry.Output, StringComparison.Ordinal);
+        Assert.Contains($"{next.Name}: would set replicapool/csi.volume.group.{next.Uuid}: csi.volname = {next.Name}\n", dry.Output, StringComparison.Ordinal);
+        Assert.Contains($"{next.Name}: would set replicapool/csi.volume.group.{next.Uuid}: {next.Members.Single()} = \n", dry.Output, StringComparison.Ordinal);
+        Assert.Contains($"{next.Name}: would set replicapool/csi.groups.{_rig.InstanceId}: csi.volume.group.{next.Name} = {next.Uuid}\n", dry.Output, StringComparison.Ordinal);
+        await next.AssertAbsentAsync();
     }
 
     [Fact]

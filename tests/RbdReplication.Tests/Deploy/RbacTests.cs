@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using RbdReplication.Kubernetes;
 using RbdReplication.Kubernetes.Events;
+using RbdReplication.Kubernetes.Groups;
 using RbdReplication.Kubernetes.Informers;
 using RbdReplication.Kubernetes.Leases;
 using RbdReplication.Kubernetes.Secrets;
@@ -34,8 +35,11 @@ public sealed class RbacTests : IAsyncLifetime
     public async Task The_rbac_rules_allow_exactly_the_calls_that_the_code_makes()
     {
         _server.PutSecret("ceph", "csi-rbd", ("userID", "x"));
+        _server.HasGroupKind = true;
         await new SecretReader(_api, _time).ReadAsync(new ObjectName("ceph", "csi-rbd"), _stop.Token);
-        await Task.WhenAll(LeadAsync(), RecordAsync(), WatchAsync());
+        await new VolumeGroupClassReader(_api, _time).ReadAsync("rbd-groups", _stop.Token);
+        await Task.WhenAll(
+            LeadAsync(), RecordAsync(), WatchAsync(new PersistentVolumeResource(PvObject.Driver)), WatchAsync(new VolumeGroupContentResource(PvObject.Driver)));
 
         var rules = Manifests.Read("kustomize", "base", "rbac.yaml").Where(o => o.Kind().EndsWith("Role", StringComparison.Ordinal)).SelectMany(role => role.Items("rules"))
             .SelectMany(rule => rule.Items("resources").SelectMany(resource => rule.Items("verbs").Select(verb => (resource.ToString(), verb.ToString()))));
@@ -58,21 +62,20 @@ public sealed class RbacTests : IAsyncLifetime
         var events = new EventRecorder(_api, "rbd-replication", _time, NullLogger<EventRecorder>.Instance);
         var running = events.RunAsync(_stop.Token);
         var volume = new PersistentVolume { Name = "pvc-1", Uid = Guid.NewGuid().ToString(), Driver = PvObject.Driver };
-        events.Warning(volume, "ImageNotFound", "not yet");
+        events.Warning(volume.Reference, "ImageNotFound", "not yet");
         await Until.TrueAsync(() => events.Written == 1, "the event is created");
-        events.Warning(volume, "ImageNotFound", "still not");
+        events.Warning(volume.Reference, "ImageNotFound", "still not");
         await Until.TrueAsync(() => events.Written == 2, "the event is changed");
         await _stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
     }
 
-    private async Task WatchAsync()
+    private async Task WatchAsync<T>(WatchedResource<T> resource) where T : class
     {
         using var stop = new CancellationTokenSource();
-        var informer = new Informer<PersistentVolume>(
-            _api, new PersistentVolumeResource(PvObject.Driver), new InformerOptions(), TimeProvider.System, NullLogger.Instance);
+        var informer = new Informer<T>(_api, resource, new InformerOptions(), TimeProvider.System, NullLogger.Instance);
         var running = informer.RunAsync((_, _) => ValueTask.CompletedTask, stop.Token);
-        await Until.TrueAsync(() => _server.Requests.Any(request => Call(request).Verb == "watch"), "the watch has begun");
+        await Until.TrueAsync(() => _server.Requests.Any(request => Call(request) == (resource.Path.Split('/')[^1], "watch")), "the watch has begun");
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
     }

@@ -15,12 +15,15 @@ namespace RbdReplication.Tests.Kubernetes;
 
 /// <summary>
 /// Speaks the part of the Kubernetes API over HTTP that the generator uses: PersistentVolumes with paged lists and
-/// watches, Secrets by GET, Leases with optimistic locking, Events. It can also misbehave on demand, in the ways real
+/// watches, VolumeGroupReplicationContents likewise where it has the kind, Secrets by GET, Leases with optimistic locking, Events. It can also misbehave on demand, in the ways real
 /// servers and networks do.
 /// </summary>
 public sealed class ApiServerStandIn : IAsyncDisposable
 {
-    private readonly VolumeStore _volumes = new();
+    public const string GroupPath = "/apis/replication.storage.openshift.io/v1alpha1";
+
+    private readonly VolumeStore _volumes = new("PersistentVolume");
+    private readonly VolumeStore _groups = new("VolumeGroupReplicationContent");
     private readonly ConcurrentDictionary<string, JsonObject> _objects = new();
     private readonly ConcurrentQueue<string> _requests = new();
     private readonly Lock _writes = new();
@@ -28,9 +31,15 @@ public sealed class ApiServerStandIn : IAsyncDisposable
     private int _port;
     private long _version = 1000;
 
-    public ApiServerStandIn() => _volumes.NextVersion = () => Interlocked.Increment(ref _version);
+    public ApiServerStandIn() => _volumes.NextVersion = _groups.NextVersion = () => Interlocked.Increment(ref _version);
 
     public VolumeStore Volumes => _volumes;
+
+    /// <summary>The VolumeGroupReplicationContents, told of while <see cref="HasGroupKind"/>.</summary>
+    public VolumeStore Groups => _groups;
+
+    /// <summary>Whether the kinds of volume groups are installed.</summary>
+    public bool HasGroupKind { get; set; }
 
     /// <summary>Method and path with query of every request, in order of arrival.</summary>
     public IReadOnlyCollection<string> Requests => _requests;
@@ -60,6 +69,7 @@ public sealed class ApiServerStandIn : IAsyncDisposable
     public async Task StopAsync()
     {
         _volumes.EndWatches(abort: true);
+        _groups.EndWatches(abort: true);
         if (_app is { } app)
             await app.DisposeAsync();
         _app = null;
@@ -90,6 +100,13 @@ public sealed class ApiServerStandIn : IAsyncDisposable
             ["type"] = "Opaque",
         });
     }
+
+    public void PutGroupClass(string name, JsonObject parameters) => Put($"{GroupPath}/volumegroupreplicationclasses/{name}", new JsonObject
+    {
+        ["kind"] = "VolumeGroupReplicationClass",
+        ["metadata"] = new JsonObject { ["name"] = name },
+        ["spec"] = new JsonObject { ["provisioner"] = PvObject.Driver, ["parameters"] = parameters },
+    });
 
     public JsonObject? Lease(string @namespace, string name) =>
         _objects.GetValueOrDefault($"/apis/coordination.k8s.io/v1/namespaces/{@namespace}/leases/{name}");
@@ -142,6 +159,8 @@ public sealed class ApiServerStandIn : IAsyncDisposable
         }
         if (path == "/api/v1/persistentvolumes")
             await _volumes.AnswerAsync(context);
+        else if (HasGroupKind && path == $"{GroupPath}/volumegroupreplicationcontents")
+            await _groups.AnswerAsync(context);
         else
             await AnswerObjectAsync(context, method, path);
     }

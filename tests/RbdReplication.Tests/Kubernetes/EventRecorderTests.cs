@@ -35,7 +35,7 @@ public sealed class EventRecorderTests : IAsyncLifetime
     [Fact]
     public async Task An_event_names_the_volume_and_lies_in_the_default_namespace()
     {
-        _events.Warning(Pv, "ImageNotFound", "image replicapool/csi-vol-1 does not exist yet");
+        _events.Warning(Pv.Reference, "ImageNotFound", "image replicapool/csi-vol-1 does not exist yet");
         await WrittenAsync(1);
 
         var written = Assert.Single(_server.Events);
@@ -53,12 +53,12 @@ public sealed class EventRecorderTests : IAsyncLifetime
     public async Task A_thousand_repetitions_are_one_event_whose_count_is_raised_later()
     {
         for (var i = 0; i < 1000; i++)
-            _events.Warning(Pv, "ImageNotFound", "not yet");
+            _events.Warning(Pv.Reference, "ImageNotFound", "not yet");
         await WrittenAsync(1);
         Assert.Single(_server.Requests);
 
         _time.Advance(EventRecorder.RepeatInterval);
-        _events.Warning(Pv, "ImageNotFound", "not yet");
+        _events.Warning(Pv.Reference, "ImageNotFound", "not yet");
         await WrittenAsync(2);
         Assert.Equal(1001, (int)Assert.Single(_server.Events)["count"]!);
         Assert.Equal(1, _server.Count("PATCH", "/events/pvc-1."));
@@ -67,9 +67,9 @@ public sealed class EventRecorderTests : IAsyncLifetime
     [Fact]
     public async Task A_new_message_for_the_same_reason_updates_the_event_at_once()
     {
-        _events.Warning(Pv, "Failed", "first \"quoted\"");
+        _events.Warning(Pv.Reference, "Failed", "first \"quoted\"");
         await WrittenAsync(1);
-        _events.Warning(Pv, "Failed", "second \"quoted\"\n");
+        _events.Warning(Pv.Reference, "Failed", "second \"quoted\"\n");
         await WrittenAsync(2);
         Assert.Equal("second \"quoted\"\n", (string?)Assert.Single(_server.Events)["message"]);
     }
@@ -77,9 +77,9 @@ public sealed class EventRecorderTests : IAsyncLifetime
     [Fact]
     public async Task Other_reasons_and_other_volumes_have_their_own_events()
     {
-        _events.Warning(Pv, "ImageNotFound", "not yet");
-        _events.Normal(Pv, "Mapped", "found");
-        _events.Warning(Pv with { Name = "pvc-2", Uid = Guid.NewGuid().ToString() }, "ImageNotFound", "not yet");
+        _events.Warning(Pv.Reference, "ImageNotFound", "not yet");
+        _events.Normal(Pv.Reference, "Mapped", "found");
+        _events.Warning(Pv.Reference with { Name = "pvc-2", Uid = Guid.NewGuid().ToString() }, "ImageNotFound", "not yet");
         await WrittenAsync(3);
         Assert.Equal(3, _server.Events.Count());
         Assert.Single(_server.Events, e => (string?)e["type"] == "Normal");
@@ -88,12 +88,12 @@ public sealed class EventRecorderTests : IAsyncLifetime
     [Fact]
     public async Task An_event_the_server_has_forgotten_is_written_again()
     {
-        _events.Warning(Pv, "Failed", "one");
+        _events.Warning(Pv.Reference, "Failed", "one");
         await WrittenAsync(1);
         _server.Refuse = (method, _) => method == "PATCH" ? 404 : null;
         var first = (string?)Assert.Single(_server.Events)["metadata"]!["name"];
         _server.ForgetEvents();
-        _events.Warning(Pv, "Failed", "two");
+        _events.Warning(Pv.Reference, "Failed", "two");
         await WrittenAsync(2);
         Assert.Equal(first, (string?)Assert.Single(_server.Events)["metadata"]!["name"]);
     }
@@ -102,10 +102,10 @@ public sealed class EventRecorderTests : IAsyncLifetime
     public async Task A_refused_event_is_counted_and_does_not_stop_the_next()
     {
         _server.Refuse = (_, _) => 403;
-        _events.Warning(Pv, "Failed", "one");
+        _events.Warning(Pv.Reference, "Failed", "one");
         await Until.TrueAsync(() => _events.Dropped == 1, "the event is dropped");
         _server.Refuse = (_, _) => null;
-        _events.Warning(Pv, "Other", "two");
+        _events.Warning(Pv.Reference, "Other", "two");
         await WrittenAsync(1);
     }
 
@@ -116,7 +116,7 @@ public sealed class EventRecorderTests : IAsyncLifetime
         _server.Before = (_, _) => gate.Task;
         var volumes = Enumerable.Range(0, 3000).Select(_ => Pv with { Uid = Guid.NewGuid().ToString() }).ToList();
         foreach (var volume in volumes)
-            _events.Warning(volume, "Failed", "x");
+            _events.Warning(volume.Reference, "Failed", "x");
         Assert.InRange(_events.Dropped, 1, 2000);
         gate.SetResult();
         await Until.TrueAsync(() => _events.Written + _events.Dropped == volumes.Count, "the rest is written");
@@ -126,7 +126,7 @@ public sealed class EventRecorderTests : IAsyncLifetime
             () =>
             {
                 foreach (var volume in volumes)
-                    _events.Warning(volume, "Failed", "x");
+                    _events.Warning(volume.Reference, "Failed", "x");
                 return _server.Events.Count() == volumes.Count;
             },
             "what was dropped is written too");
@@ -136,7 +136,7 @@ public sealed class EventRecorderTests : IAsyncLifetime
     [Fact]
     public async Task A_huge_message_is_cut_to_what_the_server_takes()
     {
-        _events.Warning(Pv, "Failed", new string('x', 100_000));
+        _events.Warning(Pv.Reference, "Failed", new string('x', 100_000));
         await WrittenAsync(1);
         Assert.Equal(1024, ((string)Assert.Single(_server.Events)["message"]!).Length);
     }

@@ -140,7 +140,7 @@ public sealed class PersistentVolumeInformerTests : IAsyncLifetime
             changes,
             c => Assert.Equal("other", Assert.IsType<VolumeChange.Applied>(c).Item.Claim!.Namespace),
             c => Assert.Equal("pvc-000002", Assert.IsType<VolumeChange.Applied>(c).Item.Name),
-            c => Assert.Equal(VolumeId.Of(Listed()[0]), Assert.IsType<VolumeChange.Deleted>(c).Id));
+            c => Assert.Equal(Listed()[0].Id, Assert.IsType<VolumeChange.Deleted>(c).Id));
     }
 
     [Fact]
@@ -188,7 +188,7 @@ public sealed class PersistentVolumeInformerTests : IAsyncLifetime
         _server.Volumes.Put(PvObject.Json(2));
         Start();
         await WatchingAsync();
-        var gone = VolumeId.Of(Listed()[0]);
+        var gone = Listed()[0].Id;
 
         _server.Refuse = (_, _) => 503;
         _server.Volumes.EndWatches(abort: true);

@@ -6,8 +6,8 @@ using Microsoft.AspNetCore.Http;
 
 namespace RbdReplication.Tests.Kubernetes;
 
-/// <summary>The PersistentVolumes of an <see cref="ApiServerStandIn"/>, their history, and the watches on them.</summary>
-public sealed class VolumeStore
+/// <summary>The objects of one kind of an <see cref="ApiServerStandIn"/>, their history, and the watches on them.</summary>
+public sealed class VolumeStore(string kind)
 {
     private readonly Lock _lock = new();
     private readonly SortedDictionary<string, (long Version, string Json)> _volumes = new(StringComparer.Ordinal);
@@ -95,7 +95,7 @@ public sealed class VolumeStore
         lock (_lock)
         {
             _version = NextVersion();
-            Send($$$$"""{"type":"BOOKMARK","object":{"kind":"PersistentVolume","apiVersion":"v1","metadata":{"resourceVersion":"{{{{_version}}}}","creationTimestamp":null},"spec":{},"status":{}}}""" + "\n");
+            Send($$$$"""{"type":"BOOKMARK","object":{"kind":"{{{{kind}}}}","metadata":{"resourceVersion":"{{{{_version}}}}","creationTimestamp":null},"spec":{},"status":{}}}""" + "\n");
         }
     }
 
@@ -163,7 +163,7 @@ public sealed class VolumeStore
             return;
         }
         var text = new StringBuilder()
-            .Append($$$"""{"kind":"PersistentVolumeList","apiVersion":"v1","metadata":{"resourceVersion":"{{{version}}}","continue":"{{{next}}}","remainingItemCount":{{{remaining}}}},"items":[""")
+            .Append($$$"""{"kind":"{{{kind}}}List","metadata":{"resourceVersion":"{{{version}}}","continue":"{{{next}}}","remainingItemCount":{{{remaining}}}},"items":[""")
             .AppendJoin(',', page).Append("]}");
         context.Response.ContentType = "application/json";
         await context.Response.WriteAsync(text.ToString(), context.RequestAborted);

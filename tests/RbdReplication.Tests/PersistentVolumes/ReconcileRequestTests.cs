@@ -77,6 +77,7 @@ public sealed class ReconcileRequestTests
         Assert.True(ReconcileRequest.IsExempt(Good with { Deleting = true }, Driver));
         Assert.True(ReconcileRequest.IsExempt(Good with { Claim = null }, Driver));
         Assert.True(ReconcileRequest.IsExempt(Good with { IsStatic = true }, Driver));
+        Assert.True(ReconcileRequest.IsExempt(Good with { IsCephFs = true }, Driver));
         Assert.True(ReconcileRequest.IsExempt(Good, "another.example.com"));
     }
 }

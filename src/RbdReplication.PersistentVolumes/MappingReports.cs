@@ -1,16 +1,15 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
+using RbdReplication.Kubernetes;
 using RbdReplication.Kubernetes.Events;
-using RbdReplication.Kubernetes.Volumes;
 
 namespace RbdReplication.PersistentVolumes;
 
 /// <summary>
-/// Tells people about volumes without a mapping: one warning in the log when it begins, an Event on the volume, one Normal
-/// Event when it is over. Only volumes that fail are remembered.
+/// Tells people about objects without a mapping: one warning in the log when it begins, an Event on the object, one Normal
+/// Event when it is over. Only objects that fail are remembered.
 /// </summary>
-internal sealed class VolumeReports(
-    EventRecorder events, GeneratorTelemetry telemetry, TimeProvider time, ILogger<VolumeMapController> logger)
+internal sealed class MappingReports(EventRecorder events, MappingWords words, TimeProvider time, ILogger logger)
 {
     private const int CommonLimit = 256;
 
@@ -19,42 +18,45 @@ internal sealed class VolumeReports(
     private readonly ConcurrentDictionary<Guid, ReconcileResult> _failing = new();
     private readonly ConcurrentDictionary<ReconcileOutcome, long> _common = new();
 
-    /// <summary>Volumes that fail now, by result.</summary>
+    /// <summary>Objects that fail now, by result.</summary>
     public IEnumerable<KeyValuePair<ReconcileResult, int>> Failing =>
         _failing.Values.GroupBy(result => result).Select(group => KeyValuePair.Create(group.Key, group.Count()));
 
-    /// <summary>Whether volumes fail for a reason that the success of another one of the same Secret ends.</summary>
+    /// <summary>Whether objects fail for a reason that the success of another one of the same Secret ends.</summary>
     public bool AreOthersWaiting => _failing.Values.Any(result =>
         result is ReconcileResult.SecretNotFound or ReconcileResult.CredentialsRejected or ReconcileResult.CephUnreachable or ReconcileResult.ApiServerUnreachable);
 
-    /// <summary>Reports what became of a volume this time.</summary>
-    public void Report(PersistentVolume volume, ReconcileOutcome outcome)
+    /// <summary>Reports what became of an object this time.</summary>
+    /// <param name="involved">The object.</param>
+    /// <param name="handle">The handle that it has, for messages.</param>
+    /// <param name="outcome">What became of it.</param>
+    public void Report(ObjectReference involved, string? handle, ReconcileOutcome outcome)
     {
-        telemetry.CountOutcome(outcome.Result);
-        var id = VolumeId.Of(volume);
+        words.Count(outcome.Result);
+        var id = involved.Id;
         if (outcome.IsGood)
         {
-            Succeeded(volume, id, outcome);
+            Succeeded(involved, id, handle ?? "", outcome);
             return;
         }
         if (outcome.Result == ReconcileResult.Interrupted)
             return;
         var known = _failing.TryGetValue(id, out var before) && before == outcome.Result;
         _failing[id] = outcome.Result;
-        if (!outcome.IsOfVolume)
+        if (!outcome.IsOfObject)
         {
             ReportCommon(outcome);
             return;
         }
         if (!known)
-            Log.VolumeFails(logger, volume.Name, volume.VolumeHandle ?? "", outcome.Result, outcome.Message);
-        events.Warning(volume, outcome.Result.ToString(), outcome.Message);
+            words.Fails(logger, involved.Name, handle ?? "", outcome);
+        events.Warning(involved, outcome.Result.ToString(), outcome.Message);
     }
 
-    /// <summary>Forgets a volume that is gone.</summary>
+    /// <summary>Forgets an object that is gone.</summary>
     public void Forget(Guid id) => _failing.TryRemove(id, out _);
 
-    /// <summary>Not a line for each of ten thousand volumes: what it has to say is the same for all.</summary>
+    /// <summary>Not a line for each of ten thousand objects: what it has to say is the same for all.</summary>
     private void ReportCommon(ReconcileOutcome outcome)
     {
         if (_common.TryGetValue(outcome, out var last) && time.GetElapsedTime(last) < CommonInterval)
@@ -65,16 +67,16 @@ internal sealed class VolumeReports(
         Log.CommonFailure(logger, outcome.Result, outcome.Message);
     }
 
-    private void Succeeded(PersistentVolume volume, Guid id, ReconcileOutcome outcome)
+    private void Succeeded(ObjectReference involved, Guid id, string handle, ReconcileOutcome outcome)
     {
         if (outcome.Result != ReconcileResult.Unchanged)
-            Log.VolumeMapped(logger, volume.Name, volume.VolumeHandle ?? "", outcome.Result);
+            words.Mapped(logger, involved.Name, handle, outcome.Result);
         if (!_failing.TryRemove(id, out var before))
             return;
-        if (new ReconcileOutcome(before).IsOfVolume)
+        if (new ReconcileOutcome(before).IsOfObject)
         {
-            Log.VolumeRecovered(logger, volume.Name, volume.VolumeHandle ?? "", before);
-            events.Normal(volume, nameof(ReconcileResult.Mapped), "the volume's image can be found by the CSI driver now");
+            words.Recovered(logger, involved.Name, handle, before);
+            events.Normal(involved, nameof(ReconcileResult.Mapped), words.Recovery);
         }
     }
 }
