@@ -3,6 +3,8 @@ using System.Text.RegularExpressions;
 using RbdReplication.Core;
 using RbdReplication.Csi.Cli;
 using RbdReplication.Csi.Hosting;
+using RbdReplication.Kubernetes.Manifests;
+using RbdReplication.PersistentVolumes;
 using YamlDotNet.RepresentationModel;
 
 namespace RbdReplication.Tests.Deploy;
@@ -115,6 +117,36 @@ public sealed partial class DeployTests
         CheckPod(rook);
         Assert.Contains("rook-ceph-csi-mapping-config", rook.ToString(), StringComparison.Ordinal);
         Assert.Contains("--driver-name=rook-ceph.rbd.csi.ceph.com", rook.ToString(), StringComparison.Ordinal);
+        var groups = Manifests.Render(("volumeGroups", "true")).Single(o => o.Kind() == "Deployment");
+        CheckPod(groups);
+        Assert.Contains("--volume-groups=true", groups.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("standalone")]
+    [InlineData("rook-ceph-csi-operator/deployment")]
+    public void The_component_for_volume_groups_is_added_to_the_deployments_that_are_ours(string overlay)
+    {
+        var folder = Directory.CreateTempSubdirectory("rbd-replication-").FullName;
+        try
+        {
+            string At(string name) => Path.GetRelativePath(folder, Path.Combine(Manifests.Folder, "kustomize", name));
+            File.WriteAllText(Path.Combine(folder, "kustomization.yaml"), $"""
+                apiVersion: kustomize.config.k8s.io/v1beta1
+                kind: Kustomization
+                resources: ["{At(overlay)}"]
+                components: ["{At("volume-groups")}"]
+                """);
+            var deployment = Manifests.Parse(Manifests.Kubectl("kustomize", folder)).Single(o => o.Kind() == "Deployment");
+            CheckPod(deployment);
+            var server = deployment.Items("spec", "template", "spec", "containers").Single(container => container.Text("name") == "rbd-replication");
+            Assert.Equal("true", server.Items("env").Single(variable => variable.Text("name") == "RBD_REPLICATION_VOLUME_GROUPS").Text("value"));
+            Assert.Contains(server.Items("env"), variable => variable.Text("name") == "RBD_REPLICATION_CSI_ADDONS_ENDPOINT");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [Fact]
@@ -172,6 +204,18 @@ public sealed partial class DeployTests
         Assert.All(replications, o => Assert.Equal(
             (replicationClass.Name(), claim.Name(), claim.Text("metadata", "namespace")),
             (o.Text("spec", "volumeReplicationClass"), o.Text("spec", "dataSource", "name"), o.Text("metadata", "namespace"))));
+
+        var groupClass = Only("VolumeGroupReplicationClass");
+        var groupParameters = groupClass.Map("spec", "parameters").Where(pair => !pair.Key.Contains('/', StringComparison.Ordinal)).ToDictionary(pair => pair.Key, pair => pair.Value);
+        Assert.Empty(ReplicationParameters.Parse(groupParameters).UnknownKeys.Except(GroupParameters.KnownKeys));
+        var group = GroupParameters.Parse(groupParameters);
+        Assert.Equal((Only("StorageClass").Map("parameters")["clusterID"], Only("StorageClass").Map("parameters")["pool"]), (group.ClusterId, group.Pool));
+        var groupReplication = Only("VolumeGroupReplication");
+        Assert.Equal(
+            (groupClass.Name(), replicationClass.Name()), (groupReplication.Text("spec", "volumeGroupReplicationClassName"), groupReplication.Text("spec", "volumeReplicationClassName")));
+        var contents = ManifestReader.Read(Path.Combine(Manifests.Folder, "examples", "volume-group-replication-content.yaml")).Groups.Single();
+        var request = GroupRequest.From(contents, out _)!;
+        Assert.Equal((groupClass.Name(), group.Pool, group.ClusterId, false), (contents.ClassName, request.Pool, request.Handle.ClusterId, GroupRequest.IsExempt(contents, groupClass.Text("spec", "provisioner"))));
 
         var files = Only("ConfigMap").Map("data");
         var cluster = ClusterConfig.Parse(Encoding.UTF8.GetBytes(files["config.json"])).Find("site-a")!;

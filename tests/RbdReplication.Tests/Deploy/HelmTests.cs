@@ -17,6 +17,7 @@ public sealed class HelmTests
     [InlineData("driverServer.enabled=true")]
     [InlineData("omapGenerator.clusterName=east", "omapGenerator.setMetadata=true", "omapGenerator.workers=8", "replicas=1")]
     [InlineData("image.repository=registry.example/rbd-replication", "image.tag=1.2.3", "logLevel=debug", "operationTimeout=1m30s")]
+    [InlineData("volumeGroups=true")]
     public void Helm_renders_what_the_other_tests_render(params string[] settings)
     {
         var pairs = settings.Select(setting => setting.Split('=')).Select(parts => (parts[0], parts[1])).ToArray();
@@ -34,6 +35,7 @@ public sealed class HelmTests
     [InlineData("netWorkPolicy=true")]
     [InlineData("cephCsiOperator.leaseNamespace=Not_A_Namespace")]
     [InlineData("driverServer.image=")]
+    [InlineData("volumeGroups=perhaps")]
     [InlineData("config.rook=true,cephCsiOperator.enabled=true")]
     public void Helm_refuses_values_that_the_schema_does_not_allow(string setting)
     {
