@@ -40,6 +40,8 @@ public sealed class VolumeGroupTests(TwoSites sites)
         var (handle, uuid) = (made.VolumeGroupId, UuidOf(made.VolumeGroupId));
         Assert.Equal(group.HandleOf(uuid), handle);
         AssertAnswer(handle, made, a, b);
+        // From which the omap generator of the other site learns where it is.
+        Assert.Equal(group.Parameters, made.VolumeGroupContext.ToDictionary());
         await group.AssertMembersAsync(uuid, a, b);
         Assert.Equal("csi-vol-group-" + uuid, (await group.ObjectAsync(uuid))!["csi.groupname"]);
 

@@ -47,7 +47,14 @@ internal sealed class VolumeGroupService(Groups groups, ReplicationOptions optio
         var members = ReadMembers(request.VolumeIds, ReplicationError.InvalidArgument);
         var credentials = CephCredentials.FromSecrets(request.Secrets);
         using var deadline = CallDeadline.Of(context, options);
-        return new CreateVolumeGroupResponse { VolumeGroup = Answer(await groups.CreateAsync(request.Name, parameters, members, credentials, deadline.Token)) };
+        var group = Answer(await groups.CreateAsync(request.Name, parameters, members, credentials, deadline.Token));
+        // The controller keeps it as volumeGroupAttributes, from which the omap generator of the other site learns the place.
+        foreach (var key in GroupParameters.PlaceKeys)
+        {
+            if (request.Parameters.TryGetValue(key, out var value))
+                group.VolumeGroupContext[key] = value;
+        }
+        return new CreateVolumeGroupResponse { VolumeGroup = group };
     }
 
     public override async Task<ModifyVolumeGroupMembershipResponse> ModifyVolumeGroupMembership(ModifyVolumeGroupMembershipRequest request, ServerCallContext context)
