@@ -66,7 +66,7 @@ internal sealed class GroupReconciler(
             }
             catch (KubernetesApiException e)
             {
-                outcomes[i] = new(ReconcileResult.ApiServerUnreachable, $"class {contents[i].ClassName} cannot be read: {e.Message}");
+                outcomes[i] = ReconcileException.OfClass(e, contents[i].ClassName!).Outcome;
             }
         }
         return requests;

@@ -24,7 +24,13 @@ internal sealed class ReconcileException(ReconcileOutcome outcome, Exception? ca
     public static ReconcileException From(KubernetesApiException failure, ObjectName secret) => new(
         failure.IsNotFound
             ? new(ReconcileResult.SecretNotFound, $"secret {secret} does not exist")
-            : new(failure.Status is null or >= System.Net.HttpStatusCode.InternalServerError ? ReconcileResult.ApiServerUnreachable : ReconcileResult.SecretNotFound,
-                $"secret {secret} cannot be read: {failure.Message}"),
+            : new(ResultOf(failure, ReconcileResult.SecretNotFound), $"secret {secret} cannot be read: {failure.Message}"),
         failure);
+
+    /// <summary>Gives a failure to read a VolumeGroupReplicationClass its outcome.</summary>
+    public static ReconcileException OfClass(KubernetesApiException failure, string name) =>
+        new(new(ResultOf(failure, ReconcileResult.InvalidGroup), $"class {name} cannot be read: {failure.Message}"), failure);
+
+    private static ReconcileResult ResultOf(KubernetesApiException failure, ReconcileResult ifRefused) =>
+        failure.Status is null or >= System.Net.HttpStatusCode.InternalServerError ? ReconcileResult.ApiServerUnreachable : ifRefused;
 }

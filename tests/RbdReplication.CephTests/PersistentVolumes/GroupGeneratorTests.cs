@@ -159,6 +159,21 @@ public sealed class GroupGeneratorTests(TwoSites sites) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_group_that_a_call_is_changing_is_left_until_that_is_done()
+    {
+        var group = Group(await WithImageAsync());
+        Assert.True(VolumeHandle.TryParse(group.Handle, out var handle, out _));
+        var held = await new VolumeLocks("another server", TimeProvider.System).TakeAsync(sites.B.Pool, handle, "create volume group", () => { }, Token);
+        _rig.Api.Groups.Put(group.Json());
+        await GeneratorRig.ReadyAsync(_rig.Start());
+        await group.AssertAbsentAsync();
+        await held.DisposeAsync();
+        await Eventually.TrueAsync(async () => await group.ReadDirectoryEntryAsync() == group.Uuid, "the group is there");
+        await group.AssertCompleteAsync();
+        Assert.Empty(_rig.Api.Events);
+    }
+
+    [Fact]
     public async Task Objects_that_are_deleted_or_have_no_group_yet_write_nothing_and_take_nothing_away()
     {
         var image = await WithImageAsync();
