@@ -55,28 +55,28 @@ public static class ManifestRun
         if (showProgress && requests.Count > 0)
             await errors.WriteLineAsync();
         await output.WriteLineAsync(tally.Summary);
-        return tally.Failed + await RunGroupsAsync(options, manifests, files, opener, connections, new Tally(output, errors, "groups: ", options.Reconcile.DryRun), output, cancellationToken) == 0;
-    }
-
-    private static async Task<int> RunGroupsAsync(
-        ManifestRunOptions options, ManifestObjects manifests, ClusterFiles files, JournalOpener opener, ClusterConnections connections, Tally tally, TextWriter output, CancellationToken cancellationToken)
-    {
-        var contents = manifests.Groups.Where(content => !GroupRequest.IsExempt(content, options.DriverName)).ToList();
-        tally.Skipped = manifests.Groups.Count - contents.Count;
         if (manifests.Groups.Count == 0)
-            return 0;
+            return tally.Failed == 0;
         var operations = new GroupOperations(new VolumeGate(TimeProvider.System), new VolumeLocks(Environment.MachineName, TimeProvider.System), connections);
-        var reconciler = new GroupReconciler(
+        var groupReconciler = new GroupReconciler(
             files, opener, new GroupRegeneration(operations, TimeProvider.System),
             (name, _) => Task.FromResult(manifests.GroupClasses.TryGetValue(name, out var groupClass) ? groupClass : null), options.Reconcile.DryRun);
+        var groupTally = new Tally(output, errors, "groups: ", options.Reconcile.DryRun);
+        await RunGroupsAsync(groupReconciler, manifests, options.DriverName, groupTally, cancellationToken);
+        await output.WriteLineAsync(groupTally.Summary);
+        return tally.Failed == 0 && groupTally.Failed == 0;
+    }
+
+    private static async Task RunGroupsAsync(GroupReconciler reconciler, ManifestObjects manifests, string driverName, Tally tally, CancellationToken cancellationToken)
+    {
+        var contents = manifests.Groups.Where(content => !GroupRequest.IsExempt(content, driverName)).ToList();
+        tally.Skipped = manifests.Groups.Count - contents.Count;
         foreach (var batch in contents.Chunk(BatchSize))
         {
             var outcomes = await RunBatchAsync<VolumeGroupContent>(reconciler.RunAsync, batch, cancellationToken);
             for (var i = 0; i < batch.Length; i++)
                 tally.Add(batch[i].Name, outcomes[i]);
         }
-        await output.WriteLineAsync(tally.Summary);
-        return tally.Failed;
     }
 
     /// <summary>
