@@ -98,6 +98,39 @@ internal static unsafe partial class Librbd
     [LibraryImport(Library, EntryPoint = "rbd_snap_get_timestamp")]
     public static partial int SnapGetTimestamp(ImageHandle image, ulong snapshotId, out TimespecLayout timestamp);
 
+    [LibraryImport(Library, EntryPoint = "rbd_snap_create2", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int SnapCreate2(
+        ImageHandle image, string name, uint flags, delegate* unmanaged[Cdecl]<ulong, ulong, void*, int> progress, void* argument);
+
+    [LibraryImport(Library, EntryPoint = "rbd_snap_remove", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int SnapRemove(ImageHandle image, string name);
+
+    [LibraryImport(Library, EntryPoint = "rbd_snap_rename", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int SnapRename(ImageHandle image, string name, string newName);
+
+    [LibraryImport(Library, EntryPoint = "rbd_snap_rollback_with_progress", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int SnapRollbackWithProgress(
+        ImageHandle image, string name, delegate* unmanaged[Cdecl]<ulong, ulong, void*, int> progress, void* argument);
+
+    [LibraryImport(Library, EntryPoint = "rbd_quiesce_watch")]
+    public static partial int QuiesceWatch(
+        ImageHandle image, delegate* unmanaged[Cdecl]<void*, void> quiesce, delegate* unmanaged[Cdecl]<void*, void> unquiesce, void* argument, out ulong watch);
+
+    [LibraryImport(Library, EntryPoint = "rbd_quiesce_complete")]
+    public static partial void QuiesceComplete(ImageHandle image, ulong watch, int result);
+
+    [LibraryImport(Library, EntryPoint = "rbd_quiesce_unwatch")]
+    public static partial int QuiesceUnwatch(ImageHandle image, ulong watch);
+
+    [LibraryImport(Library, EntryPoint = "rbd_lock_get_owners")]
+    public static partial int LockGetOwners(ImageHandle image, out int mode, byte** owners, nuint* maximum);
+
+    [LibraryImport(Library, EntryPoint = "rbd_lock_get_owners_cleanup")]
+    public static partial void LockGetOwnersCleanup(byte** owners, nuint count);
+
+    [LibraryImport(Library, EntryPoint = "rbd_aio_discard")]
+    public static partial int AioDiscard(ImageHandle image, ulong offset, ulong length, nint completion);
+
     [LibraryImport(Library, EntryPoint = "rbd_metadata_set", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int MetadataSet(ImageHandle image, string key, string value);
 

@@ -25,6 +25,8 @@ public sealed class RbdImage : IAsyncDisposable
         Spec = spec;
         Mirroring = new ImageMirroring(this);
         Space = new ImageSpace(this);
+        Snapshots = new ImageSnapshots(this);
+        Lock = new ImageLock(this);
     }
 
     /// <summary>The pool it was opened in.</summary>
@@ -38,6 +40,12 @@ public sealed class RbdImage : IAsyncDisposable
 
     /// <summary>What the image takes up.</summary>
     public ImageSpace Space { get; }
+
+    /// <summary>The image's user snapshots.</summary>
+    public ImageSnapshots Snapshots { get; }
+
+    /// <summary>The image's exclusive lock.</summary>
+    public ImageLock Lock { get; }
 
     internal ImageHandle Handle { get; }
 
