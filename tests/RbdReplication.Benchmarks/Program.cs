@@ -16,8 +16,8 @@ const string Usage = """
     SANDBOX is the folder of two-sites.sh; RBD_REPLICATION_BINARY names the published binary.
     """;
 
-if (SnapshotTaking.IsAskedFor(args))
-    return await SnapshotTaking.RunAsync();
+if (ApartProgram.IsAskedFor(args))
+    return await ApartProgram.RunAsync();
 switch (args)
 {
     case ["micro", var sandbox]:

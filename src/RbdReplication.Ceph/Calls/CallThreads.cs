@@ -17,6 +17,9 @@ internal sealed class CallThreads(string user)
 
     private const int MaximumFencing = 2;
 
+    // All members of a group wait at once, of which there are 100 at most, and are looked at meanwhile.
+    private const int MaximumBarrierCalls = 128;
+
     // A monitor takes many in one round.
     private const int MaximumMonitorCommands = 16;
 
@@ -34,6 +37,9 @@ internal sealed class CallThreads(string user)
 
     /// <summary>Cutting a client off, upon which calls that hang on the other threads end.</summary>
     public BlockingCalls Fencing { get; } = new("ceph-fence-" + user, "fencing", MaximumFencing);
+
+    /// <summary>Snapshots that wait for each other, see <see cref="GroupBarrier"/>, and what is looked up while they do.</summary>
+    public BlockingCalls Barriers { get; } = new("ceph-barrier-" + user, "barriers", MaximumBarrierCalls);
 
     /// <summary>Commands to the monitors, of which a network to be fenced may take a thousand.</summary>
     public BlockingCalls MonitorCommands { get; } = new("ceph-mon-" + user, "monitors", MaximumMonitorCommands);

@@ -29,7 +29,8 @@ public sealed class RadosCluster : IAsyncDisposable
         _options = options;
         Subject = subject;
         Threads = threads;
-        Snapshots = new SnapshotProcess(this, options);
+        Snapshots = new ApartProcess(ApartWork.MirrorSnapshots, this, options);
+        Generations = new GenerationProcess(this, options);
     }
 
     /// <summary>User and monitors, for messages.</summary>
@@ -44,7 +45,10 @@ public sealed class RadosCluster : IAsyncDisposable
     internal CallThreads Threads { get; }
 
     /// <summary>Takes mirror snapshots.</summary>
-    internal SnapshotProcess Snapshots { get; }
+    internal ApartProcess Snapshots { get; }
+
+    /// <summary>Takes generations of groups.</summary>
+    internal GenerationProcess Generations { get; }
 
     /// <summary>Connects. Wraps <c>rados_create</c>, <c>rados_conf_set</c> and <c>rados_connect</c>.</summary>
     /// <exception cref="CephException">
@@ -367,6 +371,7 @@ public sealed class RadosCluster : IAsyncDisposable
     {
         _handle.Dispose();
         Snapshots.Dispose();
+        Generations.Dispose();
         Task<RadosCluster>? manager;
         lock (_lock)
             manager = _manager;

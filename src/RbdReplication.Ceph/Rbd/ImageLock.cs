@@ -2,7 +2,9 @@ using RbdReplication.Ceph.Interop;
 
 namespace RbdReplication.Ceph;
 
-/// <summary>The exclusive lock of one open image, without which no client writes to it where the image has the feature.</summary>
+/// <summary>
+/// The exclusive lock of one image that is open for writing, without which no client writes to it where it has the feature. Of others librbd says EINVAL.
+/// </summary>
 public sealed class ImageLock
 {
     private const int FirstOwners = 1;
@@ -13,9 +15,8 @@ public sealed class ImageLock
     internal ImageLock(RbdImage image) => _image = image;
 
     /// <summary>
-    /// Takes the lock as whoever writes does, by a write of nothing, and keeps it until another client asks for it. Needs an image opened for
-    /// writing that has the feature. <c>rbd_lock_acquire</c> is no choice: it makes the writes of others fail with EROFS.
-    /// Wraps <c>rbd_aio_discard</c>.
+    /// Takes the lock as whoever writes does, by a write of nothing, and keeps it until another client asks for it. <c>rbd_lock_acquire</c>
+    /// is no choice: it makes the writes of others fail with EROFS. Wraps <c>rbd_aio_discard</c>.
     /// </summary>
     /// <param name="cancellationToken">Ends the wait; the request goes on, and the lock is ours when the owner gives it up.</param>
     /// <exception cref="CephException">EROFS: a secondary, or its owner does not give it up to anybody.</exception>

@@ -56,10 +56,16 @@ public sealed class ImageMirroring
 
     /// <summary>
     /// Takes a mirror snapshot of a primary image in a process of its own, since librbd may end the process that takes one, after waiting
-    /// at most two seconds for others that have the image open. See <see cref="SnapshotProcess"/>.
+    /// at most two seconds for others that have the image open. See <see cref="ApartProcess"/>.
     /// </summary>
     /// <exception cref="CephException">EINVAL: a secondary, or mirrored by journal. EBUSY: that process has ended.</exception>
-    public Task TakeSnapshotAsync(CancellationToken cancellationToken) => _image.Pool.Cluster.Snapshots.TakeAsync(_image, cancellationToken);
+    public async Task TakeSnapshotAsync(CancellationToken cancellationToken)
+    {
+        var snapshots = _image.Pool.Cluster.Snapshots;
+        var answer = await snapshots.RunAsync(_image.Pool, [_image.GetId()], generation: null, _image.Spec, cancellationToken).ConfigureAwait(false);
+        if (answer.Errno != 0)
+            throw new CephException(answer.Errno, answer.Function, _image.Spec, answer.Detail);
+    }
 
     /// <summary>
     /// Takes a mirror snapshot of a primary image and returns its id. With 16.2 this process ends where another client takes one at the

@@ -4,7 +4,7 @@ namespace RbdReplication.Ceph;
 
 /// <summary>
 /// Waiting until no other client, the manager's scheduler above all, is taking a mirror snapshot of an image. Where two do so at
-/// once, librbd may end one of the processes or both, see <see cref="SnapshotProcess"/>.
+/// once, librbd may end one of the processes or both, see <see cref="ApartProcess"/>.
 /// </summary>
 /// <remarks>
 /// Who takes a snapshot has the image open meanwhile, and is seen as a watcher. One that comes while ours is being taken is not

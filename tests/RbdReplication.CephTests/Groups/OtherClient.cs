@@ -6,9 +6,9 @@ namespace RbdReplication.CephTests.Groups;
 /// <summary>A client of a site's cluster other than the tests' own, as a node is.</summary>
 internal sealed class OtherClient : IAsyncDisposable
 {
-    private readonly RadosPool _pool;
+    private OtherClient(RadosPool pool) => Pool = pool;
 
-    private OtherClient(RadosPool pool) => _pool = pool;
+    public RadosPool Pool { get; }
 
     public static async Task<OtherClient> ConnectAsync(Site site)
     {
@@ -17,11 +17,11 @@ internal sealed class OtherClient : IAsyncDisposable
         return new OtherClient(await cluster.OpenPoolAsync(TwoSites.Pool, "", CancellationToken.None));
     }
 
-    public Task<RbdImage> OpenAsync(string imageName) => RbdImage.OpenAsync(_pool, imageName, readOnly: false, CancellationToken.None);
+    public Task<RbdImage> OpenAsync(string imageName) => RbdImage.OpenAsync(Pool, imageName, readOnly: false, CancellationToken.None);
 
     public async ValueTask DisposeAsync()
     {
-        await _pool.DisposeAsync();
-        await _pool.Cluster.DisposeAsync();
+        await Pool.DisposeAsync();
+        await Pool.Cluster.DisposeAsync();
     }
 }

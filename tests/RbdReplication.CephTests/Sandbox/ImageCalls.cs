@@ -28,6 +28,10 @@ internal static partial class ImageCalls
         public Task ReadAsync(ulong offset, Memory<byte> data, CancellationToken cancellationToken) =>
             image.LookUpAsync("rbd_read", () => Read(image.Handle, offset, (nuint)data.Length, data.Span), cancellationToken);
 
+        /// <summary>Lets all reads of this open image be those of a snapshot.</summary>
+        public Task SetSnapshotAsync(ulong id, CancellationToken cancellationToken) =>
+            image.LookUpAsync("rbd_snap_set_by_id", () => SnapSetById(image.Handle, id), cancellationToken);
+
         public async Task<string?> GetMetadataAsync(string key, CancellationToken cancellationToken) =>
             (await image.ListMetadataAsync(key, cancellationToken)).GetValueOrDefault(key);
     }
@@ -50,6 +54,9 @@ internal static partial class ImageCalls
 
     [LibraryImport(Library, EntryPoint = "rbd_remove", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Remove(PoolHandle pool, string name);
+
+    [LibraryImport(Library, EntryPoint = "rbd_snap_set_by_id")]
+    private static partial int SnapSetById(ImageHandle image, ulong snapshotId);
 
     [LibraryImport(Library, EntryPoint = "rbd_write")]
     private static partial nint Write(ImageHandle image, ulong offset, nuint length, ReadOnlySpan<byte> data);
