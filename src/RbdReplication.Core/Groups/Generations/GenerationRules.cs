@@ -1,0 +1,99 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>A user snapshot of a member that is not needed any more.</summary>
+/// <param name="ImageId">The member.</param>
+/// <param name="SnapshotName">The snapshot.</param>
+public sealed record UnneededSnapshot(string ImageId, string SnapshotName);
+
+/// <summary>
+/// Which generation of a group is where, by the members' snapshots alone. That all members have the user snapshot of a generation says that it is
+/// of one instant, see <see cref="GenerationTaking.UnfinishedMark"/>.
+/// </summary>
+public static class GenerationRules
+{
+    /// <summary>A number that no snapshot of the group has had here: it is above all, those of attempts that were cut off included.</summary>
+    public static long NextNumber(string group, IReadOnlyList<MemberSnapshots> members) =>
+        1 + members.SelectMany(member => member.Users).Max(snapshot => GenerationName.NumberOf(group, snapshot.Name, out _)) ?? 1;
+
+    /// <summary>The newest generation that all members have, at the site where it was taken; null: none.</summary>
+    public static long? NewestTaken(string group, IReadOnlyList<MemberSnapshots> members) => Newest(group, members, (_, _) => true);
+
+    /// <summary>
+    /// The newest generation that all members have whole, at a site that takes over, before the first of them is promoted: the mirror snapshots that
+    /// show it are gone from an image that was promoted by force (16.2). Null: none.
+    /// </summary>
+    public static long? NewestWhole(string group, IReadOnlyList<MemberSnapshots> members) => Newest(group, members, (member, snapshot) => member.HasWhole(snapshot));
+
+    /// <summary>
+    /// The generation to return to when all members are promoted. It is the one that was the newest whole before, unless the primary had it removed
+    /// since: then the next one that all members have, since the primary removes what is older than the newest that all peers have whole, and not
+    /// that one. Null: there is none.
+    /// </summary>
+    /// <param name="group">Uuid of the group.</param>
+    /// <param name="members">The members, which are promoted.</param>
+    /// <param name="chosen">What <see cref="NewestWhole"/> was.</param>
+    public static long? ReturnPoint(string group, IReadOnlyList<MemberSnapshots> members, long chosen) =>
+        Common(group, members, (_, _) => true).Where(number => number >= chosen).Select(number => (long?)number).Min();
+
+    /// <summary>The newest generation that all peers have whole of all members, by what the primary's mirror snapshots say; null: none is known to be.</summary>
+    /// <param name="group">Uuid of the group.</param>
+    /// <param name="members">The members, which are primary.</param>
+    /// <param name="followers">Ids of the pool's peers that follow it, as mirror snapshots name them.</param>
+    public static long? NewestAtPeers(string group, IReadOnlyList<MemberSnapshots> members, IReadOnlyCollection<string> followers) =>
+        followers.Count == 0 ? null : Newest(group, members, (member, snapshot) => snapshot.Id < member.BaseOf(followers));
+
+    private static long? Newest(string group, IReadOnlyList<MemberSnapshots> members, Func<MemberSnapshots, UserSnapshot, bool> counts) =>
+        Common(group, members, counts).Select(number => (long?)number).Max();
+
+    private static IEnumerable<long> Common(string group, IReadOnlyList<MemberSnapshots> members, Func<MemberSnapshots, UserSnapshot, bool> counts) => members
+        .Select(member => member.FinishedOf(group).Where(one => counts(member, one.Value)).Select(one => one.Key))
+        .Aggregate((all, one) => all.Intersect(one));
+
+    /// <summary>
+    /// Whether a forced promotion of the group has to return to a generation. Not where every member ends in a demotion, which is newer than any. That
+    /// each has copied a mirror snapshot of the same generation does not suffice: where the process that took those was killed, they may be
+    /// of different instants, which nothing shows here. Asked before the promotion, since librbd may remove the copy of a demotion with it (20.2).
+    /// </summary>
+    public static bool NeedsReturn(IReadOnlyList<MemberSnapshots> members) => !members.All(member => member.EndsInDemotion);
+
+    /// <summary>
+    /// What can be removed at the primary: all but the generation in hand, the newest that all members have, the newest that the peers have, and those that
+    /// a peer gets next by a mirror snapshot that it still needs, since it has one of them, or none, while it copies. What is newer than the one in
+    /// hand stays, too.
+    /// </summary>
+    /// <param name="group">Uuid of the group.</param>
+    /// <param name="members">The members, which are primary.</param>
+    /// <param name="followers">Ids of the pool's peers that follow it, as mirror snapshots name them.</param>
+    /// <param name="inHand">The number that was given last.</param>
+    public static IReadOnlyList<UnneededSnapshot> Unneeded(
+        string group, IReadOnlyList<MemberSnapshots> members, IReadOnlyCollection<string> followers, long inHand)
+    {
+        HashSet<long?> needed = [NewestTaken(group, members), NewestAtPeers(group, members, followers), NewestAtPeersBefore(group, members, followers)];
+        foreach (var member in members)
+            needed.UnionWith(Awaited(member, group, followers));
+        return Select(group, members, (number, isFinished) => number < inHand && !(isFinished && needed.Contains(number)));
+    }
+
+    /// <summary>What a failover to a generation leaves behind, whole or not: nothing of it is ever returned to.</summary>
+    public static IReadOnlyList<UnneededSnapshot> LeftBehind(string group, IReadOnlyList<MemberSnapshots> members, long generation) =>
+        Select(group, members, (number, isFinished) => number > generation || !isFinished);
+
+    // Where a member has joined the group since, none but the others has it.
+    private static long? NewestAtPeersBefore(string group, IReadOnlyList<MemberSnapshots> members, IReadOnlyCollection<string> followers) => members
+        .SelectMany(member => member.FinishedOf(group).Select(one => (Number: one.Key, IsAtPeers: one.Value.Id < member.BaseOf(followers))))
+        .GroupBy(one => one.Number).Where(set => followers.Count > 0 && set.All(one => one.IsAtPeers)).Select(set => (long?)set.Key).Max();
+
+    private static IEnumerable<long?> Awaited(MemberSnapshots member, string group, IReadOnlyCollection<string> followers)
+    {
+        var finished = member.FinishedOf(group);
+        return member.Mirrors.Where(mirror => mirror.MirrorPeerUuids.Any(followers.Contains))
+            .Select(mirror => finished.Where(one => one.Value.Id < mirror.Id).Select(one => (long?)one.Key).Max());
+    }
+
+    private static List<UnneededSnapshot> Select(string group, IReadOnlyList<MemberSnapshots> members, Func<long, bool, bool> which) =>
+        [.. members.SelectMany(member => member.Users
+            .Where(snapshot => GenerationName.NumberOf(group, snapshot.Name, out var isFinished) is { } number && which(number, isFinished))
+            .Select(snapshot => new UnneededSnapshot(member.ImageId, snapshot.Name)))];
+}
