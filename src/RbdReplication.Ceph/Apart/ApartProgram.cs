@@ -8,7 +8,7 @@ public static class ApartProgram
     /// <summary>Whether these are the arguments of such a process.</summary>
     public static bool IsAskedFor(string[] arguments) => ApartWork.IsAskedFor(arguments);
 
-    /// <summary>Does what it is ordered until the input ends and all is done, or an image cannot be closed any more.</summary>
+    /// <summary>Does what it is ordered until the input ends and all is done, or an image cannot be closed for too long.</summary>
     /// <returns>Exit status.</returns>
     public static async Task<int> RunAsync()
     {
@@ -17,8 +17,8 @@ public static class ApartProgram
         var connection = JsonSerializer.Deserialize(first, ApartLines.Default.ApartConnection)!;
         Task<RadosCluster>? cluster = null;
         List<Task> running = [];
-        var hanging = new TaskCompletionSource();
-        while (await ReadOrderAsync(hanging.Task).ConfigureAwait(false) is { } line)
+        var hanging = new HangingImages();
+        while (await ReadOrderAsync(hanging.TooLong).ConfigureAwait(false) is { } line)
         {
             if (cluster is null or { IsFaulted: true })
                 cluster = ConnectAsync(connection);
@@ -26,14 +26,15 @@ public static class ApartProgram
             running.Add(AnswerAsync(JsonSerializer.Deserialize(line, ApartLines.Default.ApartOrder)!, cluster, (long)connection.Client, hanging));
         }
         await Task.WhenAll(running).ConfigureAwait(false);
+        await Task.WhenAny(hanging.ClosedAsync(), hanging.TooLong).ConfigureAwait(false);
         return 0;
     }
 
-    private static async Task<string?> ReadOrderAsync(Task hanging)
+    private static async Task<string?> ReadOrderAsync(Task ending)
     {
         // Reading from the console keeps a thread until a line comes, whatever it is called.
         var line = Task.Factory.StartNew<string?>(Console.In.ReadLine, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        return await Task.WhenAny(line, hanging).ConfigureAwait(false) == line ? await line.ConfigureAwait(false) : null;
+        return await Task.WhenAny(line, ending).ConfigureAwait(false) == line ? await line.ConfigureAwait(false) : null;
     }
 
     private static Task<RadosCluster> ConnectAsync(ApartConnection to) => RadosCluster.ConnectAsync(
@@ -46,7 +47,7 @@ public static class ApartProgram
             OperationTimeout = to.OperationTimeout,
         }, CancellationToken.None);
 
-    private static async Task AnswerAsync(ApartOrder order, Task<RadosCluster> cluster, long client, TaskCompletionSource hanging)
+    private static async Task AnswerAsync(ApartOrder order, Task<RadosCluster> cluster, long client, HangingImages hanging)
     {
         ApartAnswer answer;
         try
@@ -61,7 +62,7 @@ public static class ApartProgram
         Console.Out.Write(JsonSerializer.Serialize(answer, ApartLines.Default.ApartAnswer) + '\n');
     }
 
-    private static async Task<ApartAnswer> AnswerAsync(ApartOrder order, RadosCluster cluster, long client, TaskCompletionSource hanging)
+    private static async Task<ApartAnswer> AnswerAsync(ApartOrder order, RadosCluster cluster, long client, HangingImages hanging)
     {
         var pool = await cluster.OpenPoolAsync(order.PoolId, order.RadosNamespace, CancellationToken.None).ConfigureAwait(false);
         try
@@ -85,13 +86,17 @@ public static class ApartProgram
         return new(order.Number);
     }
 
-    private static async Task<ApartAnswer> TakeGenerationAsync(ApartOrder order, GenerationOrder generation, RadosPool pool, TaskCompletionSource hanging)
+    private static async Task<ApartAnswer> TakeGenerationAsync(ApartOrder order, GenerationOrder generation, RadosPool pool, HangingImages hanging)
     {
+        if (hanging.FirstOf(pool, order.ImageIds) is { } open)
+        {
+            return new(
+                order.Number, Errno.EBUSY, ApartWork.Generations.Function, "an attempt before this one still waits for the lock of the image; retry",
+                new GenerationAnswer(GenerationResult.Failed, TimeSpan.Zero, 0, 0, open));
+        }
         var run = new GenerationRun(pool, order.ImageIds, generation.SnapshotName, generation.MaximumHold);
         var outcome = await run.RunAsync(CancellationToken.None).ConfigureAwait(false);
-        // A process ends what cannot be ended in any other way.
-        if (!await run.CloseAsync().ConfigureAwait(false))
-            hanging.TrySetResult();
+        hanging.Add(pool, await run.CloseAsync().ConfigureAwait(false));
         return new(
             order.Number, outcome.Failure?.Errno ?? 0, outcome.Failure?.Function ?? "", outcome.Failure?.Detail,
             new GenerationAnswer(outcome.Result, outcome.Held, outcome.Attempts, outcome.Lost, outcome.ImageId));

@@ -43,6 +43,10 @@ public sealed class GenerationFaultTests(TwoSites sites) : IAsyncLifetime
         Assert.Equal((await members.IdsAsync(sites.A))[2], outcome.ImageId);
         Assert.All(await members.NamesAsync(sites.A), Assert.Empty);
         await writer.GoesOnAsync();
+        // It is still waited for, and nobody else for it.
+        var next = await TakeAsync(members, NewName());
+        Assert.Equal((GenerationResult.Failed, Errno.EBUSY, outcome.ImageId), (next.Result, next.Failure!.Errno, next.ImageId));
+        await writer.GoesOnAsync();
         await frozen.ResumeAsync();
         var name = await SucceedsAsync(members);
         MemberImages.AssertOneInstant((await members.NumbersAsync(sites.A, writer, name))[..2]);
@@ -100,14 +104,15 @@ public sealed class GenerationFaultTests(TwoSites sites) : IAsyncLifetime
         var images = await Task.WhenAll(members.Volumes.Select(volume => _server.OpenAsync(volume.ImageName)));
         var address = (await images[0].ListWatchersAsync(None)).Single(watcher => watcher.ClientId == (long)_server.Pool.Cluster.InstanceId).Address;
         using var cancelled = new CancellationTokenSource();
-        HashSet<RbdImage> hanging = [];
+        Dictionary<RbdImage, Task> hanging = [];
         var reaching = GroupBarrier.RunAsync(images, address, image => image.Snapshots.CreateAsync("x", None), MemberImages.AmpleHold, hanging, cancelled.Token);
         await HeldAsync(members, writer);
         await cancelled.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reaching);
-        Assert.Equal([images[2]], hanging);
+        Assert.Equal([images[2]], hanging.Keys);
         await writer.GoesOnAsync();
         await frozen.ResumeAsync();
+        await hanging[images[2]];
         foreach (var image in images)
             await image.DisposeAsync();
         Assert.All(await members.NamesAsync(sites.A), Assert.Empty);

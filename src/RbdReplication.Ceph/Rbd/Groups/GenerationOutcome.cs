@@ -23,7 +23,7 @@ public enum GenerationResult
 /// <param name="Lost">How often the lock of a member had gone back to whoever writes to it before its snapshot was begun, which was then begun again.</param>
 /// <param name="ImageId">The member at which a call failed, or that did not come in time; null where it is none of them.</param>
 /// <param name="Failure">
-/// The call that failed. EBUSY: the process has ended in the middle. EEXIST: a generation of this name was begun before.
+/// The call that failed. EBUSY: the process has ended in the middle, or an attempt before this one still waits for the lock of the member. EEXIST: a generation of this name was begun before.
 /// EOPNOTSUPP: the member has no exclusive lock.
 /// </param>
 public sealed record GenerationOutcome(GenerationResult Result, TimeSpan Held, int Attempts, int Lost, string? ImageId, CephException? Failure);

@@ -20,7 +20,7 @@ internal sealed class GenerationRun(RadosPool pool, IReadOnlyList<string> imageI
     private static readonly TimeSpan CloseLimit = TimeSpan.FromSeconds(5);
 
     private readonly List<RbdImage> _images = [];
-    private readonly HashSet<RbdImage> _hanging = [];
+    private readonly Dictionary<RbdImage, Task> _hanging = [];
     private string _address = "";
     private TimeSpan _held;
     private int _attempts;
@@ -131,12 +131,21 @@ internal sealed class GenerationRun(RadosPool pool, IReadOnlyList<string> imageI
     private GenerationOutcome Failed(string imageId, CephException failure) => new(GenerationResult.Failed, _held, _attempts, _lost, imageId, failure);
 
     /// <summary>Closes the images, upon which their locks are free.</summary>
-    /// <returns>Whether all are closed: not where something is still being done with one, as where its lock is never given up.</returns>
-    public async Task<bool> CloseAsync()
+    /// <returns>
+    /// Those that something is still being done with, as where a lock is never given up, and when they are closed. A process that ended before that would
+    /// be missed by whoever tells something to all that have the image open, for half a minute.
+    /// </returns>
+    public async Task<IReadOnlyDictionary<string, Task>> CloseAsync()
     {
-        // Those that hang are closed when they do no more.
-        var closing = _images.Select(image => (Image: image, Closed: image.DisposeAsync().AsTask())).Where(image => !_hanging.Contains(image.Image)).ToList();
-        var all = Task.WhenAll(closing.Select(image => image.Closed));
-        return await Task.WhenAny(all, Task.Delay(CloseLimit)).ConfigureAwait(false) == all && _hanging.Count == 0;
+        var closing = _images.Select(image => (Id: image.GetId(), Hangs: _hanging.ContainsKey(image), Closed: CloseAsync(image))).ToList();
+        await Task.WhenAny(Task.WhenAll(closing.Where(image => !image.Hangs).Select(image => image.Closed)), Task.Delay(CloseLimit)).ConfigureAwait(false);
+        return closing.Where(image => !image.Closed.IsCompleted).ToDictionary(image => image.Id, image => image.Closed);
+    }
+
+    private async Task CloseAsync(RbdImage image)
+    {
+        if (_hanging.TryGetValue(image, out var ended))
+            await ended.ConfigureAwait(false);
+        await image.DisposeAsync().ConfigureAwait(false);
     }
 }

@@ -36,11 +36,11 @@ internal static class GroupBarrier
     /// <param name="address">Network address of this client, as the images' watchers have it.</param>
     /// <param name="take">Takes the snapshot of one.</param>
     /// <param name="maximumHold">Longest time until all are ready.</param>
-    /// <param name="hanging">Gets those images that something is still being done with at the end.</param>
+    /// <param name="hanging">Gets those images that something is still being done with at the end, and when that has ended.</param>
     /// <param name="cancellationToken">Gives it up, unless the snapshots are being taken.</param>
     /// <exception cref="OperationCanceledException">It was given up by that.</exception>
     public static async Task<BarrierOutcome> RunAsync(
-        IReadOnlyList<RbdImage> images, string address, Func<RbdImage, Task> take, TimeSpan maximumHold, ICollection<RbdImage> hanging,
+        IReadOnlyList<RbdImage> images, string address, Func<RbdImage, Task> take, TimeSpan maximumHold, IDictionary<RbdImage, Task> hanging,
         CancellationToken cancellationToken)
     {
         BarrierMember[] members = [.. images.Select(image => new BarrierMember(image, address))];
@@ -86,12 +86,12 @@ internal static class GroupBarrier
     }
 
     // What was refused ends soon, unless the lock of an image was never given up.
-    private static async Task EndAsync(BarrierMember[] members, GenerationResult result, ICollection<RbdImage> hanging)
+    private static async Task EndAsync(BarrierMember[] members, GenerationResult result, IDictionary<RbdImage, Task> hanging)
     {
         var all = Task.WhenAll(members.Select(member => member.Ended));
         await Task.WhenAny(all, result == GenerationResult.Taken ? all : Task.Delay(EndLimit)).ConfigureAwait(false);
         foreach (var member in members.Where(member => !member.Ended.IsCompleted))
-            hanging.Add(member.Image);
+            hanging.Add(member.Image, member.Ended);
     }
 
     private static BarrierOutcome Judge(BarrierMember[] members) => members.FirstOrDefault(member => member.Failure is not null) is { } failed
