@@ -42,6 +42,16 @@ public sealed class VolumeGate(TimeProvider time, OverdueReport? overdue = null)
         RunAsync(new PendingOperation(volume, operation, time.GetUtcNow()), body, cancellationToken, cancellationToken);
 
     /// <summary>
+    /// The same for what is part of a larger operation, and waited for to its end: the token only tells the body to start no further step.
+    /// </summary>
+    /// <exception cref="ReplicationException">Busy: another operation is pending. Unavailable: the gate is closed.</exception>
+    public Task RunToItsEndAsync(VolumeHandle volume, string operation, Func<CancellationToken, Task> body, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return RunAsync(new PendingOperation(volume, operation, time.GetUtcNow()), body, cancellationToken, CancellationToken.None);
+    }
+
+    /// <summary>
     /// Runs <paramref name="body"/> beside the changing operations on the volume, which need not wait for it: once one of them begins to
     /// change something, or the gate is closed, the body is told by the token to give way. It goes on when its caller has stopped waiting.
     /// </summary>

@@ -5,7 +5,8 @@ namespace RbdReplication.CephTests;
 /// <summary>
 /// What calls cost that a controller repeats for ever and that find nothing to do: one read of the journal, one open without a
 /// watch, one question; the replication info reads the schedule beside its question. Counted by a server of its own; asking
-/// librbd for what came with the open image is no round trip.
+/// librbd for what came with the open image is no round trip. Where volume groups are served that is true of the group of an image, too, which is
+/// asked for by what changes something; only of one that is in a group name and state are read.
 /// </summary>
 public sealed class RoundTripTests(TwoSites sites)
 {
@@ -16,6 +17,8 @@ public sealed class RoundTripTests(TwoSites sites)
     // Looks for a request to copy the image again that was left lying.
     private const string Metadata = "rbd_metadata_list";
     private const string Status = "rbd_aio_mirror_image_get_global_status";
+
+    private const string Group = "rbd_get_group";
 
     private static readonly string[] InMemory = ["rbd_get_features", "rbd_snap_list"];
 
@@ -48,9 +51,21 @@ public sealed class RoundTripTests(TwoSites sites)
         Assert.Equal([Record, Open, Info], await CostOfAsync(sites.A, volume, Rpc.Disable));
     }
 
-    private static async Task<IReadOnlyList<string>> CostOfAsync(Site site, TestVolume volume, string rpc)
+    [Theory]
+    [InlineData(false, Record, Open, Info, Group)]
+    [InlineData(true, "2 " + Record, Open, Info, Group)]
+    public async Task Where_groups_are_served_a_volume_of_one_costs_what_tells_whether_that_is_replicated(bool isInGroup, params string[] expected)
     {
-        await using var server = await site.StartServerAsync($"cost-{Guid.NewGuid():N}"[..20], "--volume-metrics-interval", "0");
+        var volume = await ReplicatedGroup.NewVolumeAsync(sites);
+        if (isInGroup)
+            await new TestGroup(sites.A).CreateAsync(volume);
+        Assert.Equal(expected, await CostOfAsync(sites.A, volume, Rpc.Disable, groups: true));
+    }
+
+    private static async Task<IReadOnlyList<string>> CostOfAsync(Site site, TestVolume volume, string rpc, bool groups = false)
+    {
+        await using var server = await site.StartServerAsync(
+            $"cost-{Guid.NewGuid():N}"[..20], "--volume-metrics-interval", "0", "--volume-groups", groups ? "true" : "false");
         var arguments = new RpcArguments { Source = volume.Source, Secrets = site.Secrets };
         // The first one connects; some have to wait for the mirror daemons' first reports.
         var first = 0;
@@ -67,7 +82,7 @@ public sealed class RoundTripTests(TwoSites sites)
         [
             .. after.Select(pair => (pair.Key, Count: pair.Value - before.GetValueOrDefault(pair.Key)))
                 .Where(call => call.Count > 0 && !InMemory.Contains(call.Key))
-                .OrderBy(call => Array.IndexOf([Record, Open, Info, Status, Metadata], call.Key))
+                .OrderBy(call => Array.IndexOf([Record, Open, Info, Status, Metadata, Group], call.Key))
                 .Select(call => call.Count == Calls ? call.Key : $"{call.Count / Calls} {call.Key}"),
         ];
     }

@@ -9,13 +9,8 @@ internal static class GroupDestinations
     {
         var (cluster, pool) = (group.Cluster.ClusterId, group.Pool.Name);
         var there = DestinationLookup.Find(config, group.Handle, cluster, pool, $"{group}");
-        Dictionary<string, string> volumes = new(StringComparer.Ordinal);
-        foreach (var key in group.Entry.Members)
-        {
-            if (!VolumeHandle.TryParse(key, out var handle, out var problem))
-                throw new ReplicationException(ReplicationError.Unavailable, $"cannot find the destination of {group}: its member \"{key}\" is not a volume handle of ceph-csi: {problem}; ModifyVolumeGroupMembership with the right list removes it");
-            volumes[key] = DestinationLookup.Find(config, handle, cluster, pool, $"volume {key}").ToString();
-        }
+        var volumes = group.RequireMembers($"find the destination of {group}")
+            .ToDictionary(member => member.Id, member => DestinationLookup.Find(config, member.Handle, cluster, pool, $"volume {member.Id}").ToString(), StringComparer.Ordinal);
         return new GroupDestination(there, volumes);
     }
 }

@@ -17,6 +17,7 @@ internal static class GroupRemoval
         {
         }
         cancellationToken.ThrowIfCancellationRequested();
+        await new GroupStateObject(group.Pool, group.Entry.Uuid).RemoveAsync().ConfigureAwait(false);
         await group.Journal.RemoveAsync(group.Entry).ConfigureAwait(false);
     }
 }

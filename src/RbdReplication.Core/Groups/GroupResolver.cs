@@ -22,6 +22,17 @@ public sealed class GroupResolver(ClusterFiles files, Places places, ClusterConn
             async pool => await new GroupJournal(pool, options.InstanceId).ReadAsync(handle.Uuid, cancellationToken).ConfigureAwait(false) is not null, cancellationToken);
     }
 
+    /// <summary>The same, for calls that need all that a group has.</summary>
+    /// <exception cref="ReplicationException">NotFound: also where making or removing it was cut off.</exception>
+    internal async Task<VolumeGroup> FindCompleteAsync(VolumeRequest request, GroupScope scope, CancellationToken cancellationToken)
+    {
+        var group = await FindAsync(request, cancellationToken).ConfigureAwait(false);
+        scope.Connection = group.Connection;
+        return group.Entry.IsComplete
+            ? group
+            : throw new ReplicationException(ReplicationError.NotFound, $"volume group {request.Handle} has no names: making or removing it was cut off; CreateVolumeGroup of the same name, or DeleteVolumeGroup, finishes that");
+    }
+
     private async Task<VolumeGroup> ReadAsync(VolumeHandle handle, LocalCluster cluster, RadosPool pool, CancellationToken cancellationToken)
     {
         try
@@ -30,7 +41,7 @@ public sealed class GroupResolver(ClusterFiles files, Places places, ClusterConn
             var entry = await journal.ReadAsync(handle.Uuid, cancellationToken).ConfigureAwait(false);
             return entry is null
                 ? throw new ReplicationException(
-                    ReplicationError.NotFound, $"volume group {handle} does not exist: pool {pool.SpecOf("")} of cluster {cluster.Entry.ClusterId} has no object {GroupKeys.GroupObject(handle.Uuid)}")
+                    ReplicationError.NotFound, $"volume group {handle} does not exist: pool {pool.SpecOf("")} of cluster {cluster.Entry.ClusterId} has no object {GroupKeys.GroupObject(handle.Uuid)}; of a group of the other site the omap generator makes it, or CreateVolumeGroup")
                 : new VolumeGroup(handle, cluster.Entry, cluster.Connection, journal, entry);
         }
         catch (CephException e)

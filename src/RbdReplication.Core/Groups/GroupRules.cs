@@ -10,7 +10,7 @@ namespace RbdReplication.Core;
 /// <param name="IsPrimary">Whether it is the primary, where it is mirrored.</param>
 /// <param name="Mode">How it is mirrored, where it is.</param>
 /// <param name="OtherGroup">The RBD group that it is in, if that is another one.</param>
-/// <param name="IsListed">Whether the group's journal has it as a member already.</param>
+/// <param name="IsListed">Whether the group's journal has it as a member already, or its joining a group that is replicated was cut off.</param>
 public sealed record MemberSighting(
     bool IsInPlace, string Place, ImageFeatures Features, MirrorImageState State, bool IsPrimary, MirrorImageMode Mode, string? OtherGroup, bool IsListed);
 
@@ -27,8 +27,8 @@ public static class GroupRules
             return Refuse($"it is in {seen.Place}, and the group in {group}; all volumes of a group are in one pool and rados namespace");
         if (seen.OtherGroup is { } other)
             return Refuse($"it is in RBD group {other}, and an image is in one group at most; take it out of that group first, or let one VolumeGroupReplication alone select its claim");
-        if (!seen.Features.HasFlag(ImageFeatures.ExclusiveLock))
-            return Refuse("its image has no exclusive-lock, without which no instant can be taken of a group; for new volumes add exclusive-lock to imageFeatures of the StorageClass, and for this one run rbd feature enable while no pod uses it");
+        if (Barrier(seen.Features) is { Refusal: not null } refused)
+            return refused;
         if (seen.State is MirrorImageState.Enabled && seen.Mode == MirrorImageMode.Journal)
             return Refuse("it is mirrored in journal mode, and groups are in snapshot mode; disable its replication first, or leave it out of the group");
         // A secondary is the copy of a member at the other site, and one that is listed is replicated with its group.
@@ -36,6 +36,12 @@ public static class GroupRules
             ? Refuse("it is replicated by itself already; delete its own VolumeReplication first, or leave it out of the group")
             : RelocationDecision.Allow("it can be in the group");
     }
+
+    /// <summary>Whether an instant can be taken of a volume together with others.</summary>
+    /// <param name="features">Features of its image.</param>
+    public static RelocationDecision Barrier(ImageFeatures features) => features.HasFlag(ImageFeatures.ExclusiveLock)
+        ? RelocationDecision.Allow("who writes to it can be made to wait")
+        : Refuse("its image has no exclusive-lock, without which no instant can be taken of a group; for new volumes add exclusive-lock to imageFeatures of the StorageClass, and for this one run rbd feature enable while no pod uses it");
 
     /// <summary>Whether a group can be deleted.</summary>
     /// <param name="members">Keys of its members.</param>

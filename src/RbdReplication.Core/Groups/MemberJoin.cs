@@ -6,10 +6,15 @@ namespace RbdReplication.Core;
 /// <param name="group">The group.</param>
 /// <param name="flatten">What to do with a clone.</param>
 /// <param name="flattenReport">Gets the progress of flattening.</param>
-internal sealed class MemberJoin(VolumeGroup group, FlattenMode flatten, FlattenReport flattenReport)
+/// <param name="replication">Gives it the group's role.</param>
+/// <param name="state">The replication of the group; null: it is not replicated.</param>
+internal sealed class MemberJoin(VolumeGroup group, FlattenMode flatten, FlattenReport flattenReport, MemberReplication replication, GroupState? state)
 {
     /// <summary>What is done, to follow "cannot".</summary>
     public const string Name = "group";
+
+    /// <summary>Whether the group is replicated as a whole.</summary>
+    public bool IsReplicated => state is not null;
 
     /// <summary>Makes sure that the volume can be taken in, and changes nothing.</summary>
     /// <exception cref="ReplicationException">It cannot: says what to do.</exception>
@@ -22,7 +27,7 @@ internal sealed class MemberJoin(VolumeGroup group, FlattenMode flatten, Flatten
         return true;
     }
 
-    /// <summary>Takes the volume into the RBD group.</summary>
+    /// <summary>Takes the volume into the RBD group, and gives it the role of one that is primary here.</summary>
     /// <inheritdoc cref="CheckAsync" path="/exception"/>
     public async Task RunAsync(OpenVolume open, CancellationToken cancellationToken)
     {
@@ -32,6 +37,8 @@ internal sealed class MemberJoin(VolumeGroup group, FlattenMode flatten, Flatten
         cancellationToken.ThrowIfCancellationRequested();
         // Not cut short: the volume stays taken until it has ended.
         await group.RbdGroup.AddImageAsync(open.Volume.ImageName, CancellationToken.None).ConfigureAwait(false);
+        if (state is { Role: WantedRole.Primary })
+            await replication.JoinAsync(open, flatten, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<MirrorImageState> RequireAsync(OpenVolume open, CancellationToken cancellationToken)
@@ -47,7 +54,9 @@ internal sealed class MemberJoin(VolumeGroup group, FlattenMode flatten, Flatten
             pool.Id == group.Pool.Id && pool.Namespace == group.Pool.Namespace && pool.Cluster.GetFsid() == group.Pool.Cluster.GetFsid(),
             $"{pool.SpecOf("").TrimEnd('/')} of cluster {open.Volume.Cluster.ClusterId}",
             await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false),
-            info.State, info.IsPrimary, mode, isOurs ? null : inGroup!.Name, MembershipPlan.IsListed(group.Entry.Members, open.Volume.Handle));
+            info.State, info.IsPrimary, mode, isOurs ? null : inGroup!.Name,
+            // One whose joining was cut off is in the RBD group, and may be enabled already.
+            MembershipPlan.IsListed(group.Entry.Members, open.Volume.Handle) || (IsReplicated && isOurs && inGroup is not null));
         open.Require(Name, GroupRules.Member(seen, $"{group.Place} of cluster {group.Cluster.ClusterId}"));
         return info.State;
     }

@@ -8,8 +8,11 @@ namespace RbdReplication.Core;
 /// </summary>
 /// <param name="volumes">Runs what is done to single volumes, each with its own gate and lock.</param>
 /// <param name="flattenReport">Gets the progress of flattening.</param>
-public sealed class MembershipChange(VolumeOperations volumes, FlattenReport flattenReport)
+/// <param name="time">Clock.</param>
+public sealed class MembershipChange(VolumeOperations volumes, FlattenReport flattenReport, TimeProvider time)
 {
+    private readonly MemberReplication _replication = new(flattenReport, time);
+
     /// <summary>What has to be done.</summary>
     internal static async Task<MembershipPlan> PlanAsync(VolumeGroup group, MembershipRequest request, CancellationToken cancellationToken)
     {
@@ -23,13 +26,18 @@ public sealed class MembershipChange(VolumeOperations volumes, FlattenReport fla
 
     /// <summary>Makes sure that those which are to be taken in can be; nothing is changed.</summary>
     /// <exception cref="ReplicationException">One cannot: names it and says what to do.</exception>
-    internal Task CheckAsync(VolumeGroup group, MembershipRequest request, MembershipPlan plan, CancellationToken cancellationToken)
+    internal async Task CheckAsync(VolumeGroup group, MembershipRequest request, MembershipPlan plan, CancellationToken cancellationToken)
     {
-        var join = new MemberJoin(group, request.Flatten, flattenReport);
-        return EachAsync(
+        var join = await JoinAsync(group, request, cancellationToken).ConfigureAwait(false);
+        await EachAsync(
             group, request, plan.Joins,
-            member => volumes.ReadAsync(new VolumeRequest(member.Handle, request.Credentials), MemberJoin.Name, join.CheckAsync, cancellationToken));
+            member => volumes.ReadAsync(new VolumeRequest(member.Handle, request.Credentials), MemberJoin.Name, join.CheckAsync, cancellationToken)).ConfigureAwait(false);
     }
+
+    private async Task<MemberJoin> JoinAsync(VolumeGroup group, MembershipRequest request, CancellationToken cancellationToken) =>
+        new(group, request.Flatten, flattenReport, _replication, await StateOf(group).ReadAsync(cancellationToken).ConfigureAwait(false));
+
+    private static GroupStateObject StateOf(VolumeGroup group) => new(group.Pool, group.Entry.Uuid);
 
     /// <summary>Does it; the caller holds the group's lock.</summary>
     /// <exception cref="ReplicationException">Names the volume that it failed for; what was done stays, and a retry finishes it.</exception>
@@ -37,12 +45,14 @@ public sealed class MembershipChange(VolumeOperations volumes, FlattenReport fla
     {
         if (plan.CreatesGroup)
             await CreateAsync(group.RbdGroup).ConfigureAwait(false);
+        var join = await JoinAsync(group, request, cancellationToken).ConfigureAwait(false);
+        if (join.IsReplicated)
+            await EachAsync(group, request, plan.Leaves, member => LeaveAsync(new VolumeRequest(member.Handle, request.Credentials), cancellationToken)).ConfigureAwait(false);
         foreach (var image in plan.ImagesToRemove)
         {
             cancellationToken.ThrowIfCancellationRequested();
             await group.RbdGroup.RemoveImageAsync(image, CancellationToken.None).ConfigureAwait(false);
         }
-        var join = new MemberJoin(group, request.Flatten, flattenReport);
         var left = plan.Joins.ToHashSet();
         try
         {
@@ -57,6 +67,17 @@ public sealed class MembershipChange(VolumeOperations volumes, FlattenReport fla
         {
             cancellationToken.ThrowIfCancellationRequested();
             await WriteAsync(group, plan, left).ConfigureAwait(false);
+        }
+    }
+
+    private async Task LeaveAsync(VolumeRequest member, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await volumes.ChangeAsync(member, "disable", _replication.LeaveAsync, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ReplicationException e) when (e.Error == ReplicationError.NotFound)
+        {
         }
     }
 
@@ -94,7 +115,7 @@ public sealed class MembershipChange(VolumeOperations volumes, FlattenReport fla
                 failures[i] = e;
             }
         })).ConfigureAwait(false);
-        if (MemberFailures.Of(failures.OfType<ReplicationException>(), $"{group}", request.IsCreation) is { } failure)
+        if (MemberFailures.Of(failures.OfType<ReplicationException>(), $"{group}", request.IsCreation ? GroupCall.Create : GroupCall.Modify) is { } failure)
             throw failure;
     }
 }

@@ -16,8 +16,10 @@ public sealed record Membership(IReadOnlyList<string> Listed, IReadOnlyDictionar
 /// <param name="KeysToRemove">Keys of the journal that have to go.</param>
 /// <param name="KeysToSet">Keys of the journal that are missing of those that are in the RBD group.</param>
 /// <param name="ImagesToRemove">Ids of images that have to be taken out of the RBD group.</param>
+/// <param name="Leaves">The volumes of the keys that have to go, other than those that go for another key of the same volume.</param>
 public sealed record MembershipPlan(
-    bool CreatesGroup, IReadOnlyList<GroupMember> Joins, IReadOnlyList<string> KeysToRemove, IReadOnlyList<string> KeysToSet, IReadOnlyList<string> ImagesToRemove)
+    bool CreatesGroup, IReadOnlyList<GroupMember> Joins, IReadOnlyList<string> KeysToRemove, IReadOnlyList<string> KeysToSet, IReadOnlyList<string> ImagesToRemove,
+    IReadOnlyList<GroupMember> Leaves)
 {
     /// <summary>Whether everything is as it should be.</summary>
     public bool IsEmpty => !CreatesGroup && Joins.Count == 0 && KeysToRemove.Count == 0 && KeysToSet.Count == 0 && ImagesToRemove.Count == 0;
@@ -45,7 +47,8 @@ public sealed record MembershipPlan(
             [.. joins.Select(known => known.Member)],
             [.. now.Listed.Where(Leaves)],
             [.. wanted.Except(joins).Select(known => known.Member.Id).Except(now.Listed, StringComparer.Ordinal)],
-            [.. removesOthers ? (now.Images?.Keys ?? []).Where(id => !images.Contains(id)) : []]);
+            [.. removesOthers ? (now.Images?.Keys ?? []).Where(id => !images.Contains(id)) : []],
+            [.. now.Listed.Where(Leaves).Select(VolumeOf).OfType<GroupMember>().Where(member => !uuids.Contains(member.Handle.Uuid))]);
     }
 
     /// <summary>Whether the journal has a volume as a member, by whichever site's handle.</summary>
@@ -54,5 +57,7 @@ public sealed record MembershipPlan(
 
     private static bool IsListed(Membership now, KnownMember known) => IsListed(now.Listed, known.Member.Handle);
 
-    private static string UuidOf(string key) => VolumeHandle.TryParse(key, out var handle, out _) ? handle.Uuid : "";
+    private static GroupMember? VolumeOf(string key) => VolumeHandle.TryParse(key, out var handle, out _) ? new GroupMember(key, handle) : null;
+
+    private static string UuidOf(string key) => VolumeOf(key)?.Handle.Uuid ?? "";
 }

@@ -19,6 +19,21 @@ public sealed record VolumeGroup(VolumeHandle Handle, ClusterEntry Cluster, Clus
     /// <summary>Where its members are, for messages.</summary>
     public string Place => Pool.SpecOf("").TrimEnd('/');
 
+    /// <summary>Its members.</summary>
+    /// <param name="doing">What is done, to follow "cannot".</param>
+    /// <exception cref="ReplicationException">Unavailable: the journal has a member that is no volume.</exception>
+    public IReadOnlyList<GroupMember> RequireMembers(string doing)
+    {
+        List<GroupMember> members = [];
+        foreach (var key in Entry.Members)
+        {
+            if (!VolumeHandle.TryParse(key, out var handle, out var problem))
+                throw new ReplicationException(ReplicationError.Unavailable, $"cannot {doing}: its member \"{key}\" is not a volume handle of ceph-csi: {problem}; ModifyVolumeGroupMembership with the right list removes it");
+            members.Add(new GroupMember(key, handle));
+        }
+        return members;
+    }
+
     /// <summary>The group for messages.</summary>
     public override string ToString() => $"volume group {Handle}";
 }

@@ -79,17 +79,17 @@ public sealed class VolumeGroups(
             request.Handle, Modify,
             async (scope, token) =>
             {
-                var group = await FindCompleteAsync(request, scope, token).ConfigureAwait(false);
+                var group = await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false);
                 var plan = await MembershipChange.PlanAsync(group, wanted, token).ConfigureAwait(false);
                 if (plan.IsEmpty)
                     return GroupDescription.Of(group);
                 await membership.CheckAsync(group, wanted, plan, token).ConfigureAwait(false);
                 await scope.LockAsync(group.Pool).ConfigureAwait(false);
                 // Another server may have been here before the lock was ours.
-                group = await FindCompleteAsync(request, scope, token).ConfigureAwait(false);
+                group = await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false);
                 plan = await MembershipChange.PlanAsync(group, wanted, token).ConfigureAwait(false);
                 await membership.ApplyAsync(group, wanted, plan, token).ConfigureAwait(false);
-                return GroupDescription.Of(await FindCompleteAsync(request, scope, token).ConfigureAwait(false));
+                return GroupDescription.Of(await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false));
             }, cancellationToken);
     }
 
@@ -121,7 +121,7 @@ public sealed class VolumeGroups(
         ArgumentNullException.ThrowIfNull(request);
         return operations.ReadAsync(
             $"get volume group {request.Handle}",
-            async (scope, token) => GroupDescription.Of(await FindCompleteAsync(request, scope, token).ConfigureAwait(false)), cancellationToken);
+            async (scope, token) => GroupDescription.Of(await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false)), cancellationToken);
     }
 
     /// <summary>A page of all groups of this site that the user can see.</summary>
@@ -142,22 +142,13 @@ public sealed class VolumeGroups(
         ArgumentNullException.ThrowIfNull(request);
         return operations.ReadAsync(
             $"find the destination of volume group {request.Handle}",
-            async (scope, token) => GroupDestinations.Of(files.Read().Config, await FindCompleteAsync(request, scope, token).ConfigureAwait(false)), cancellationToken);
+            async (scope, token) => GroupDestinations.Of(files.Read().Config, await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false)), cancellationToken);
     }
 
     private static void RequireDeletable(VolumeGroup group)
     {
         if (GroupRules.Deletion(group.Entry.Members) is { Refusal: { } refusal } decision)
             throw new ReplicationException(refusal, $"cannot {Delete} {group.Handle}: {decision.Reason}");
-    }
-
-    private async Task<VolumeGroup> FindCompleteAsync(VolumeRequest request, GroupScope scope, CancellationToken cancellationToken)
-    {
-        var group = await resolver.FindAsync(request, cancellationToken).ConfigureAwait(false);
-        scope.Connection = group.Connection;
-        return group.Entry.IsComplete
-            ? group
-            : throw new ReplicationException(ReplicationError.NotFound, $"volume group {request.Handle} has no names: making or removing it was cut off; CreateVolumeGroup of the same name, or DeleteVolumeGroup, finishes that");
     }
 
     private async Task<VolumeGroup?> FindAsync(VolumeRequest request, GroupScope scope, CancellationToken cancellationToken)

@@ -40,6 +40,18 @@ public static class SnapshotSchedules
             await CommandAsync(connection, "remove", image.Spec, other, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Removes all schedules of the image's own, if it has any.</summary>
+    /// <param name="open">The volume; locked where it has.</param>
+    /// <param name="cancellationToken">Ends waiting for a manager that is not ready.</param>
+    /// <exception cref="CephException">The manager refuses, or none was ready for half a minute.</exception>
+    public static async Task ClearAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        if ((await ReadAsync(open.Volume.Connection, open.Image, cancellationToken).ConfigureAwait(false)).Count == 0)
+            return;
+        await open.LockAsync().ConfigureAwait(false);
+        await RemoveAsync(open.Volume.Connection, open.Image, cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>
     /// Removes all schedules of the image's own. To be called while it is still mirrored: afterwards the manager refuses.
     /// </summary>

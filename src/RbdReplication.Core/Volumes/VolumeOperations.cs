@@ -23,17 +23,30 @@ public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, V
     /// <param name="cancellationToken">Ends the wait; the operation begins no further step and ends in its own time.</param>
     /// <exception cref="ReplicationException">Any failure.</exception>
     public Task ChangeAsync(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken) =>
-        gate.RunAsync(request.Handle, name, token => ChangeAloneAsync(request, name, operation, token), cancellationToken);
+        gate.RunAsync(request.Handle, name, token => ChangeAloneAsync(request, name, () => Task.CompletedTask, operation, token), cancellationToken);
 
-    private async Task ChangeAloneAsync(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken)
+    /// <summary>Runs what the change of a group is for one of its members.</summary>
+    /// <param name="request">The volume.</param>
+    /// <param name="name">What is done, to follow "cannot".</param>
+    /// <param name="lockGroup">Keeps other servers off the group; done before the volume is locked.</param>
+    /// <param name="operation">What to do with the open volume.</param>
+    /// <param name="cancellationToken">The operation begins no further step; it is waited for to its end.</param>
+    /// <exception cref="ReplicationException">Any failure.</exception>
+    internal Task ChangeMemberAsync(
+        VolumeRequest request, string name, Func<Task> lockGroup, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken) =>
+        gate.RunToItsEndAsync(request.Handle, name, token => ChangeAloneAsync(request, name, lockGroup, operation, token), cancellationToken);
+
+    private async Task ChangeAloneAsync(
+        VolumeRequest request, string name, Func<Task> lockGroup, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken)
     {
         using var steps = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         // Closing waits for whatever librbd is still doing with the image, so leaving this method means that it is done.
         await using var open = await resolver.OpenAsync(request.Handle, request.Credentials, cancellationToken).ConfigureAwait(false);
-        open.LockWith(() =>
+        open.LockWith(async () =>
         {
+            await lockGroup().ConfigureAwait(false);
             gate.MakeWay(request.Handle);
-            return locks.TakeAsync(open.Volume.Pool, request.Handle, name, steps.Cancel, steps.Token);
+            return await locks.TakeAsync(open.Volume.Pool, request.Handle, name, steps.Cancel, steps.Token).ConfigureAwait(false);
         });
         try
         {

@@ -1,3 +1,4 @@
+using Google.Protobuf.Collections;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using RbdReplication.Core;
@@ -8,10 +9,10 @@ namespace RbdReplication.Csi.Grpc;
 
 /// <summary>
 /// <c>replication.Controller</c>: reads the requests and writes the answers. What happens in between is in
-/// <see cref="VolumeReplication"/>; failures become status codes in <see cref="StatusInterceptor"/>.
+/// <see cref="VolumeReplication"/> and <see cref="GroupReplication"/>; failures become status codes in <see cref="StatusInterceptor"/>.
 /// </summary>
 internal sealed class ReplicationService(
-    VolumeReplication replication, ReplicationOptions options, UnknownParameters unknown, VolumeGroups? groups = null)
+    VolumeReplication replication, ReplicationOptions options, UnknownParameters unknown, VolumeGroups? groups = null, GroupReplication? groupReplication = null)
     : Controller.ControllerBase, IRpcService
 {
     public static ServiceDescriptor Descriptor => Controller.Descriptor;
@@ -28,52 +29,52 @@ internal sealed class ReplicationService(
     public override async Task<EnableVolumeReplicationResponse> EnableVolumeReplication(EnableVolumeReplicationRequest request, ServerCallContext context)
     {
         var parameters = unknown.Warn(ReplicationParameters.Parse(request.Parameters));
-        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        var (replicated, source) = Read(request, request.ReplicationSource, request.Secrets);
         using var deadline = Deadline(context);
-        await replication.EnableAsync(volume, parameters, deadline.Token);
+        await replicated.EnableAsync(source, parameters, deadline.Token);
         return new EnableVolumeReplicationResponse();
     }
 
     public override async Task<DisableVolumeReplicationResponse> DisableVolumeReplication(DisableVolumeReplicationRequest request, ServerCallContext context)
     {
         var parameters = unknown.Warn(ReplicationParameters.Parse(request.Parameters));
-        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        var (replicated, source) = Read(request, request.ReplicationSource, request.Secrets);
         using var deadline = Deadline(context);
-        await replication.DisableAsync(volume, parameters.Force, deadline.Token);
+        await replicated.DisableAsync(source, parameters.Force, deadline.Token);
         return new DisableVolumeReplicationResponse();
     }
 
     public override async Task<PromoteVolumeResponse> PromoteVolume(PromoteVolumeRequest request, ServerCallContext context)
     {
         var parameters = unknown.Warn(ReplicationParameters.Parse(request.Parameters));
-        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        var (replicated, source) = Read(request, request.ReplicationSource, request.Secrets);
         using var deadline = Deadline(context);
-        await replication.PromoteAsync(volume, parameters, request.Force, deadline.Token);
+        await replicated.PromoteAsync(source, parameters, request.Force, deadline.Token);
         return new PromoteVolumeResponse();
     }
 
     public override async Task<DemoteVolumeResponse> DemoteVolume(DemoteVolumeRequest request, ServerCallContext context)
     {
         _ = unknown.Warn(ReplicationParameters.Parse(request.Parameters));
-        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        var (replicated, source) = Read(request, request.ReplicationSource, request.Secrets);
         using var deadline = Deadline(context);
-        await replication.DemoteAsync(volume, request.Force, deadline.Token);
+        await replicated.DemoteAsync(source, request.Force, deadline.Token);
         return new DemoteVolumeResponse();
     }
 
     public override async Task<ResyncVolumeResponse> ResyncVolume(ResyncVolumeRequest request, ServerCallContext context)
     {
         _ = unknown.Warn(ReplicationParameters.Parse(request.Parameters));
-        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        var (replicated, source) = Read(request, request.ReplicationSource, request.Secrets);
         using var deadline = Deadline(context);
-        return new ResyncVolumeResponse { Ready = await replication.ResyncAsync(volume, request.Force, deadline.Token) };
+        return new ResyncVolumeResponse { Ready = await replicated.ResyncAsync(source, request.Force, deadline.Token) };
     }
 
     public override async Task<GetVolumeReplicationInfoResponse> GetVolumeReplicationInfo(GetVolumeReplicationInfoRequest request, ServerCallContext context)
     {
-        var volume = RequestVolume.Read(request, request.ReplicationSource, request.Secrets);
+        var (replicated, source) = Read(request, request.ReplicationSource, request.Secrets);
         using var deadline = Deadline(context);
-        var info = await replication.GetInfoAsync(volume, deadline.Token);
+        var info = await replicated.GetInfoAsync(source, deadline.Token);
         return new GetVolumeReplicationInfoResponse
         {
             LastSyncTime = info.LastSyncTime?.ToTimestamp(),
@@ -118,6 +119,12 @@ internal sealed class ReplicationService(
             },
         };
     }
+
+    // What the calls for a volume and for a volume group have in common.
+    private (IReplication Replicated, VolumeRequest Source) Read(object request, ReplicationSource? source, MapField<string, string> secrets) =>
+        source?.TypeCase == ReplicationSource.TypeOneofCase.Volumegroup && groupReplication is not null
+            ? (groupReplication, RequestVolume.ReadGroup(source.Volumegroup.VolumeGroupId, secrets))
+            : (replication, RequestVolume.Read(request, source, secrets));
 
     private CancellationTokenSource Deadline(ServerCallContext context) => CallDeadline.Of(context, options);
 }

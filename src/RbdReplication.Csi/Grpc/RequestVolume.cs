@@ -51,7 +51,7 @@ internal static class RequestVolume
         {
             throw string.IsNullOrEmpty(source.Volumegroup.VolumeGroupId)
                 ? EmptyGroup()
-                : new ReplicationException(ReplicationError.Unimplemented, "replication of volume groups is not implemented; replicate the volumes one by one");
+                : new ReplicationException(ReplicationError.Unimplemented, "replication of volume groups is not served; start the server with --volume-groups, or replicate the volumes one by one");
         }
         var text = HandleOf(request);
         var field = request is ControllerReclaimSpaceRequest ? "volume_id" : "replication_source.volume.volume_id";

@@ -35,6 +35,7 @@ internal sealed class VolumeGroupService(Groups groups, ReplicationOptions optio
         services.AddSingleton<MembershipChange>();
         services.AddSingleton<GroupListing>();
         services.AddSingleton<Groups>();
+        services.AddSingleton<GroupReplication>();
     }
 
     public override async Task<CreateVolumeGroupResponse> CreateVolumeGroup(CreateVolumeGroupRequest request, ServerCallContext context)

@@ -65,6 +65,27 @@ public sealed class TestGroup(Site site, bool inTenant = false)
     public async Task<ReplicationDestination> DestinationAsync(string group) =>
         (await Server.Replication.GetReplicationDestinationInfoAsync(new() { ReplicationSource = RpcArguments.Group(group), Secrets = { site.Secrets } })).ReplicationDestination;
 
+    /// <summary>Makes a call of replication for the group.</summary>
+    public Task CallAsync(string rpc, string group, bool force = false, params (string Key, string Value)[] parameters) =>
+        CallAsync(Server, rpc, group, force, parameters);
+
+    /// <summary>The same, through another server.</summary>
+    public Task CallAsync(ServerProcess server, string rpc, string group, bool force = false, params (string Key, string Value)[] parameters) => Rpc.CallAsync(
+        server.Replication, rpc,
+        new() { Source = RpcArguments.Group(group), Secrets = site.Secrets, Force = force, Parameters = parameters.ToDictionary(pair => pair.Key, pair => pair.Value) });
+
+    /// <summary>Repeats it as the controller does, until it succeeds.</summary>
+    public Task RetryAsync(string rpc, string group) => TestVolume.RetryAsync(() => CallAsync(rpc, group), $"{rpc} succeeds at {site}");
+
+    public async Task<bool> ResyncAsync(string group, bool force = false) =>
+        (await Server.Replication.ResyncVolumeAsync(new() { ReplicationSource = RpcArguments.Group(group), Secrets = { site.Secrets }, Force = force })).Ready;
+
+    public async Task<GetVolumeReplicationInfoResponse> GetInfoAsync(string group) =>
+        await Server.Replication.GetVolumeReplicationInfoAsync(new() { ReplicationSource = RpcArguments.Group(group), Secrets = { site.Secrets } });
+
+    /// <summary>What this site has written down of its replication; null if nothing.</summary>
+    public async Task<GroupState?> StateAsync(string uuid) => await new GroupStateObject(Pool, uuid).ReadAsync(CancellationToken.None);
+
     /// <summary>The entries of an object of the group's pool; null if there is no such object.</summary>
     public Task<IReadOnlyDictionary<string, string>?> OmapAsync(string objectName) => Pool.ListOmapAsync(objectName, "", 1000, CancellationToken.None);
 

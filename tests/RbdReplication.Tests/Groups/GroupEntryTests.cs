@@ -61,23 +61,4 @@ public sealed class GroupEntryTests
         ];
         Assert.Equal(others.Length, others.Distinct().Count());
     }
-
-    [Fact]
-    public void Of_several_failures_the_one_that_no_retry_mends_is_told_with_the_code_of_the_call()
-    {
-        static ReplicationException Failure(ReplicationError error) => new(error, $"{error}!");
-
-        ReplicationError? Code(bool isCreation, params ReplicationError[] errors) => MemberFailures.Of(errors.Select(Failure), "group", isCreation)?.Error;
-
-        Assert.Null(Code(true));
-        Assert.Equal(ReplicationError.FailedPrecondition, Code(true, ReplicationError.Busy, ReplicationError.FailedPrecondition));
-        Assert.Equal(ReplicationError.InvalidArgument, Code(false, ReplicationError.Busy, ReplicationError.FailedPrecondition));
-        Assert.Equal(ReplicationError.InvalidArgument, Code(true, ReplicationError.NotFound));
-        Assert.Equal(ReplicationError.NotFound, Code(false, ReplicationError.NotFound, ReplicationError.Unavailable));
-        Assert.Equal(ReplicationError.NotConfigured, Code(true, ReplicationError.NotConfigured));
-        Assert.Equal(ReplicationError.Unexpected, Code(true, ReplicationError.Unexpected, ReplicationError.FailedPrecondition));
-        Assert.Equal(
-            "group: NotFound!; and 1 more of its volumes cannot be taken in either",
-            MemberFailures.Of([Failure(ReplicationError.Busy), Failure(ReplicationError.NotFound)], "group", isCreation: true)?.Message);
-    }
 }

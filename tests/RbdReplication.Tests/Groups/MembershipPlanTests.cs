@@ -109,4 +109,14 @@ public sealed class MembershipPlanTests
         Assert.Equal(["rubbish"], Plan([A], now).KeysToRemove);
         Assert.True(Plan([A], now, removesOthers: false).IsEmpty);
     }
+
+    [Fact]
+    public void Those_that_leave_are_told_by_their_volumes_and_one_that_gets_another_key_stays()
+    {
+        Assert.Equal([B], Plan([A, C], Now([A, B], A, B)).Leaves);
+        Assert.Equal([A, B], Plan([], Now([A, B], A, B)).Leaves);
+        Assert.Empty(Plan([Member(1, "site-b")], Now([A], A)).Leaves);
+        Assert.Empty(Plan([A], Now([A, B], A, B), removesOthers: false).Leaves);
+        Assert.Empty(Plan([A], new([A.Id, "rubbish"], new Dictionary<string, bool> { [ImageOf(A)] = true })).Leaves);
+    }
 }

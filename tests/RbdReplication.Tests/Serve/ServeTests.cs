@@ -89,8 +89,11 @@ public sealed class ServeTests(RunningServer running) : IClassFixture<RunningSer
         var groups = new GroupController.ControllerClient(server.Channel);
         var status = (await Assert.ThrowsAsync<RpcException>(async () => await groups.DeleteVolumeGroupAsync(new() { VolumeGroupId = Handle("dead"), Secrets = { RunningServer.Secrets } }))).Status;
         Is(StatusCode.Unimplemented, "volumegroup.Controller/DeleteVolumeGroup is of no service of this server", status);
-        Is(StatusCode.Unimplemented, "one by one", await Rpc.StatusAsync(
-            server.Replication, Rpc.GetDestination, new() { Source = RpcArguments.Group(Handle("dead")), Secrets = RunningServer.Secrets }));
+        foreach (var call in Rpc.All)
+        {
+            Is(StatusCode.Unimplemented, "start the server with --volume-groups", await Rpc.StatusAsync(
+                server.Replication, call, new() { Source = RpcArguments.Group(Handle("dead")), Secrets = RunningServer.Secrets }));
+        }
     }
 
     [Fact]
@@ -134,14 +137,9 @@ public sealed class ServeTests(RunningServer running) : IClassFixture<RunningSer
 
     [Theory]
     [MemberData(nameof(AllCalls))]
-    public async Task A_volume_group_is_not_replicated_and_only_its_destination_is_told(string call)
-    {
-        var status = await StatusAsync(call, new() { Source = RpcArguments.Group(Handle("bare")), Secrets = RunningServer.Secrets });
-        if (call == Rpc.GetDestination)
-            Is(StatusCode.Unavailable, $"volume group {Handle("bare")}: the cluster configuration lists no monitors for cluster bare", status);
-        else
-            Is(StatusCode.Unimplemented, "one by one", status);
-    }
+    public async Task A_volume_group_is_looked_for_where_its_handle_says(string call) => Is(
+        StatusCode.Unavailable, $"volume group {Handle("bare")}: the cluster configuration lists no monitors for cluster bare",
+        await StatusAsync(call, new() { Source = RpcArguments.Group(Handle("bare")), Secrets = RunningServer.Secrets }));
 
     [Theory]
     [MemberData(nameof(AllCalls))]

@@ -6,7 +6,8 @@ namespace RbdReplication.Core;
 /// <param name="force">Demote even though no peer can take the data over now.</param>
 /// <param name="questions">Since when volumes are wanted as secondary.</param>
 /// <param name="time">Clock.</param>
-internal sealed class Demotion(bool force, OpenQuestions questions, TimeProvider time)
+/// <param name="consent">Given between the decision and the deed.</param>
+internal sealed class Demotion(bool force, OpenQuestions questions, TimeProvider time, Consent consent)
 {
     // How long one call waits for the peer; then the caller is told to retry.
     private static readonly TimeSpan PeerWait = TimeSpan.FromSeconds(10);
@@ -25,6 +26,8 @@ internal sealed class Demotion(bool force, OpenQuestions questions, TimeProvider
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
             primary = await IsToBeMadeAgainAsync(open, cancellationToken).ConfigureAwait(false);
         }
+        if (!primary)
+            consent.IsNotNeeded();
         if (!primary && (force || !await EndsInDemotionAsync(open, cancellationToken).ConfigureAwait(false)))
             return;
         if (primary)
@@ -55,14 +58,16 @@ internal sealed class Demotion(bool force, OpenQuestions questions, TimeProvider
         var metadata = await open.Image.ListMetadataAsync(".rbd", cancellationToken).ConfigureAwait(false);
         if (!isReadOnly && !force)
             open.Require("demote", DemotionRules.Unpublished(metadata, snapshotMode ? MirrorImageMode.Snapshot : MirrorImageMode.Journal));
+        if (!isPrimary || isReadOnly)
+            await consent.IsGivenAsync(Consent.Lasting, cancellationToken).ConfigureAwait(false);
         if (!isPrimary)
             await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
         while (!isReadOnly)
         {
-            var seenAt = force ? DateTimeOffset.MaxValue : await AwaitFollowerAsync(open, snapshotMode, cancellationToken).ConfigureAwait(false);
+            var seenAt = force ? Consent.Lasting : await AwaitFollowerAsync(open, snapshotMode, cancellationToken).ConfigureAwait(false);
             await CreationMark.SetAsync(open.Image, metadata, cancellationToken).ConfigureAwait(false);
             // On a slow cluster all that can take long: what allowed the demotion has to be true right before it.
-            if (time.GetUtcNow() - seenAt < Sighting.Lifetime)
+            if (await consent.IsGivenAsync(seenAt, cancellationToken).ConfigureAwait(false))
                 break;
         }
         await open.Image.Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);

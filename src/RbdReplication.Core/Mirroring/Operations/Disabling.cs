@@ -6,7 +6,8 @@ namespace RbdReplication.Core;
 /// <param name="force">Disable a secondary image too; its copy stays as an ordinary image.</param>
 /// <param name="questions">Nothing is asked of the volume any more.</param>
 /// <param name="time">Clock.</param>
-internal sealed class Disabling(bool force, OpenQuestions questions, TimeProvider time)
+/// <param name="consent">Given between the decision and the deed.</param>
+internal sealed class Disabling(bool force, OpenQuestions questions, TimeProvider time, Consent consent)
 {
     /// <summary>Disables mirroring where that is this site's to do.</summary>
     /// <exception cref="ReplicationException">It is a secondary that does not follow, without force, or a mirrored clone depends on it.</exception>
@@ -26,6 +27,8 @@ internal sealed class Disabling(bool force, OpenQuestions questions, TimeProvide
         switch (step)
         {
             case DisableStep.Finish:
+                await open.LockAsync().ConfigureAwait(false);
+                await consent.IsGivenAsync(Consent.Lasting, cancellationToken).ConfigureAwait(false);
                 // The schedule was removed before.
                 await DisableAsync(open, evenSecondary: true, cancellationToken).ConfigureAwait(false);
                 return;
@@ -38,17 +41,19 @@ internal sealed class Disabling(bool force, OpenQuestions questions, TimeProvide
         }
         await CloneParent.RequireNoMirroredCloneAsync(open, cancellationToken).ConfigureAwait(false);
         await open.LockAsync().ConfigureAwait(false);
+        await consent.IsGivenAsync(Consent.Lasting, cancellationToken).ConfigureAwait(false);
         if (await open.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot)
             await SnapshotSchedules.RemoveAsync(open.Volume.Connection, open.Image, cancellationToken).ConfigureAwait(false);
         await DisableAsync(open, force || !info.IsPrimary, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task<bool> FinishEnablingAsync(OpenVolume open, CancellationToken cancellationToken)
+    private async Task<bool> FinishEnablingAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
         if (!CutOffRules.IsHalfEnabled(chain))
             return false;
         await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+        await consent.IsGivenAsync(Consent.Lasting, cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.EnableAsync(MirrorImageMode.Snapshot, cancellationToken).ConfigureAwait(false);
         return true;
     }

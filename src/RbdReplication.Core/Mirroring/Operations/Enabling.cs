@@ -5,8 +5,12 @@ namespace RbdReplication.Core;
 /// <summary>Starting to mirror an image.</summary>
 /// <param name="parameters">Mirror mode, and what to do with a clone.</param>
 /// <param name="flattenReport">Gets the progress of flattening.</param>
-internal sealed class Enabling(ReplicationParameters parameters, FlattenReport flattenReport)
+/// <param name="consent">Given between the decision and the deed.</param>
+internal sealed class Enabling(ReplicationParameters parameters, FlattenReport flattenReport, Consent consent)
 {
+    /// <summary>Whether it was found mirrored already, as the copy of the peer's.</summary>
+    public bool IsSecondary { get; private set; }
+
     /// <summary>Enables mirroring where it is not.</summary>
     /// <exception cref="ReplicationException">It is mirrored in the other mode, or something has to be done first.</exception>
     public async Task RunAsync(OpenVolume open, CancellationToken cancellationToken)
@@ -16,17 +20,26 @@ internal sealed class Enabling(ReplicationParameters parameters, FlattenReport f
         {
             case MirrorImageState.Enabled:
                 open.Require("enable", EnableRules.Mode(await open.GetModeAsync(cancellationToken).ConfigureAwait(false), parameters.Mode));
+                IsSecondary = !info.IsPrimary;
                 return;
             case MirrorImageState.Disabled:
                 open.Require("enable", EnableRules.Key(await open.Image.ListMetadataAsync("", cancellationToken).ConfigureAwait(false)));
-                await CloneParent.PrepareAsync(open, "enable", parameters.Flatten, flattenReport, cancellationToken).ConfigureAwait(false);
+                if (parameters.Flatten == FlattenMode.Never)
+                    await PrepareAsync(open, cancellationToken).ConfigureAwait(false);
                 await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
+                await consent.IsGivenAsync(Consent.Lasting, cancellationToken).ConfigureAwait(false);
+                // It copies all that a clone shares with its parent.
+                if (parameters.Flatten == FlattenMode.Force)
+                    await PrepareAsync(open, cancellationToken).ConfigureAwait(false);
                 await EnableAsync(open, cancellationToken).ConfigureAwait(false);
                 return;
             default:
                 throw open.Passing(info);
         }
     }
+
+    private Task PrepareAsync(OpenVolume open, CancellationToken cancellationToken) =>
+        CloneParent.PrepareAsync(open, "enable", parameters.Flatten, flattenReport, cancellationToken);
 
     private async Task EnableAsync(OpenVolume open, CancellationToken cancellationToken)
     {

@@ -4,11 +4,22 @@ namespace RbdReplication.Core;
 /// <param name="time">Clock.</param>
 internal sealed class InfoReading(TimeProvider time)
 {
+    /// <summary>What is done, to follow "cannot".</summary>
+    public const string Name = "get the replication info of";
+
     /// <summary>Reads them.</summary>
     /// <exception cref="ReplicationException">
     /// NotFound: nothing is known yet, as it is in the first minutes of a primary. FailedPrecondition: it is secondary, or not mirrored.
     /// </exception>
     public async Task<ReplicationInfo> RunAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var info = await ReadAsync(open, cancellationToken).ConfigureAwait(false);
+        return info.IsAwaited ? throw new ReplicationException(ReplicationError.NotFound, $"{open.Volume} has no sync time yet: {info.Message}") : info;
+    }
+
+    /// <summary>The same, also where nothing is known yet.</summary>
+    /// <exception cref="ReplicationException">FailedPrecondition: it is secondary, or not mirrored.</exception>
+    public async Task<ReplicationInfo> ReadAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var imageId = open.Image.GetId();
         // All at the same time; a whole pool's are read by PoolLister.
@@ -18,12 +29,11 @@ internal sealed class InfoReading(TimeProvider time)
         var global = await status.ConfigureAwait(false);
         open.RequireMirrored(global.Info);
         if (!global.Info.IsPrimary)
-            throw open.Refused("get the replication info of", ReplicationError.FailedPrecondition, "it is secondary at this site; ask the primary site");
+            throw open.Refused(Name, ReplicationError.FailedPrecondition, "it is secondary at this site; ask the primary site");
         var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
         // The first snapshot stays until the peer has a newer one. Journal mode has none, and keeps no time.
         var primarySince = chain.SincePromotion.FirstOrDefault()?.TakenAt ?? open.Image.GetCreateTimestamp().ToDateTimeOffset();
         var reports = new ImageReports(global, sites, (await schedules.ConfigureAwait(false)).GetValueOrDefault(imageId, []));
-        var info = ReplicationInfo.Of(reports, primarySince, time.GetUtcNow());
-        return info.IsAwaited ? throw new ReplicationException(ReplicationError.NotFound, $"{open.Volume} has no sync time yet: {info.Message}") : info;
+        return ReplicationInfo.Of(reports, primarySince, time.GetUtcNow());
     }
 }

@@ -7,7 +7,8 @@ namespace RbdReplication.Core;
 /// <param name="force">Do not ask the peer.</param>
 /// <param name="questions">Since when volumes are wanted as primary.</param>
 /// <param name="time">Clock.</param>
-internal sealed class Promotion(ReplicationParameters parameters, bool force, OpenQuestions questions, TimeProvider time)
+/// <param name="consent">Given between the decision and the deed.</param>
+internal sealed class Promotion(ReplicationParameters parameters, bool force, OpenQuestions questions, TimeProvider time, Consent consent)
 {
     /// <summary>Promotes what is secondary, by <see cref="UnforcedPromotion"/> or <see cref="ForcedPromotion"/>.</summary>
     /// <exception cref="ReplicationException">It would lose something, or might.</exception>
@@ -40,9 +41,12 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
             open.Require("promote", await DecideOnWholenessAsync(open, cancellationToken).ConfigureAwait(false));
         }
         if (force)
+        {
+            await consent.IsGivenAsync(Consent.Lasting, cancellationToken).ConfigureAwait(false);
             await ForcedPromotion.RunAsync(open, mode, time, cancellationToken).ConfigureAwait(false);
-        else
-            await new UnforcedPromotion(open, questions, time).RunAsync(parameters.StrictFailover, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+        await new UnforcedPromotion(open, questions, time, consent).RunAsync(parameters.StrictFailover, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task TakeFromDaemonAsync(OpenVolume open, bool wasPrimary)
@@ -63,7 +67,7 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
     }
 
     // A promotion that was cut off has left the image primary and read-only.
-    private static async Task FinishAsync(OpenVolume open, CancellationToken cancellationToken)
+    private async Task FinishAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
         await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
@@ -71,6 +75,7 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
         var info = await open.RequireMirroredAsync(cancellationToken).ConfigureAwait(false);
         if (!CutOffRules.IsReadOnlyPrimary(info.IsPrimary, await open.Image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false)))
             throw open.Refused("promote", ReplicationError.Busy, "another tool has changed its role just now; retry");
+        await consent.IsGivenAsync(Consent.Lasting, cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.DemoteAsync(cancellationToken).ConfigureAwait(false);
         await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
     }

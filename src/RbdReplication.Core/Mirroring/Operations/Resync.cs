@@ -5,8 +5,8 @@ namespace RbdReplication.Core;
 /// <summary>Readiness of a secondary image, and copying it again.</summary>
 /// <param name="force">Throw an image away that has parted from its peer, and copy it again.</param>
 /// <param name="questions">Since when volumes are wanted as secondary.</param>
-/// <param name="time">Clock.</param>
-internal sealed class Resync(bool force, OpenQuestions questions, TimeProvider time)
+/// <param name="consent">Given between the decision and the deed.</param>
+internal sealed class Resync(bool force, OpenQuestions questions, Consent consent)
 {
     /// <summary>Whether the image holds all that its peer had.</summary>
     public bool IsReady { get; private set; }
@@ -26,10 +26,11 @@ internal sealed class Resync(bool force, OpenQuestions questions, TimeProvider t
             switch (decision.Step)
             {
                 case ResyncStep.Ready or ResyncStep.Follow:
+                    consent.IsNotNeeded();
                     await RepairImageIdAsync(open, cancellationToken).ConfigureAwait(false);
                     IsReady = decision.Step == ResyncStep.Ready;
                     return;
-                case ResyncStep.CopyAnew when open.IsWritable && time.GetUtcNow() - seen.At < Sighting.Lifetime:
+                case ResyncStep.CopyAnew when open.IsWritable && await consent.IsGivenAsync(seen.At, cancellationToken).ConfigureAwait(false):
                     await open.Image.Mirroring.ResyncAsync(cancellationToken).ConfigureAwait(false);
                     throw open.Refused("report ready", ReplicationError.Unavailable, decision.Reason);
                 case ResyncStep.CopyAnew:

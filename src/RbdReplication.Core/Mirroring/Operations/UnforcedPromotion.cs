@@ -4,7 +4,8 @@ namespace RbdReplication.Core;
 /// <param name="open">The volume.</param>
 /// <param name="questions">Since when volumes are wanted as primary.</param>
 /// <param name="time">Clock.</param>
-internal sealed class UnforcedPromotion(OpenVolume open, OpenQuestions questions, TimeProvider time)
+/// <param name="consent">Given between the decision and the deed.</param>
+internal sealed class UnforcedPromotion(OpenVolume open, OpenQuestions questions, TimeProvider time, Consent consent)
 {
     // How long one call waits for this site's mirror daemon; then the caller is told to retry. It takes two rounds of
     // the monitors at most.
@@ -27,7 +28,7 @@ internal sealed class UnforcedPromotion(OpenVolume open, OpenQuestions questions
             if (decision.Refusal is not { } refusal)
             {
                 // Opening can take long on a slow cluster: what allowed the promotion has to be true right before it.
-                if (open.IsWritable && time.GetUtcNow() - seen.At < Sighting.Lifetime)
+                if (open.IsWritable && await consent.IsGivenAsync(seen.At, cancellationToken).ConfigureAwait(false))
                 {
                     await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
                     return;

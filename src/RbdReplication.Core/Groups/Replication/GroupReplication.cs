@@ -1,0 +1,136 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>
+/// The replication calls for a volume group: those for a volume, applied to all members at once. What is done to a member is in
+/// <c>Mirroring/Operations</c>, how the members go together in <see cref="GroupChange"/>, what their answers are as one in
+/// <see cref="MemberFailures"/> and <see cref="GroupInfo"/>.
+/// </summary>
+/// <param name="resolver">Finds groups.</param>
+/// <param name="operations">Runs operations on groups.</param>
+/// <param name="volumes">Runs operations on members.</param>
+/// <param name="time">Clock, for waiting and for the age of reports.</param>
+/// <param name="flattenReport">Gets the progress of flattening.</param>
+public sealed class GroupReplication(GroupResolver resolver, GroupOperations operations, VolumeOperations volumes, TimeProvider time, FlattenReport flattenReport) : IReplication
+{
+    private readonly OpenQuestions _questions = new(time);
+
+    /// <inheritdoc/>
+    public Task EnableAsync(VolumeRequest request, ReplicationParameters parameters, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        if (parameters.Mode == MirrorImageMode.Journal)
+            throw new ReplicationException(ReplicationError.InvalidArgument, $"volume group {request.Handle}: parameter mirroringMode is \"journal\", and groups are mirrored in snapshot mode; correct the class");
+        var hasPrimary = false;
+        GroupState Enabled(GroupState? now) =>
+            (now ?? new GroupState(hasPrimary ? WantedRole.Primary : WantedRole.Secondary, null)) with { Schedule = parameters.Schedule };
+        return ChangeAsync(
+            request, GroupCall.Enable, "enable",
+            async (open, consent, token) =>
+            {
+                open.Require("enable", GroupRules.Barrier(await open.Image.GetFeaturesAsync(token).ConfigureAwait(false)));
+                var enabling = new Enabling(parameters, flattenReport, consent);
+                await enabling.RunAsync(open, token).ConfigureAwait(false);
+                if (enabling.IsSecondary)
+                    return;
+                Volatile.Write(ref hasPrimary, true);
+                // The group is taken as a whole.
+                await SnapshotSchedules.ClearAsync(open, token).ConfigureAwait(false);
+            },
+            begun: now => now, Enabled, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task PromoteAsync(VolumeRequest request, ReplicationParameters parameters, bool force, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        if (force)
+            throw new ReplicationException(ReplicationError.Unimplemented, $"volume group {request.Handle}: a forced promotion of a group as a whole is not implemented");
+        GroupState Primary(GroupState? now) => (now ?? new GroupState(WantedRole.Primary, null)) with { Role = WantedRole.Primary, Schedule = parameters.Schedule };
+        return ChangeAsync(
+            request, GroupCall.Promote, "promote",
+            (open, consent, token) => new Promotion(parameters with { Schedule = null }, force, _questions, time, consent).RunAsync(open, token), Primary, Primary, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task DemoteAsync(VolumeRequest request, bool force, CancellationToken cancellationToken)
+    {
+        static GroupState Secondary(GroupState? now) => (now ?? new GroupState(WantedRole.Secondary, null)) with { Role = WantedRole.Secondary };
+        return ChangeAsync(
+            request, GroupCall.Demote, "demote", (open, consent, token) => new Demotion(force, _questions, time, consent).RunAsync(open, token), Secondary, Secondary, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<bool> ResyncAsync(VolumeRequest request, bool force, CancellationToken cancellationToken)
+    {
+        var unready = 0;
+        await ChangeAsync(
+            request, GroupCall.Resync, "resync",
+            async (open, consent, token) =>
+            {
+                var resync = new Resync(force, _questions, consent);
+                await resync.RunAsync(open, token).ConfigureAwait(false);
+                if (!resync.IsReady)
+                    Interlocked.Increment(ref unready);
+            },
+            begun: now => now, ended: now => now, cancellationToken).ConfigureAwait(false);
+        return unready == 0;
+    }
+
+    /// <inheritdoc/>
+    public Task DisableAsync(VolumeRequest request, bool force, CancellationToken cancellationToken) => ChangeAsync(
+        request, GroupCall.Disable, "disable", (open, consent, token) => new Disabling(force, _questions, time, consent).RunAsync(open, token),
+        begun: now => now, ended: _ => null, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<ReplicationInfo> GetInfoAsync(VolumeRequest request, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        var doing = $"{InfoReading.Name} volume group {request.Handle}";
+        return operations.ReadAsync(
+            doing,
+            async (scope, token) =>
+            {
+                var group = await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false);
+                var members = await Task.WhenAll(group.RequireMembers(doing).Select(member => ReadAsync(member, request.Credentials, token))).ConfigureAwait(false);
+                if (MemberFailures.Of(members.Select(member => member.Failure).OfType<ReplicationException>(), $"{group}", GroupCall.GetInfo) is { } failure)
+                    throw failure;
+                var info = GroupInfo.Of([.. members.Select(member => member.Info!)]);
+                return info.IsAwaited ? throw new ReplicationException(ReplicationError.NotFound, $"{group} has no sync time yet: {info.Message}") : info;
+            }, cancellationToken);
+    }
+
+    private async Task<(MemberInfo? Info, ReplicationException? Failure)> ReadAsync(GroupMember member, CephCredentials credentials, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var info = await volumes.ReadAsync(new VolumeRequest(member.Handle, credentials), InfoReading.Name, new InfoReading(time).ReadAsync, cancellationToken).ConfigureAwait(false);
+            return (new MemberInfo(member.Id, info), null);
+        }
+        // NotFound is what the caller ignores.
+        catch (ReplicationException e) when (e.Error == ReplicationError.NotFound)
+        {
+            return (new MemberInfo(member.Id, new ReplicationInfo(ReplicationHealth.Error, e.Message, null, null, 0, IsAwaited: false)), null);
+        }
+        catch (ReplicationException e)
+        {
+            return (null, e);
+        }
+    }
+
+    private Task<bool> ChangeAsync(
+        VolumeRequest request, GroupCall call, string name, MemberOperation operation, Func<GroupState?, GroupState?> begun, Func<GroupState?, GroupState?> ended,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return operations.ChangeAsync(
+            request.Handle, $"{name} volume group",
+            async (scope, token) =>
+            {
+                var group = await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false);
+                await new GroupChange(group, scope, volumes, time).RunAsync(call, name, request.Credentials, operation, begun, ended, token).ConfigureAwait(false);
+                return true;
+            }, cancellationToken);
+    }
+}

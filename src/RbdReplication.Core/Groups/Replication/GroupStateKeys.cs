@@ -1,0 +1,59 @@
+using System.Globalization;
+
+namespace RbdReplication.Core;
+
+/// <summary>
+/// The object that holds what this site knows of the replication of a group, and its omap keys: this is the only place that knows them. It is
+/// beside ceph-csi's object of the group, where every key of ours would be a member. No secret is ever in it.
+/// </summary>
+public static class GroupStateKeys
+{
+    /// <summary>Key of the role that is wanted here; the group is replicated as long as it is there.</summary>
+    public const string Role = "role";
+
+    /// <summary>Key of the schedule's interval, as it was written in the class.</summary>
+    public const string Interval = "interval";
+
+    /// <summary>Key of the schedule's start time, as it was written in the class.</summary>
+    public const string StartTime = "start_time";
+
+    /// <summary>Key of the number of the newest generation.</summary>
+    public const string Generation = "generation";
+
+    /// <summary>Key of the time when a forced promotion was begun; it is there until that has ended.</summary>
+    public const string Failover = "failover";
+
+    /// <summary>Key of the snapshot that all members return to in a forced promotion; absent where they need not.</summary>
+    public const string FailoverSnapshot = "failover_snapshot";
+
+    private const string Primary = "primary";
+    private const string Secondary = "secondary";
+
+    /// <summary>The object of a group.</summary>
+    public static string ObjectOf(string uuid) => "rbd-replication.group." + uuid;
+
+    /// <summary>A role as it is written.</summary>
+    public static string RoleText(WantedRole role) => role == WantedRole.Primary ? Primary : Secondary;
+
+    /// <summary>A time as it is written.</summary>
+    public static string TimeText(DateTimeOffset time) => time.ToString("O", CultureInfo.InvariantCulture);
+
+    /// <summary>Takes the state out of the object's keys; null: the group is not replicated.</summary>
+    public static GroupState? Read(IReadOnlyDictionary<string, string> keys)
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        if (!keys.TryGetValue(Role, out var role))
+            return null;
+        var schedule = keys.TryGetValue(Interval, out var interval) ? new ReplicationSchedule(interval, keys.GetValueOrDefault(StartTime)) : null;
+        // What a later release may write as a role makes nothing primary.
+        return new GroupState(role == Primary ? WantedRole.Primary : WantedRole.Secondary, schedule, Number(keys, Generation) ?? 0, ReadFailover(keys));
+    }
+
+    private static GroupFailover? ReadFailover(IReadOnlyDictionary<string, string> keys) => keys.TryGetValue(Failover, out var since)
+        ? new GroupFailover(
+            DateTimeOffset.TryParse(since, CultureInfo.InvariantCulture, out var at) ? at : DateTimeOffset.UnixEpoch, keys.GetValueOrDefault(FailoverSnapshot))
+        : null;
+
+    private static long? Number(IReadOnlyDictionary<string, string> keys, string key) =>
+        long.TryParse(keys.GetValueOrDefault(key), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+}

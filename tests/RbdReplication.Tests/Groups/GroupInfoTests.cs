@@ -1,0 +1,53 @@
+using RbdReplication.Core;
+using static RbdReplication.Tests.Mirroring.Rules.Sightings;
+
+namespace RbdReplication.Tests.Groups;
+
+public sealed class GroupInfoTests
+{
+    private static MemberInfo Member(string volume, ReplicationHealth health, int? age = null, int seconds = 0, long bytes = 0, bool isAwaited = false) =>
+        new(volume, new ReplicationInfo(health, $"words of {volume}", age is { } ago ? Ago(ago) : null, age is null ? null : TimeSpan.FromSeconds(seconds), bytes, isAwaited));
+
+    private static MemberInfo Fine(string volume, int age = 10) => Member(volume, ReplicationHealth.Healthy, age, seconds: age, bytes: age);
+
+    [Fact]
+    public void Time_is_the_oldest_duration_the_longest_and_bytes_are_the_sum()
+    {
+        var info = GroupInfo.Of([Fine("a", 10), Fine("b", 30), Fine("c", 20)]);
+        Assert.Equal((ReplicationHealth.Healthy, Ago(30), TimeSpan.FromSeconds(30), 60), (info.Health, info.LastSyncTime, info.LastSyncDuration, info.LastSyncBytes));
+        Assert.Equal("all 3 volumes of the group are replicated; furthest behind is volume b: words of b", info.Message);
+        Assert.False(info.IsAwaited);
+    }
+
+    [Fact]
+    public void There_is_no_time_as_long_as_one_has_none() =>
+        Assert.Null(GroupInfo.Of([Fine("a"), Member("b", ReplicationHealth.Healthy)]).LastSyncTime);
+
+    [Theory]
+    [InlineData(ReplicationHealth.Error, ReplicationHealth.Degraded)]
+    [InlineData(ReplicationHealth.Degraded, ReplicationHealth.Unknown)]
+    [InlineData(ReplicationHealth.Unknown, ReplicationHealth.Healthy)]
+    public void The_worst_health_is_told_with_its_volume(ReplicationHealth worse, ReplicationHealth better)
+    {
+        var info = GroupInfo.Of([Member("a", better, 1), Member("b", worse, 1), Member("c", worse, 1)]);
+        Assert.Equal(worse, info.Health);
+        Assert.Equal("2 of 3 volumes of the group are no better than volume b: words of b", info.Message);
+    }
+
+    [Fact]
+    public void The_first_minutes_of_one_are_those_of_the_group_unless_something_worse_is_seen()
+    {
+        var first = Member("a", ReplicationHealth.Degraded, isAwaited: true);
+        Assert.True(GroupInfo.Of([first, Fine("b")]).IsAwaited);
+        foreach (var health in (ReplicationHealth[])[ReplicationHealth.Error, ReplicationHealth.Degraded, ReplicationHealth.Unknown])
+        {
+            var info = GroupInfo.Of([first, Member("b", health, 1)]);
+            Assert.Equal((health, false, null), (info.Health, info.IsAwaited, info.LastSyncTime));
+            Assert.Contains("words of b", info.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_group_without_volumes_replicates_nothing() =>
+        Assert.Equal((ReplicationHealth.Unknown, false, null), (GroupInfo.Of([]).Health, GroupInfo.Of([]).IsAwaited, GroupInfo.Of([]).LastSyncTime));
+}
