@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Grpc.Core;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
@@ -28,6 +29,7 @@ public sealed class GroupReplicationTests(TwoSites sites)
         // The group is taken as a whole, so the manager takes none of its members by itself.
         foreach (var volume in group.Volumes)
             Assert.Null(await VolumeState.ScheduleAsync(sites.A, volume));
+        await AssertStatusAsync(group, a.ClusterId);
         Assert.Equal(3, (await a.DestinationAsync(here)).Volumegroup.VolumeIds.Count);
         await group.AwaitCopiesAsync();
         var info = await Eventually.GetAsync(async () =>
@@ -81,6 +83,18 @@ public sealed class GroupReplicationTests(TwoSites sites)
         await b.ModifyAsync(there);
         await b.DeleteAsync(there);
         await b.AssertGoneAsync(b.NewUuid);
+    }
+
+    // The command shows the group's schedule for its members.
+    private async Task AssertStatusAsync(ReplicatedGroup group, string clusterId)
+    {
+        var (_, output, _) = await StatusRun.RunAsync(sites.A, "-o", "json", "--cluster-id", clusterId);
+        using var status = JsonDocument.Parse(output);
+        foreach (var volume in group.Volumes)
+        {
+            var line = status.RootElement.GetProperty("volumes").EnumerateArray().Single(line => line.GetProperty("image").GetString() == volume.ImageName);
+            Assert.Equal("5m", line.GetProperty("schedules")[0].GetString());
+        }
     }
 
     [Fact]

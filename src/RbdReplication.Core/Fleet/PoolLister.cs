@@ -96,6 +96,7 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
     {
         List<ImageStatus> statuses = [];
         var sites = await connection.GetSitesAsync(pool, cancellationToken).ConfigureAwait(false);
+        var ofGroups = await GroupSchedules.ReadAsync(pool, cancellationToken).ConfigureAwait(false);
         var mirroring = new PoolMirroring(pool);
         var last = "";
         IReadOnlyList<KeyValuePair<string, MirrorGlobalStatus>> page;
@@ -108,7 +109,7 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
             var schedules = await SnapshotSchedules.ListInForceAsync(connection, pool, [.. page.Select(entry => entry.Key)], cancellationToken).ConfigureAwait(false);
             var now = time.GetUtcNow();
             statuses.AddRange(page.Select(entry => ImageStatus.Of(
-                entry.Key, new ImageReports(entry.Value, sites, schedules.GetValueOrDefault(entry.Key) ?? []), now)));
+                entry.Key, new ImageReports(entry.Value, sites, ofGroups.GetValueOrDefault(entry.Key) ?? schedules.GetValueOrDefault(entry.Key) ?? []), now)));
         }
         while (page.Count == PoolMirroring.PageSize);
         return statuses;

@@ -93,7 +93,10 @@ public sealed class GroupReplication(GroupResolver resolver, GroupOperations ope
             async (scope, token) =>
             {
                 var group = await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false);
-                var members = await Task.WhenAll(group.RequireMembers(doing).Select(member => ReadAsync(member, request.Credentials, token))).ConfigureAwait(false);
+                var state = await new GroupStateObject(group.Pool, group.Entry.Uuid).ReadAsync(token).ConfigureAwait(false);
+                var reading = new InfoReading(time, state?.Schedule is { } schedule ? [schedule] : []);
+                var members = await Task.WhenAll(
+                    group.RequireMembers(doing).Select(member => ReadAsync(member.Id, new VolumeRequest(member.Handle, request.Credentials), reading, token))).ConfigureAwait(false);
                 if (MemberFailures.Of(members.Select(member => member.Failure).OfType<ReplicationException>(), $"{group}", GroupCall.GetInfo) is { } failure)
                     throw failure;
                 var info = GroupInfo.Of([.. members.Select(member => member.Info!)]);
@@ -101,17 +104,16 @@ public sealed class GroupReplication(GroupResolver resolver, GroupOperations ope
             }, cancellationToken);
     }
 
-    private async Task<(MemberInfo? Info, ReplicationException? Failure)> ReadAsync(GroupMember member, CephCredentials credentials, CancellationToken cancellationToken)
+    private async Task<(MemberInfo? Info, ReplicationException? Failure)> ReadAsync(string volume, VolumeRequest request, InfoReading reading, CancellationToken cancellationToken)
     {
         try
         {
-            var info = await volumes.ReadAsync(new VolumeRequest(member.Handle, credentials), InfoReading.Name, new InfoReading(time).ReadAsync, cancellationToken).ConfigureAwait(false);
-            return (new MemberInfo(member.Id, info), null);
+            return (new MemberInfo(volume, await volumes.ReadAsync(request, InfoReading.Name, reading.ReadAsync, cancellationToken).ConfigureAwait(false)), null);
         }
         // NotFound is what the caller ignores.
         catch (ReplicationException e) when (e.Error == ReplicationError.NotFound)
         {
-            return (new MemberInfo(member.Id, new ReplicationInfo(ReplicationHealth.Error, e.Message, null, null, 0, IsAwaited: false)), null);
+            return (new MemberInfo(volume, new ReplicationInfo(ReplicationHealth.Error, e.Message, null, null, 0, IsAwaited: false)), null);
         }
         catch (ReplicationException e)
         {

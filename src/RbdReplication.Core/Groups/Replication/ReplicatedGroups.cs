@@ -21,6 +21,7 @@ internal static class ReplicatedGroups
             $"it belongs to volume group {handle}, which is replicated as a whole; ask it of the group, or take the volume out of that first");
     }
 
-    private static string? UuidOf(string groupName) =>
+    /// <summary>The uuid of the group whose RBD group has this name; null for an RBD group of somebody else.</summary>
+    public static string? UuidOf(string groupName) =>
         groupName.Length >= VolumeHandle.UuidLength && groupName[^VolumeHandle.UuidLength..] is var uuid && VolumeHandle.IsUuid(uuid) ? uuid : null;
 }

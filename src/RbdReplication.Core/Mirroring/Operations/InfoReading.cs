@@ -2,7 +2,8 @@ namespace RbdReplication.Core;
 
 /// <summary>Time, size and health of a primary image's replication.</summary>
 /// <param name="time">Clock.</param>
-internal sealed class InfoReading(TimeProvider time)
+/// <param name="ofGroup">The schedules by which snapshots of a member of a group are due; null: the image's own.</param>
+internal sealed class InfoReading(TimeProvider time, IReadOnlyList<ReplicationSchedule>? ofGroup = null)
 {
     /// <summary>What is done, to follow "cannot".</summary>
     public const string Name = "get the replication info of";
@@ -21,9 +22,8 @@ internal sealed class InfoReading(TimeProvider time)
     /// <exception cref="ReplicationException">FailedPrecondition: it is secondary, or not mirrored.</exception>
     public async Task<ReplicationInfo> ReadAsync(OpenVolume open, CancellationToken cancellationToken)
     {
-        var imageId = open.Image.GetId();
         // All at the same time; a whole pool's are read by PoolLister.
-        var schedules = SnapshotSchedules.ListInForceAsync(open.Volume.Connection, open.Volume.Pool, [imageId], cancellationToken);
+        var schedules = ofGroup is null ? ReadSchedulesAsync(open, cancellationToken) : Task.FromResult(ofGroup);
         var status = open.Image.Mirroring.GetGlobalStatusAsync(cancellationToken);
         var sites = await open.Volume.Connection.GetSitesAsync(open.Volume.Pool, cancellationToken).ConfigureAwait(false);
         var global = await status.ConfigureAwait(false);
@@ -33,7 +33,14 @@ internal sealed class InfoReading(TimeProvider time)
         var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
         // The first snapshot stays until the peer has a newer one. Journal mode has none, and keeps no time.
         var primarySince = chain.SincePromotion.FirstOrDefault()?.TakenAt ?? open.Image.GetCreateTimestamp().ToDateTimeOffset();
-        var reports = new ImageReports(global, sites, (await schedules.ConfigureAwait(false)).GetValueOrDefault(imageId, []));
+        var reports = new ImageReports(global, sites, await schedules.ConfigureAwait(false));
         return ReplicationInfo.Of(reports, primarySince, time.GetUtcNow());
+    }
+
+    private static async Task<IReadOnlyList<ReplicationSchedule>> ReadSchedulesAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var id = open.Image.GetId();
+        var schedules = await SnapshotSchedules.ListInForceAsync(open.Volume.Connection, open.Volume.Pool, [id], cancellationToken).ConfigureAwait(false);
+        return schedules.GetValueOrDefault(id, []);
     }
 }
