@@ -13,6 +13,7 @@ internal static class EventIds
     public const int LockLost = 2005;
     public const int ReclaimingSpace = 2006;
     public const int NothingReclaimed = 2007;
+    public const int GroupFailedOver = 2008;
 
     public const int CallEnded = 4001;
     public const int CallWithoutVolumeEnded = 4002;

@@ -116,11 +116,4 @@ public sealed class GroupReplicationRefusalTests(TwoSites sites)
         await group.CallAsync(sites.A, Rpc.Disable);
         await group.Volumes[0].EnableAsync(sites.A);
     }
-
-    [Fact]
-    public async Task A_forced_promotion_is_not_there_yet()
-    {
-        var group = await ReplicatedGroup.CreateAsync(sites, 1);
-        await TestGroup.RefusedAsync(StatusCode.Unimplemented, () => group.CallAsync(sites.A, Rpc.Promote, force: true));
-    }
 }

@@ -17,6 +17,9 @@ internal sealed class GroupChange(VolumeGroup group, GroupScope scope, VolumeOpe
     private GroupState? _state;
     private Task? _locking;
 
+    /// <summary>Looks at the state; before <see cref="RunAsync(GroupCall, string, CephCredentials, MemberOperation, Func{GroupState, GroupState}, Func{GroupState, GroupState}, Func{GroupFailover, Task}, CancellationToken)"/>.</summary>
+    public async Task<GroupState?> LookAsync(CancellationToken cancellationToken) => _state = await _object.ReadAsync(cancellationToken).ConfigureAwait(false);
+
     /// <summary>Runs it. Where nothing is to be done it takes no lock and writes nothing.</summary>
     /// <param name="call">What is asked for.</param>
     /// <param name="name">What it is for one member, to follow "cannot".</param>
@@ -24,14 +27,14 @@ internal sealed class GroupChange(VolumeGroup group, GroupScope scope, VolumeOpe
     /// <param name="operation">What is done to each member.</param>
     /// <param name="begun">What the group's state is to be before the first deed, of what it is.</param>
     /// <param name="ended">What it is to be in the end; null: the group is not replicated any more.</param>
+    /// <param name="together">What is done to all of them at once when each is done with, if there is such.</param>
     /// <param name="cancellationToken">No further step is begun; what was begun is waited for.</param>
     /// <exception cref="ReplicationException">Names the volume that it failed for; where one was refused nothing was done to any.</exception>
     public async Task RunAsync(
         GroupCall call, string name, CephCredentials credentials, MemberOperation operation, Func<GroupState?, GroupState?> begun, Func<GroupState?, GroupState?> ended,
-        CancellationToken cancellationToken)
+        Func<GroupFailover, Task>? together, CancellationToken cancellationToken)
     {
         var members = group.RequireMembers($"{name} {group}");
-        _state = await _object.ReadAsync(cancellationToken).ConfigureAwait(false);
         var consent = new CommonConsent(members.Count, () => RecordAsync(begun), time);
         var failures = await Task.WhenAll(members.Select(member => RunAsync(
             consent,
@@ -40,6 +43,12 @@ internal sealed class GroupChange(VolumeGroup group, GroupScope scope, VolumeOpe
         cancellationToken.ThrowIfCancellationRequested();
         if (MemberFailures.Of(failures.OfType<ReplicationException>(), $"{group}", call) is { } failure)
             throw failure;
+        if (together is not null && _state?.Failover is { } failover)
+        {
+            await LockAsync().ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+            await together(failover).ConfigureAwait(false);
+        }
         await RecordAsync(ended).ConfigureAwait(false);
     }
 

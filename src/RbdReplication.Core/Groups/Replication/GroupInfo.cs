@@ -29,6 +29,16 @@ public static class GroupInfo
             worst.Info.Health, message, time, members.Max(member => member.Info.LastSyncDuration), members.Sum(member => member.Info.LastSyncBytes), isAwaited);
     }
 
+    /// <summary>That of a group whose promotion by force has not ended: its volumes may be of different instants.</summary>
+    public static ReplicationInfo Of(GroupFailover failover)
+    {
+        ArgumentNullException.ThrowIfNull(failover);
+        return new ReplicationInfo(
+            ReplicationHealth.Error,
+            $"a forced promotion that was begun at {failover.Since:yyyy-MM-dd HH:mm:ss} UTC has not ended, so the volumes of the group may be of different instants: do not use them; PromoteVolume finishes it",
+            null, null, 0, IsAwaited: false);
+    }
+
     // One that has just become primary passes by itself, and is told only where nothing else is to be.
     private static int Weight(MemberInfo member) => member.Info switch
     {

@@ -12,7 +12,9 @@ namespace RbdReplication.Core;
 /// <param name="volumes">Runs operations on members.</param>
 /// <param name="time">Clock, for waiting and for the age of reports.</param>
 /// <param name="flattenReport">Gets the progress of flattening.</param>
-public sealed class GroupReplication(GroupResolver resolver, GroupOperations operations, VolumeOperations volumes, TimeProvider time, FlattenReport flattenReport) : IReplication
+/// <param name="report">Gets told how forced promotions have ended.</param>
+public sealed class GroupReplication(
+    GroupResolver resolver, GroupOperations operations, VolumeOperations volumes, TimeProvider time, FlattenReport flattenReport, FailoverReport report) : IReplication
 {
     private readonly OpenQuestions _questions = new(time);
 
@@ -44,19 +46,34 @@ public sealed class GroupReplication(GroupResolver resolver, GroupOperations ope
     /// <inheritdoc/>
     public Task PromoteAsync(VolumeRequest request, ReplicationParameters parameters, bool force, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(parameters);
-        if (force)
-            throw new ReplicationException(ReplicationError.Unimplemented, $"volume group {request.Handle}: a forced promotion of a group as a whole is not implemented");
-        GroupState Primary(GroupState? now) => (now ?? new GroupState(WantedRole.Primary, null)) with { Role = WantedRole.Primary, Schedule = parameters.Schedule };
-        return ChangeAsync(
-            request, GroupCall.Promote, "promote",
-            (open, consent, token) => new Promotion(parameters with { Schedule = null }, force, _questions, time, consent).RunAsync(open, token), Primary, Primary, cancellationToken);
+        return operations.ChangeAsync(
+            request.Handle, force ? $"{VolumeReplication.ForcedPromotionName} volume group" : "promote volume group",
+            async (scope, token) =>
+            {
+                var group = await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false);
+                var change = new GroupChange(group, scope, volumes, time);
+                // One that was begun by force is finished by whichever promotion comes next.
+                var isForced = (await change.LookAsync(token).ConfigureAwait(false))?.Failover is not null || force;
+                var failover = new GroupFailoverRun(parameters, _questions, time, report);
+                await (isForced
+                    ? change.RunAsync(
+                        GroupCall.Promote, VolumeReplication.ForcedPromotionName, request.Credentials, failover.PromoteAsync, failover.Begun, failover.Ended,
+                        to => failover.ReturnAsync(group, to, token), token)
+                    : change.RunAsync(
+                        GroupCall.Promote, "promote", request.Credentials,
+                        (open, consent, stop) => new Promotion(parameters with { Schedule = null }, force: false, _questions, time, consent).RunAsync(open, stop),
+                        failover.Ended, failover.Ended, together: null, token)).ConfigureAwait(false);
+                return true;
+            }, cancellationToken);
     }
 
     /// <inheritdoc/>
     public Task DemoteAsync(VolumeRequest request, bool force, CancellationToken cancellationToken)
     {
-        static GroupState Secondary(GroupState? now) => (now ?? new GroupState(WantedRole.Secondary, null)) with { Role = WantedRole.Secondary };
+        // What a forced promotion has left undone is not wanted any more.
+        static GroupState Secondary(GroupState? now) => (now ?? new GroupState(WantedRole.Secondary, null)) with { Role = WantedRole.Secondary, Failover = null };
         return ChangeAsync(
             request, GroupCall.Demote, "demote", (open, consent, token) => new Demotion(force, _questions, time, consent).RunAsync(open, token), Secondary, Secondary, cancellationToken);
     }
@@ -94,6 +111,8 @@ public sealed class GroupReplication(GroupResolver resolver, GroupOperations ope
             {
                 var group = await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false);
                 var state = await new GroupStateObject(group.Pool, group.Entry.Uuid).ReadAsync(token).ConfigureAwait(false);
+                if (state?.Failover is { } failover)
+                    return GroupInfo.Of(failover);
                 var reading = new InfoReading(time, state?.Schedule is { } schedule ? [schedule] : []);
                 var members = await Task.WhenAll(
                     group.RequireMembers(doing).Select(member => ReadAsync(member.Id, new VolumeRequest(member.Handle, request.Credentials), reading, token))).ConfigureAwait(false);
@@ -131,7 +150,9 @@ public sealed class GroupReplication(GroupResolver resolver, GroupOperations ope
             async (scope, token) =>
             {
                 var group = await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false);
-                await new GroupChange(group, scope, volumes, time).RunAsync(call, name, request.Credentials, operation, begun, ended, token).ConfigureAwait(false);
+                var change = new GroupChange(group, scope, volumes, time);
+                await change.LookAsync(token).ConfigureAwait(false);
+                await change.RunAsync(call, name, request.Credentials, operation, begun, ended, together: null, token).ConfigureAwait(false);
                 return true;
             }, cancellationToken);
     }

@@ -1,0 +1,43 @@
+namespace RbdReplication.Core;
+
+/// <summary>What is seen of a member before its group is promoted by force.</summary>
+/// <param name="IsPrimary">Whether it is primary here already.</param>
+/// <param name="Snapshots">Its snapshots.</param>
+public sealed record FailoverSighting(bool IsPrimary, MemberSnapshots Snapshots);
+
+/// <summary>To which instant a group returns that is promoted by force.</summary>
+public static class FailoverRules
+{
+    /// <summary>Decides, before anything is done.</summary>
+    /// <param name="members">All members.</param>
+    /// <param name="to">The generation that all return to; null where what is here is to stay.</param>
+    public static RelocationDecision Decide(IReadOnlyList<FailoverSighting> members, out GenerationName? to)
+    {
+        ArgumentNullException.ThrowIfNull(members);
+        to = null;
+        // They may be in use: what the others lack is no reason to throw away what was written since.
+        if (members.Any(member => member.IsPrimary))
+            return RelocationDecision.Allow("some are primary already");
+        IReadOnlyList<MemberSnapshots> snapshots = [.. members.Select(member => member.Snapshots)];
+        if (snapshots.Count == 0 || !GenerationRules.NeedsReturn(snapshots))
+            return RelocationDecision.Allow("this site holds what the application has left when it was stopped");
+        var whole = snapshots[0].Users.Select(snapshot => Parse(snapshot.Name)?.Group).OfType<string>().Distinct()
+            .Select(group => GenerationRules.NewestWhole(group, snapshots) is { } number ? new GenerationName(group, number) : (GenerationName?)null).OfType<GenerationName>().ToList();
+        // The other site may know the group by another uuid, and both may have taken some.
+        to = snapshots[0].Users.OrderByDescending(snapshot => snapshot.TakenAt).Select(snapshot => Parse(snapshot.Name)).FirstOrDefault(name => name is { } one && whole.Contains(one));
+        return to is null
+            ? RelocationDecision.Refuse(
+                ReplicationError.FailedPrecondition,
+                "there is no generation that this site has whole of all its volumes, so what it has of them is of different instants; to take that all the same, take the volumes out of the group and promote them one by one")
+            : RelocationDecision.Allow("there is a generation of all");
+    }
+
+    /// <summary>The generation that a snapshot is of, of whichever group; null for one that is of none, or not finished.</summary>
+    public static GenerationName? Parse(string snapshotName)
+    {
+        ArgumentNullException.ThrowIfNull(snapshotName);
+        return snapshotName.Split('.') is [_, var group, _] && GenerationName.NumberOf(group, snapshotName, out var isFinished) is { } number && isFinished
+            ? new GenerationName(group, number)
+            : null;
+    }
+}
