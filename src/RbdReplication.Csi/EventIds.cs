@@ -14,6 +14,8 @@ internal static class EventIds
     public const int ReclaimingSpace = 2006;
     public const int NothingReclaimed = 2007;
     public const int GroupFailedOver = 2008;
+    public const int GenerationTaken = 2009;
+    public const int GenerationNotTaken = 2010;
 
     public const int CallEnded = 4001;
     public const int CallWithoutVolumeEnded = 4002;

@@ -16,10 +16,7 @@ public sealed class MembershipChange(VolumeOperations volumes, FlattenReport fla
     /// <summary>What has to be done.</summary>
     internal static async Task<MembershipPlan> PlanAsync(VolumeGroup group, MembershipRequest request, CancellationToken cancellationToken)
     {
-        var records = await Task.WhenAll(request.Members.Select(member => JournalEntry.ReadAsync(group.Pool, member.Handle.Uuid, cancellationToken))).ConfigureAwait(false);
-        var names = request.Members.Zip(records, (member, record) => record.ImageNameOr(member.Handle.Uuid)).ToList();
-        var ids = names.Count == 0 ? new Dictionary<string, string>() : await ImageDirectory.ReadIdsAsync(group.Pool, names, cancellationToken).ConfigureAwait(false);
-        var known = request.Members.Zip(names, (member, name) => new KnownMember(member, ids.GetValueOrDefault(name))).ToList();
+        var known = await KnownMembers.ReadAsync(group, request.Members, cancellationToken).ConfigureAwait(false);
         var images = await GroupDirectory.ReadImagesAsync(group.Pool, group.Entry.GroupName, cancellationToken).ConfigureAwait(false);
         return MembershipPlan.For(known, new Membership(group.Entry.Members, images), request.RemovesOthers);
     }
@@ -47,7 +44,7 @@ public sealed class MembershipChange(VolumeOperations volumes, FlattenReport fla
             await CreateAsync(group.RbdGroup).ConfigureAwait(false);
         var join = await JoinAsync(group, request, cancellationToken).ConfigureAwait(false);
         if (join.IsReplicated)
-            await EachAsync(group, request, plan.Leaves, member => LeaveAsync(new VolumeRequest(member.Handle, request.Credentials), cancellationToken)).ConfigureAwait(false);
+            await EachAsync(group, request, plan.Leaves, member => LeaveAsync(group, new VolumeRequest(member.Handle, request.Credentials), cancellationToken)).ConfigureAwait(false);
         foreach (var image in plan.ImagesToRemove)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -70,11 +67,11 @@ public sealed class MembershipChange(VolumeOperations volumes, FlattenReport fla
         }
     }
 
-    private async Task LeaveAsync(VolumeRequest member, CancellationToken cancellationToken)
+    private async Task LeaveAsync(VolumeGroup group, VolumeRequest member, CancellationToken cancellationToken)
     {
         try
         {
-            await volumes.ChangeAsync(member, "disable", _replication.LeaveAsync, cancellationToken).ConfigureAwait(false);
+            await volumes.ChangeAsync(member, "disable", (open, token) => _replication.LeaveAsync(open, group.Entry.Uuid, token), cancellationToken).ConfigureAwait(false);
         }
         catch (ReplicationException e) when (e.Error == ReplicationError.NotFound)
         {

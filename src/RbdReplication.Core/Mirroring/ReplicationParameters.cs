@@ -94,7 +94,7 @@ public sealed partial record ReplicationSchedule(string Interval, string? StartT
 /// <param name="Force">Whether to disable even a secondary image.</param>
 /// <param name="StrictFailover">Whether an unforced promote waits for a living primary peer instead of asking for force.</param>
 /// <param name="UnknownKeys">Keys that mean nothing here.</param>
-public sealed record ReplicationParameters(
+public sealed partial record ReplicationParameters(
     MirrorImageMode Mode, ReplicationSchedule? Schedule, FlattenMode Flatten, bool Force, bool StrictFailover, IReadOnlyList<string> UnknownKeys)
 {
     private const string ModeKey = "mirroringMode";
@@ -103,9 +103,15 @@ public sealed record ReplicationParameters(
     private const string FlattenKey = "flattenMode";
     private const string ForceKey = "force";
     private const string StrictKey = "strictFailover";
+    private const string HoldKey = "maximumHold";
+    private static readonly TimeSpan ShortestHold = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(30);
 
     /// <summary>All keys that mean something.</summary>
-    public static IReadOnlyList<string> KnownKeys { get; } = [ModeKey, IntervalKey, StartTimeKey, FlattenKey, ForceKey, StrictKey];
+    public static IReadOnlyList<string> KnownKeys { get; } = [ModeKey, IntervalKey, StartTimeKey, FlattenKey, ForceKey, StrictKey, HoldKey];
+
+    /// <summary>For how long writers may be held for a generation of a group; null where the class does not say it.</summary>
+    public TimeSpan? MaximumHold { get; init; }
 
     /// <summary>Validates the parameters of a request.</summary>
     /// <exception cref="ReplicationException">InvalidArgument: names the key, the value and what is allowed.</exception>
@@ -125,8 +131,24 @@ public sealed record ReplicationParameters(
         };
         return new ReplicationParameters(
             mode, ParseSchedule(parameters), flatten, Flag(parameters, ForceKey), Flag(parameters, StrictKey),
-            [.. parameters.Keys.Where(key => !KnownKeys.Contains(key)).Order(StringComparer.Ordinal)]);
+            [.. parameters.Keys.Where(key => !KnownKeys.Contains(key)).Order(StringComparer.Ordinal)])
+        {
+            MaximumHold = ParseHold(Value(parameters, HoldKey)),
+        };
     }
+
+    private static TimeSpan? ParseHold(string? text)
+    {
+        if (text is null)
+            return null;
+        var match = HoldPattern().Match(text);
+        var number = match.Success ? int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : 0;
+        var hold = match.Groups[2].Value == "s" ? TimeSpan.FromSeconds(number) : TimeSpan.FromMilliseconds(number);
+        return hold >= ShortestHold && hold <= LongestHold ? hold : throw Invalid(HoldKey, text, "a number and ms or s, from 100ms to 30s, for example 2s");
+    }
+
+    [GeneratedRegex(@"\A([0-9]{1,5})(ms|s)\z", RegexOptions.CultureInvariant)]
+    private static partial Regex HoldPattern();
 
     private static ReplicationSchedule? ParseSchedule(IReadOnlyDictionary<string, string> parameters)
     {

@@ -121,7 +121,10 @@ public sealed record MirrorSites(string Local, IReadOnlyList<MirrorPeerSite> Pee
         : mirrorUuid;
 
     /// <summary>Whether the pool has peers that copy from this site.</summary>
-    public bool HaveFollowers => Peers.Any(peer => peer.Direction != MirrorPeerDirection.Receive);
+    public bool HaveFollowers => FollowerUuids.Count > 0;
+
+    /// <summary>Ids of the peers that copy from this site, as mirror snapshots name them.</summary>
+    public IReadOnlyCollection<string> FollowerUuids => [.. Peers.Where(peer => peer.Direction != MirrorPeerDirection.Receive).Select(peer => peer.Uuid)];
 
     /// <summary>
     /// The peers that copy from this site. Of several only those count whose daemon reports this image: one whose site is

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using RbdReplication.Core;
+using RbdReplication.Csi.Hosting;
 using RbdReplication.Csi.Protocol;
 using RbdReplication.Csi.Protocol.Groups;
 using Controller = RbdReplication.Csi.Protocol.Groups.Controller;
@@ -36,6 +37,15 @@ internal sealed class VolumeGroupService(Groups groups, ReplicationOptions optio
         services.AddSingleton<GroupListing>();
         services.AddSingleton<Groups>();
         services.AddSingleton<GroupReplication>();
+        services.AddSingleton<GenerationLog>();
+        services.AddSingleton(provider =>
+        {
+            var log = provider.GetRequiredService<GenerationLog>();
+            var schedule = new GenerationSchedule(
+                provider.GetRequiredService<GroupResolver>(), provider.GetRequiredService<GroupOperations>(), log.Report, provider.GetRequiredService<TimeProvider>());
+            log.Show(() => schedule.Groups);
+            return schedule;
+        });
     }
 
     public override async Task<CreateVolumeGroupResponse> CreateVolumeGroup(CreateVolumeGroupRequest request, ServerCallContext context)

@@ -77,6 +77,28 @@ internal static class MetricCatalog
         new("rbd_replication.volume_listing.failures", MetricKind.Counter, "{listing}",
             "Listings of the pool that failed, or were due while the one before had not ended. The log says why.", PoolLabels);
 
+    public static MetricDeclaration Generations { get; } =
+        new("rbd_replication.group.generations", MetricKind.Counter, "{generation}",
+            "Generations of the volume group that were due at this server, by what became of them.", "group", "result");
+
+    public static MetricDeclaration GenerationHold { get; } =
+        new("rbd_replication.group.hold.duration", MetricKind.Histogram, "s",
+            "For how long writers of the group's volumes were held for a generation, at most.", "group")
+        {
+            Buckets = MetricDeclaration.CallBuckets,
+        };
+
+    public static MetricDeclaration LastGeneration { get; } =
+        new("rbd_replication.group.last_generation.timestamp", MetricKind.Gauge, "s",
+            "Unix time of the group's last generation, whichever server took it. Missing until there is one.", "group");
+
+    public static MetricDeclaration GenerationInterval { get; } =
+        new("rbd_replication.group.schedule.interval", MetricKind.Gauge, "s",
+            "Interval of the group's schedule, where the group is primary at this site.", "group");
+
+    /// <summary>Groups, at <c>serve --volume-groups</c>.</summary>
+    public static IReadOnlyList<MetricDeclaration> Groups { get; } = [Generations, GenerationHold, LastGeneration, GenerationInterval];
+
     /// <summary>Calls and operations of <c>serve</c>.</summary>
     public static IReadOnlyList<MetricDeclaration> Calls { get; } = [RpcDuration, OperationsPending, OperationsOverdue, OverdueAge, Connections];
 
@@ -94,7 +116,7 @@ internal static class MetricCatalog
     public static IReadOnlyList<MetricDeclaration> Generator => GeneratorMetrics.All;
 
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<MetricDeclaration> All { get; } = [.. Calls, .. Replication, .. Ceph, .. Generator];
+    public static IReadOnlyList<MetricDeclaration> All { get; } = [.. Calls, .. Replication, .. Groups, .. Ceph, .. Generator];
 
     /// <summary>What the labels mean.</summary>
     public static IReadOnlyDictionary<string, string> Labels { get; } = new SortedDictionary<string, string>(StringComparer.Ordinal)
@@ -107,6 +129,8 @@ internal static class MetricCatalog
         ["cluster"] = "Cluster id, as in `config.json` and in volume handles",
         ["pool"] = "Pool name",
         ["rados_namespace"] = "Rados namespace, empty for the default one. Not `namespace`: Prometheus sets that one to the pod's",
+        ["group"] = "Handle of the volume group",
+        ["result"] = "`Taken`, `HeldTooLong` (a volume was not ready within `maximumHold`), `Torn` (others took snapshots at the same moment) or `Failed`",
         ["image"] = "Image name",
         ["persistentvolume"] = "Name of the PersistentVolume, from the CSI journal; empty where the journal has no entry. kube-state-metrics calls it so too",
         ["role"] = "`primary`, `secondary` or `unknown`",

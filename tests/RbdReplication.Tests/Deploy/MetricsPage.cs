@@ -56,6 +56,7 @@ internal static class MetricsPage
         var page = new StringBuilder(Start);
         Add(page, "Replication of volumes (`serve`)", Replication, MetricCatalog.Replication);
         Add(page, "Calls and operations (`serve`)", "", MetricCatalog.Calls);
+        Add(page, "Volume groups (`serve --volume-groups`)", "", MetricCatalog.Groups);
         Add(page, "Ceph (both)", "", MetricCatalog.Ceph);
         Add(page, "Omap generator", "", MetricCatalog.Generator);
         page.Append("\n## Labels\n\n| label | meaning |\n|---|---|\n");

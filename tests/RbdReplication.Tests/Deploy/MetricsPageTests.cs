@@ -41,6 +41,8 @@ public sealed class MetricsPageTests
         using var serve = new Telemetry(new VolumeGate(TimeProvider.System), new ClusterConnections(TimeProvider.System), TimeProvider.System);
         using var volumes = new VolumeSeries(Listed.Options(maximum: 1), new LastListings(Listed.Interval, TimeProvider.System));
         volumes.Update();
+        using var generations = new GenerationLog(Microsoft.Extensions.Logging.Abstractions.NullLogger<GenerationSchedule>.Instance);
+        generations.Show(() => []);
         Assert.Equal(
             MetricCatalog.All.Select(metric => $"{metric.Kind} {metric.Name} {metric.Unit} {metric.Description}").Order(StringComparer.Ordinal),
             created.Order(StringComparer.Ordinal));

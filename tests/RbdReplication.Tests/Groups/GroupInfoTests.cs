@@ -11,17 +11,21 @@ public sealed class GroupInfoTests
     private static MemberInfo Fine(string volume, int age = 10) => Member(volume, ReplicationHealth.Healthy, age, seconds: age, bytes: age);
 
     [Fact]
-    public void Time_is_the_oldest_duration_the_longest_and_bytes_are_the_sum()
+    public void Time_is_that_of_the_generation_duration_the_longest_and_bytes_are_the_sum()
     {
-        var info = GroupInfo.Of([Fine("a", 10), Fine("b", 30), Fine("c", 20)]);
-        Assert.Equal((ReplicationHealth.Healthy, Ago(30), TimeSpan.FromSeconds(30), 60), (info.Health, info.LastSyncTime, info.LastSyncDuration, info.LastSyncBytes));
-        Assert.Equal("all 3 volumes of the group are replicated; furthest behind is volume b: words of b", info.Message);
+        var info = GroupInfo.Of([Fine("a", 10), Fine("b", 30), Fine("c", 20)], new(7, Ago(35)));
+        Assert.Equal((ReplicationHealth.Healthy, Ago(35), TimeSpan.FromSeconds(30), 60), (info.Health, info.LastSyncTime, info.LastSyncDuration, info.LastSyncBytes));
+        Assert.Equal("the peer has generation 7 of the group, of 11:59:25 UTC, of all 3 volumes", info.Message);
         Assert.False(info.IsAwaited);
     }
 
     [Fact]
-    public void There_is_no_time_as_long_as_one_has_none() =>
-        Assert.Null(GroupInfo.Of([Fine("a"), Member("b", ReplicationHealth.Healthy)]).LastSyncTime);
+    public void Without_a_generation_at_the_peer_there_is_no_time_however_well_each_volume_is_replicated()
+    {
+        var info = GroupInfo.Of([Fine("a"), Fine("b")], null);
+        Assert.Equal((ReplicationHealth.Degraded, null), (info.Health, info.LastSyncTime));
+        Assert.Equal("the peer has no generation of the group, to which a forced promotion could return", info.Message);
+    }
 
     [Theory]
     [InlineData(ReplicationHealth.Error, ReplicationHealth.Degraded)]
@@ -29,19 +33,19 @@ public sealed class GroupInfoTests
     [InlineData(ReplicationHealth.Unknown, ReplicationHealth.Healthy)]
     public void The_worst_health_is_told_with_its_volume(ReplicationHealth worse, ReplicationHealth better)
     {
-        var info = GroupInfo.Of([Member("a", better, 1), Member("b", worse, 1), Member("c", worse, 1)]);
-        Assert.Equal(worse, info.Health);
-        Assert.Equal("2 of 3 volumes of the group are no better than volume b: words of b", info.Message);
+        var info = GroupInfo.Of([Member("a", better, 1), Member("b", worse, 1), Member("c", worse, 1)], new(7, Ago(35)));
+        Assert.Equal((worse, Ago(35)), (info.Health, info.LastSyncTime));
+        Assert.StartsWith("2 of 3 volumes of the group are no better than volume b: words of b; the peer has generation 7", info.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void The_first_minutes_of_one_are_those_of_the_group_unless_something_worse_is_seen()
     {
         var first = Member("a", ReplicationHealth.Degraded, isAwaited: true);
-        Assert.True(GroupInfo.Of([first, Fine("b")]).IsAwaited);
+        Assert.True(GroupInfo.Of([first, Fine("b")], null).IsAwaited);
         foreach (var health in (ReplicationHealth[])[ReplicationHealth.Error, ReplicationHealth.Degraded, ReplicationHealth.Unknown])
         {
-            var info = GroupInfo.Of([first, Member("b", health, 1)]);
+            var info = GroupInfo.Of([first, Member("b", health, 1)], null);
             Assert.Equal((health, false, null), (info.Health, info.IsAwaited, info.LastSyncTime));
             Assert.Contains("words of b", info.Message, StringComparison.Ordinal);
         }
@@ -49,5 +53,5 @@ public sealed class GroupInfoTests
 
     [Fact]
     public void A_group_without_volumes_replicates_nothing() =>
-        Assert.Equal((ReplicationHealth.Unknown, false, null), (GroupInfo.Of([]).Health, GroupInfo.Of([]).IsAwaited, GroupInfo.Of([]).LastSyncTime));
+        Assert.Equal((ReplicationHealth.Unknown, false, null), (GroupInfo.Of([], null).Health, GroupInfo.Of([], null).IsAwaited, GroupInfo.Of([], null).LastSyncTime));
 }

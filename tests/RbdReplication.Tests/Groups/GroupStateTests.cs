@@ -4,14 +4,20 @@ namespace RbdReplication.Tests.Groups;
 
 public sealed class GroupStateTests
 {
+    private static readonly DateTimeOffset Now = new(2026, 11, 27, 10, 7, 0, TimeSpan.Zero);
+
     private static GroupState? Read(params (string Key, string Value)[] keys) => GroupStateKeys.Read(keys.ToDictionary(key => key.Key, key => key.Value));
 
     [Fact]
     public void Object_and_keys_stay_as_they_are()
     {
         Assert.Equal("rbd-replication.group.u", GroupStateKeys.ObjectOf("u"));
-        string[] keys = [GroupStateKeys.Role, GroupStateKeys.Interval, GroupStateKeys.StartTime, GroupStateKeys.Generation, GroupStateKeys.Failover, GroupStateKeys.FailoverSnapshot];
-        Assert.Equal(["role", "interval", "start_time", "generation", "failover", "failover_snapshot"], keys);
+        string[] keys =
+        [
+            GroupStateKeys.Role, GroupStateKeys.Interval, GroupStateKeys.StartTime, GroupStateKeys.MaximumHold, GroupStateKeys.Generation, GroupStateKeys.TakenAt,
+            GroupStateKeys.Failover, GroupStateKeys.FailoverSnapshot,
+        ];
+        Assert.Equal(["role", "interval", "start_time", "maximum_hold_ms", "generation", "taken_at", "failover", "failover_snapshot"], keys);
         Assert.Equal(("primary", "secondary"), (GroupStateKeys.RoleText(WantedRole.Primary), GroupStateKeys.RoleText(WantedRole.Secondary)));
     }
 
@@ -26,12 +32,33 @@ public sealed class GroupStateTests
     public void What_is_there_is_read()
     {
         Assert.Equal(new GroupState(WantedRole.Secondary, null), Read(("role", "secondary")));
-        Assert.Equal(new GroupState(WantedRole.Primary, new("5m", "14:00:00"), 12), Read(("role", "primary"), ("interval", "5m"), ("start_time", "14:00:00"), ("generation", "12")));
+        Assert.Equal(new GroupState(WantedRole.Primary, new("5m", "14:00:00")) { Generation = 12 }, Read(("role", "primary"), ("interval", "5m"), ("start_time", "14:00:00"), ("generation", "12")));
+        var taken = Read(("role", "primary"), ("maximum_hold_ms", "500"), ("taken_at", GroupStateKeys.TimeText(Now)))!;
+        Assert.Equal((TimeSpan.FromMilliseconds(500), Now), (taken.MaximumHold, taken.TakenAt));
     }
 
     [Fact]
     public void What_cannot_be_read_makes_nothing_primary() =>
         Assert.Equal(new GroupState(WantedRole.Secondary, new("x", null)), Read(("role", "of a later release"), ("interval", "x"), ("generation", "many")));
+
+    [Fact]
+    public void A_generation_is_due_where_none_was_begun_since_the_interval_did()
+    {
+        var state = new GroupState(WantedRole.Primary, new("5m", null));
+        Assert.Equal(TimeSpan.Zero, state.UntilDue(Now));
+        Assert.Equal(TimeSpan.Zero, (state with { TakenAt = Now.AddMinutes(-2).AddSeconds(-1) }).UntilDue(Now));
+        Assert.Equal(TimeSpan.FromMinutes(3), (state with { TakenAt = Now.AddMinutes(-2) }).UntilDue(Now));
+    }
+
+    [Fact]
+    public void None_is_taken_of_a_secondary_without_a_schedule_or_in_the_middle_of_a_forced_promotion()
+    {
+        var state = new GroupState(WantedRole.Primary, new("5m", null));
+        Assert.Null((state with { Role = WantedRole.Secondary }).UntilDue(Now));
+        Assert.Null((state with { Schedule = null }).UntilDue(Now));
+        Assert.Null((state with { Schedule = new("never", null) }).UntilDue(Now));
+        Assert.Null((state with { Failover = new(Now, null) }).UntilDue(Now));
+    }
 
     [Fact]
     public void A_forced_promotion_that_has_not_ended_is_read_with_what_it_returns_to()

@@ -44,6 +44,13 @@ public static class GenerationRules
     public static long? NewestAtPeers(string group, IReadOnlyList<MemberSnapshots> members, IReadOnlyCollection<string> followers) =>
         followers.Count == 0 ? null : Newest(group, members, (member, snapshot) => snapshot.Id < member.BaseOf(followers));
 
+    /// <summary>The same with the instant that it is of.</summary>
+    /// <inheritdoc cref="NewestAtPeers" path="/param"/>
+    public static HeldGeneration? HeldBy(string group, IReadOnlyList<MemberSnapshots> members, IReadOnlyCollection<string> followers) =>
+        members.Count > 0 && NewestAtPeers(group, members, followers) is { } number
+            ? new HeldGeneration(number, members.Min(member => member.FinishedOf(group)[number].TakenAt))
+            : null;
+
     private static long? Newest(string group, IReadOnlyList<MemberSnapshots> members, Func<MemberSnapshots, UserSnapshot, bool> counts) =>
         Common(group, members, counts).Select(number => (long?)number).Max();
 

@@ -34,7 +34,7 @@ internal sealed class GroupFailoverRun(ReplicationParameters parameters, OpenQue
 
     /// <summary>What is written down in the end.</summary>
     public GroupState Ended(GroupState? now) =>
-        (now ?? new GroupState(WantedRole.Primary, null)) with { Role = WantedRole.Primary, Schedule = parameters.Schedule, Failover = null };
+        ((now ?? new GroupState(WantedRole.Primary, null)) with { Role = WantedRole.Primary, Failover = null }).TakenBy(parameters);
 
     private GroupFailover Decide()
     {

@@ -5,28 +5,36 @@ namespace RbdReplication.Core;
 /// <param name="Info">What is seen of it.</param>
 public sealed record MemberInfo(string Volume, ReplicationInfo Info);
 
+/// <summary>The newest generation of a group that all peers have whole.</summary>
+/// <param name="Number">Its number.</param>
+/// <param name="TakenAt">The instant that it is of.</param>
+public sealed record HeldGeneration(long Number, DateTimeOffset TakenAt);
+
 /// <summary>The replication of a group, from that of its members.</summary>
 public static class GroupInfo
 {
     /// <summary>
-    /// The worst health with its volume's words, the oldest time, which is the newest that the peer holds of all members, the longest transfer, and
-    /// the sum of the bytes. It is awaited only where nothing worse is seen than that members have just become primary.
+    /// The worst health with its volume's words, the instant to which a forced promotion at the peer would return, the longest transfer, and the sum
+    /// of the bytes. It is awaited only where nothing worse is seen than that members have just become primary.
     /// </summary>
-    public static ReplicationInfo Of(IReadOnlyList<MemberInfo> members)
+    /// <param name="members">Its members.</param>
+    /// <param name="held">The generation that the peers have; null: none.</param>
+    public static ReplicationInfo Of(IReadOnlyList<MemberInfo> members, HeldGeneration? held)
     {
         ArgumentNullException.ThrowIfNull(members);
         if (members.Count == 0)
             return new ReplicationInfo(ReplicationHealth.Unknown, "the group has no volumes, so nothing is replicated", null, null, 0, IsAwaited: false);
         var worst = members.MaxBy(Weight)!;
-        var same = members.Count(member => Weight(member) == Weight(worst));
-        var isAwaited = worst.Info.IsAwaited;
-        var time = members.Any(member => member.Info.LastSyncTime is null) ? null : members.Min(member => member.Info.LastSyncTime);
-        var oldest = time is null ? worst : members.First(member => member.Info.LastSyncTime == time);
-        var message = worst.Info.Health == ReplicationHealth.Healthy
-            ? $"all {members.Count} volumes of the group are replicated; furthest behind is volume {oldest.Volume}: {oldest.Info.Message}"
-            : $"{same} of {members.Count} volumes of the group are no better than volume {worst.Volume}: {worst.Info.Message}";
+        var health = worst.Info.Health;
+        var message = held is null
+            ? "the peer has no generation of the group, to which a forced promotion could return"
+            : $"the peer has generation {held.Number} of the group, of {held.TakenAt:HH:mm:ss} UTC, of all {members.Count} volumes";
+        if (health != ReplicationHealth.Healthy)
+            message = $"{members.Count(member => Weight(member) == Weight(worst))} of {members.Count} volumes of the group are no better than volume {worst.Volume}: {worst.Info.Message}; {message}";
+        else if (held is null)
+            health = ReplicationHealth.Degraded;
         return new ReplicationInfo(
-            worst.Info.Health, message, time, members.Max(member => member.Info.LastSyncDuration), members.Sum(member => member.Info.LastSyncBytes), isAwaited);
+            health, message, held?.TakenAt, members.Max(member => member.Info.LastSyncDuration), members.Sum(member => member.Info.LastSyncBytes), worst.Info.IsAwaited);
     }
 
     /// <summary>That of a group whose promotion by force has not ended: its volumes may be of different instants.</summary>

@@ -13,21 +13,23 @@ namespace RbdReplication.Core;
 /// <param name="time">Clock, for waiting and for the age of reports.</param>
 /// <param name="flattenReport">Gets the progress of flattening.</param>
 /// <param name="report">Gets told how forced promotions have ended.</param>
+/// <param name="generations">Takes the generations of groups that are primary here.</param>
 public sealed class GroupReplication(
-    GroupResolver resolver, GroupOperations operations, VolumeOperations volumes, TimeProvider time, FlattenReport flattenReport, FailoverReport report) : IReplication
+    GroupResolver resolver, GroupOperations operations, VolumeOperations volumes, TimeProvider time, FlattenReport flattenReport, FailoverReport report,
+    GenerationSchedule generations) : IReplication
 {
     private readonly OpenQuestions _questions = new(time);
 
     /// <inheritdoc/>
-    public Task EnableAsync(VolumeRequest request, ReplicationParameters parameters, CancellationToken cancellationToken)
+    public async Task EnableAsync(VolumeRequest request, ReplicationParameters parameters, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         if (parameters.Mode == MirrorImageMode.Journal)
             throw new ReplicationException(ReplicationError.InvalidArgument, $"volume group {request.Handle}: parameter mirroringMode is \"journal\", and groups are mirrored in snapshot mode; correct the class");
         var hasPrimary = false;
         GroupState Enabled(GroupState? now) =>
-            (now ?? new GroupState(hasPrimary ? WantedRole.Primary : WantedRole.Secondary, null)) with { Schedule = parameters.Schedule };
-        return ChangeAsync(
+            (now ?? new GroupState(hasPrimary ? WantedRole.Primary : WantedRole.Secondary, null)).TakenBy(parameters);
+        await ChangeAsync(
             request, GroupCall.Enable, "enable",
             async (open, consent, token) =>
             {
@@ -40,15 +42,16 @@ public sealed class GroupReplication(
                 // The group is taken as a whole.
                 await SnapshotSchedules.ClearAsync(open, token).ConfigureAwait(false);
             },
-            begun: now => now, Enabled, cancellationToken);
+            begun: now => now, Enabled, cancellationToken).ConfigureAwait(false);
+        generations.Keep(request, isChanged: true);
     }
 
     /// <inheritdoc/>
-    public Task PromoteAsync(VolumeRequest request, ReplicationParameters parameters, bool force, CancellationToken cancellationToken)
+    public async Task PromoteAsync(VolumeRequest request, ReplicationParameters parameters, bool force, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(parameters);
-        return operations.ChangeAsync(
+        await operations.ChangeAsync(
             request.Handle, force ? $"{VolumeReplication.ForcedPromotionName} volume group" : "promote volume group",
             async (scope, token) =>
             {
@@ -66,7 +69,8 @@ public sealed class GroupReplication(
                         (open, consent, stop) => new Promotion(parameters with { Schedule = null }, force: false, _questions, time, consent).RunAsync(open, stop),
                         failover.Ended, failover.Ended, together: null, token)).ConfigureAwait(false);
                 return true;
-            }, cancellationToken);
+            }, cancellationToken).ConfigureAwait(false);
+        generations.Keep(request, isChanged: true);
     }
 
     /// <inheritdoc/>
@@ -97,7 +101,12 @@ public sealed class GroupReplication(
 
     /// <inheritdoc/>
     public Task DisableAsync(VolumeRequest request, bool force, CancellationToken cancellationToken) => ChangeAsync(
-        request, GroupCall.Disable, "disable", (open, consent, token) => new Disabling(force, _questions, time, consent).RunAsync(open, token),
+        request, GroupCall.Disable, "disable",
+        async (open, consent, token) =>
+        {
+            await new Disabling(force, _questions, time, consent).RunAsync(open, token).ConfigureAwait(false);
+            await GenerationRemoval.OfAllAsync(open, request.Handle.Uuid, token).ConfigureAwait(false);
+        },
         begun: now => now, ended: _ => null, cancellationToken);
 
     /// <inheritdoc/>
@@ -110,6 +119,7 @@ public sealed class GroupReplication(
             async (scope, token) =>
             {
                 var group = await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false);
+                generations.Keep(request, isChanged: false);
                 var state = await new GroupStateObject(group.Pool, group.Entry.Uuid).ReadAsync(token).ConfigureAwait(false);
                 if (state?.Failover is { } failover)
                     return GroupInfo.Of(failover);
@@ -118,25 +128,39 @@ public sealed class GroupReplication(
                     group.RequireMembers(doing).Select(member => ReadAsync(member.Id, new VolumeRequest(member.Handle, request.Credentials), reading, token))).ConfigureAwait(false);
                 if (MemberFailures.Of(members.Select(member => member.Failure).OfType<ReplicationException>(), $"{group}", GroupCall.GetInfo) is { } failure)
                     throw failure;
-                var info = GroupInfo.Of([.. members.Select(member => member.Info!)]);
+                var sites = await group.Connection.GetSitesAsync(group.Pool, token).ConfigureAwait(false);
+                // Of a member whose image is gone the peer has no generation that anybody could return to.
+                var held = members.All(member => member.Snapshots is not null)
+                    ? GenerationRules.HeldBy(group.Entry.Uuid, [.. members.Select(member => member.Snapshots!)], sites.FollowerUuids)
+                    : null;
+                var info = GroupInfo.Of([.. members.Select(member => member.Info!)], held);
                 return info.IsAwaited ? throw new ReplicationException(ReplicationError.NotFound, $"{group} has no sync time yet: {info.Message}") : info;
             }, cancellationToken);
     }
 
-    private async Task<(MemberInfo? Info, ReplicationException? Failure)> ReadAsync(string volume, VolumeRequest request, InfoReading reading, CancellationToken cancellationToken)
+    private async Task<(MemberInfo? Info, MemberSnapshots? Snapshots, ReplicationException? Failure)> ReadAsync(
+        string volume, VolumeRequest request, InfoReading reading, CancellationToken cancellationToken)
     {
         try
         {
-            return (new MemberInfo(volume, await volumes.ReadAsync(request, InfoReading.Name, reading.ReadAsync, cancellationToken).ConfigureAwait(false)), null);
+            MemberSnapshots? snapshots = null;
+            var info = await volumes.ReadAsync(
+                request, InfoReading.Name,
+                async (open, token) =>
+                {
+                    snapshots = await MemberSnapshots.ReadAsync(open.Image, token).ConfigureAwait(false);
+                    return await reading.ReadAsync(open, token).ConfigureAwait(false);
+                }, cancellationToken).ConfigureAwait(false);
+            return (new MemberInfo(volume, info), snapshots, null);
         }
         // NotFound is what the caller ignores.
         catch (ReplicationException e) when (e.Error == ReplicationError.NotFound)
         {
-            return (new MemberInfo(volume, new ReplicationInfo(ReplicationHealth.Error, e.Message, null, null, 0, IsAwaited: false)), null);
+            return (new MemberInfo(volume, new ReplicationInfo(ReplicationHealth.Error, e.Message, null, null, 0, IsAwaited: false)), null, null);
         }
         catch (ReplicationException e)
         {
-            return (null, e);
+            return (null, null, e);
         }
     }
 

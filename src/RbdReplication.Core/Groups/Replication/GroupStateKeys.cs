@@ -17,8 +17,14 @@ public static class GroupStateKeys
     /// <summary>Key of the schedule's start time, as it was written in the class.</summary>
     public const string StartTime = "start_time";
 
-    /// <summary>Key of the number of the newest generation.</summary>
+    /// <summary>Key of the time for which writers may be held, in milliseconds.</summary>
+    public const string MaximumHold = "maximum_hold_ms";
+
+    /// <summary>Key of the number that was given last to a generation.</summary>
     public const string Generation = "generation";
+
+    /// <summary>Key of the time when the last generation that was taken was begun.</summary>
+    public const string TakenAt = "taken_at";
 
     /// <summary>Key of the time when a forced promotion was begun; it is there until that has ended.</summary>
     public const string Failover = "failover";
@@ -46,13 +52,20 @@ public static class GroupStateKeys
             return null;
         var schedule = keys.TryGetValue(Interval, out var interval) ? new ReplicationSchedule(interval, keys.GetValueOrDefault(StartTime)) : null;
         // What a later release may write as a role makes nothing primary.
-        return new GroupState(role == Primary ? WantedRole.Primary : WantedRole.Secondary, schedule, Number(keys, Generation) ?? 0, ReadFailover(keys));
+        return new GroupState(role == Primary ? WantedRole.Primary : WantedRole.Secondary, schedule, ReadFailover(keys))
+        {
+            MaximumHold = Number(keys, MaximumHold) is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : GroupState.DefaultHold,
+            Generation = Number(keys, Generation) ?? 0,
+            TakenAt = Time(keys, TakenAt),
+        };
     }
 
-    private static GroupFailover? ReadFailover(IReadOnlyDictionary<string, string> keys) => keys.TryGetValue(Failover, out var since)
-        ? new GroupFailover(
-            DateTimeOffset.TryParse(since, CultureInfo.InvariantCulture, out var at) ? at : DateTimeOffset.UnixEpoch, keys.GetValueOrDefault(FailoverSnapshot))
+    private static GroupFailover? ReadFailover(IReadOnlyDictionary<string, string> keys) => keys.ContainsKey(Failover)
+        ? new GroupFailover(Time(keys, Failover) ?? DateTimeOffset.UnixEpoch, keys.GetValueOrDefault(FailoverSnapshot))
         : null;
+
+    private static DateTimeOffset? Time(IReadOnlyDictionary<string, string> keys, string key) =>
+        DateTimeOffset.TryParse(keys.GetValueOrDefault(key), CultureInfo.InvariantCulture, out var time) ? time : null;
 
     private static long? Number(IReadOnlyDictionary<string, string> keys, string key) =>
         long.TryParse(keys.GetValueOrDefault(key), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
@@ -7,10 +8,15 @@ namespace RbdReplication.Core;
 /// <param name="uuid">The group's uuid.</param>
 public sealed class GroupStateObject(RadosPool pool, string uuid)
 {
+    private const string LeaseName = "generations";
+
     private static readonly string[] Keys =
     [
-        GroupStateKeys.Role, GroupStateKeys.Interval, GroupStateKeys.StartTime, GroupStateKeys.Generation, GroupStateKeys.Failover, GroupStateKeys.FailoverSnapshot,
+        GroupStateKeys.Role, GroupStateKeys.Interval, GroupStateKeys.StartTime, GroupStateKeys.MaximumHold, GroupStateKeys.Generation, GroupStateKeys.TakenAt,
+        GroupStateKeys.Failover, GroupStateKeys.FailoverSnapshot,
     ];
+
+    private readonly string _owner = Guid.NewGuid().ToString("N");
 
     /// <summary>The state; null: the group is not replicated at this site. One read.</summary>
     public async Task<GroupState?> ReadAsync(CancellationToken cancellationToken)
@@ -19,7 +25,7 @@ public sealed class GroupStateObject(RadosPool pool, string uuid)
         return keys is null ? null : GroupStateKeys.Read(keys);
     }
 
-    /// <summary>Writes role, schedule and forced promotion, in one step; the generation is its taker's.</summary>
+    /// <summary>Writes role, schedule and forced promotion, in one step; the generations are their taker's.</summary>
     public Task SetAsync(GroupState state)
     {
         ArgumentNullException.ThrowIfNull(state);
@@ -27,6 +33,7 @@ public sealed class GroupStateObject(RadosPool pool, string uuid)
         KeyValuePair<string, string?>[] others =
         [
             new(GroupStateKeys.Interval, state.Schedule?.Interval), new(GroupStateKeys.StartTime, state.Schedule?.StartTime),
+            new(GroupStateKeys.MaximumHold, ((long)state.MaximumHold.TotalMilliseconds).ToString(CultureInfo.InvariantCulture)),
             new(GroupStateKeys.Failover, state.Failover is { } failover ? GroupStateKeys.TimeText(failover.Since) : null),
             new(GroupStateKeys.FailoverSnapshot, state.Failover?.SnapshotName),
         ];
@@ -34,6 +41,35 @@ public sealed class GroupStateObject(RadosPool pool, string uuid)
         write.SetOmap([.. others.Where(key => key.Value is not null).Select(key => KeyValuePair.Create(key.Key, key.Value!))]);
         return WriteAsync(write);
     }
+
+    /// <summary>
+    /// Keeps other servers from taking a generation, until it is given back or for <see cref="HeldLock.Lease"/> after this server was killed. Null:
+    /// one of them is taking it, or none is to be taken any more.
+    /// </summary>
+    internal async Task<IAsyncDisposable?> TryLeaseAsync(TimeProvider time)
+    {
+        ObjectWrite Take() => IfPrimary().Lock(LeaseName, _owner, LeaseName, HeldLock.Lease);
+        try
+        {
+            await WriteAsync(Take()).ConfigureAwait(false);
+        }
+        catch (CephException e) when (e.Errno is Errno.EBUSY or Errno.ENOENT or Errno.ECANCELED)
+        {
+            return null;
+        }
+        // Losing it does no harm: a number is given once.
+        return new HeldLock(pool, GroupStateKeys.ObjectOf(uuid), Take, () => new ObjectWrite().Unlock(LeaseName, _owner), time, onLost: () => { });
+    }
+
+    /// <summary>Gives a generation its number, before it is begun.</summary>
+    /// <exception cref="CephException">ECANCELED, ENOENT: the group is not primary any more.</exception>
+    internal Task GiveNumberAsync(long number) => WriteAsync(IfPrimary().SetOmap(GroupStateKeys.Generation, number.ToString(CultureInfo.InvariantCulture)));
+
+    /// <summary>Says that the generation which was due is taken.</summary>
+    /// <exception cref="CephException">ECANCELED, ENOENT: the group is not primary any more.</exception>
+    internal Task SetTakenAsync(DateTimeOffset begun) => WriteAsync(IfPrimary().SetOmap(GroupStateKeys.TakenAt, GroupStateKeys.TimeText(begun)));
+
+    private static ObjectWrite IfPrimary() => new ObjectWrite().AssertOmap(GroupStateKeys.Role, GroupStateKeys.RoleText(WantedRole.Primary));
 
     /// <summary>Removes all of it; that there is none is no failure.</summary>
     public async Task RemoveAsync()

@@ -1,0 +1,95 @@
+using RbdReplication.Ceph;
+using RbdReplication.CephTests.Sandbox;
+using RbdReplication.Core;
+
+namespace RbdReplication.CephTests;
+
+public sealed class GroupScheduleTests(TwoSites sites)
+{
+    private static readonly (string, string) EachMinute = ("schedulingInterval", "1m");
+
+    [Fact]
+    public async Task Generations_are_taken_where_a_group_is_primary_reach_the_peer_and_those_that_are_not_needed_go()
+    {
+        var group = await ProtectAsync(EachMinute);
+        var info = await AwaitHeldAsync(group, sites.A, 1);
+        var first = (await SnapshotsAsync(group, sites.A)).Select(member => member.Single(one => one.Number == 1).TakenAt).Min();
+        Assert.Equal(first, info.LastSyncTime.ToDateTimeOffset());
+        Assert.Contains("of all 3 volumes", info.StatusMessage, StringComparison.Ordinal);
+
+        // The next come with the minutes.
+        await AwaitHeldAsync(group, sites.A, 3);
+        Assert.All(await SnapshotsAsync(group, sites.A), member => Assert.DoesNotContain(member, one => one.Number == 1));
+
+        await group.RetryAsync(sites.A, Rpc.Demote);
+        var last = (await StateAsync(group, sites.A))!.Generation;
+        await TestVolume.RetryAsync(() => group.CallAsync(sites.B, Rpc.Promote, parameters: EachMinute), "site-b is promoted");
+        // The other site goes on with a number that no snapshot has had.
+        await AwaitHeldAsync(group, sites.B, (int)last + 1);
+        Assert.Equal(last, (await StateAsync(group, sites.A))!.Generation);
+    }
+
+    [Fact]
+    public async Task Of_two_servers_one_takes_what_is_due_and_a_call_for_the_info_is_enough_for_either_to_go_on()
+    {
+        var group = await ProtectAsync(EachMinute);
+        await AwaitHeldAsync(group, sites.A, 1);
+        await using var second = await sites.A.StartServerAsync($"generations-{Guid.NewGuid():N}"[..20]);
+        await group.At(sites.A).CallAsync(second, Rpc.GetInfo, group.HandleAt(sites.A));
+        var first = (await StateAsync(group, sites.A))!;
+        await AwaitHeldAsync(group, sites.A, (int)first.Generation + 2);
+        var later = (await StateAsync(group, sites.A))!;
+        // One a minute, however many servers there are.
+        Assert.InRange(later.Generation - first.Generation, 2, Math.Ceiling((later.TakenAt!.Value - first.TakenAt!.Value).TotalMinutes));
+    }
+
+    [Fact]
+    public async Task A_group_that_is_disabled_leaves_no_snapshots_and_no_object()
+    {
+        var group = await ProtectAsync(EachMinute);
+        await AwaitHeldAsync(group, sites.A, 1);
+        await group.RetryAsync(sites.A, Rpc.Disable);
+        Assert.All(await SnapshotsAsync(group, sites.A), Assert.Empty);
+        Assert.Null(await StateAsync(group, sites.A));
+    }
+
+    [Fact]
+    public async Task Without_an_interval_none_is_taken_and_the_info_says_so()
+    {
+        var group = await ProtectAsync();
+        var info = await Eventually.GetAsync(async () => await group.At(sites.A).GetInfoAsync(group.HandleAt(sites.A)), "there is an info");
+        Assert.Null(info.LastSyncTime);
+        Assert.Contains("the peer has no generation of the group", info.StatusMessage, StringComparison.Ordinal);
+        Assert.Equal(0, (await StateAsync(group, sites.A))!.Generation);
+    }
+
+    private async Task<ReplicatedGroup> ProtectAsync(params (string, string)[] parameters)
+    {
+        var group = await ReplicatedGroup.CreateAsync(sites, 3);
+        await group.CallAsync(sites.A, Rpc.Enable, parameters: parameters);
+        await group.CallAsync(sites.A, Rpc.Promote, parameters: parameters);
+        await group.AwaitCopiesAsync();
+        return group;
+    }
+
+    private static Task<GroupState?> StateAsync(ReplicatedGroup group, Site site) => group.At(site).StateAsync(group.At(site).NewUuid);
+
+    /// <summary>Waits until the peer is known to have this generation or a later one.</summary>
+    private static Task<Csi.Protocol.GetVolumeReplicationInfoResponse> AwaitHeldAsync(ReplicatedGroup group, Site site, int number) => Eventually.GetAsync(
+        async () =>
+        {
+            var info = await group.At(site).GetInfoAsync(group.HandleAt(site));
+            var words = info.StatusMessage.Split(' ');
+            var at = Array.IndexOf(words, "generation");
+            return info.LastSyncTime is not null && int.Parse(words[at + 1]) >= number ? info : null;
+        }, $"the peer has generation {number}");
+
+    /// <summary>The generations of which each member has the snapshot.</summary>
+    private static async Task<List<(long Number, DateTimeOffset TakenAt)>[]> SnapshotsAsync(ReplicatedGroup group, Site site) => await Task.WhenAll(group.Volumes.Select(async volume =>
+    {
+        await using var image = await volume.OpenAsync(site);
+        return (await image.Snapshots.ListAsync(CancellationToken.None))
+            .Where(snapshot => GenerationName.NumberOf(group.At(site).NewUuid, snapshot.Name, out _) is not null)
+            .Select(snapshot => (GenerationName.NumberOf(group.At(site).NewUuid, snapshot.Name, out _)!.Value, snapshot.TakenAt)).ToList();
+    }));
+}
