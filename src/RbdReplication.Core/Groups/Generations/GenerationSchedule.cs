@@ -21,10 +21,13 @@ public sealed record KeptGroup(VolumeHandle Handle, GroupState State);
 /// <param name="time">Clock.</param>
 public sealed class GenerationSchedule(GroupResolver resolver, GroupOperations operations, GenerationReport report, TimeProvider time) : IAsyncDisposable
 {
-    // After a failure, and where another server is taking it: soon enough for the shortest interval, a minute, and long enough for writers to get on.
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
+    /// <summary>
+    /// After a failure, and where another server is taking it: soon enough for the shortest interval, a minute, and long enough for writers to get on.
+    /// It doubles with each further failure.
+    /// </summary>
+    internal static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
 
-    // State and members are read anew at least so often; a start of the interval is never waited for longer.
+    // The state is read anew at least so often.
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(5);
 
     private readonly Lock _lock = new();
@@ -52,21 +55,26 @@ public sealed class GenerationSchedule(GroupResolver resolver, GroupOperations o
             if (_stop.IsCancellationRequested)
                 return;
             if (_kept.TryGetValue(request.Handle, out var kept))
+            {
                 kept.Renew(request, isChanged);
-            else
-                (_kept[request.Handle] = new Kept(request)).Running = Task.Run(() => RunAsync(_kept[request.Handle]));
+                return;
+            }
+            kept = _kept[request.Handle] = new Kept(request);
+            kept.Running = Task.Run(() => RunAsync(kept));
         }
     }
 
     private async Task RunAsync(Kept kept)
     {
+        var pause = Pause;
         do
         {
-            var wait = await LookAsync(kept).ConfigureAwait(false);
-            if (wait is { } until)
-                await kept.WaitAsync(until < LongestWait ? until : LongestWait, time, _stop.Token).ConfigureAwait(false);
-            else if (Leave(kept))
+            var look = await LookAsync(kept).ConfigureAwait(false);
+            if (look.Wait is null && Leave(kept))
                 return;
+            if (look.Wait is { } wait)
+                await kept.WaitAsync(Shorter(look.HasFailed ? pause : wait, LongestWait), time, _stop.Token).ConfigureAwait(false);
+            pause = look.HasFailed ? Shorter(2 * pause, LongestWait) : Pause;
         }
         while (!_stop.IsCancellationRequested);
     }
@@ -78,8 +86,10 @@ public sealed class GenerationSchedule(GroupResolver resolver, GroupOperations o
             return !kept.IsRenewed && _kept.Remove(kept.Request.Handle);
     }
 
-    /// <summary>Takes a generation if one is due; answers when to look again, or null where the group is not to be kept.</summary>
-    private async Task<TimeSpan?> LookAsync(Kept kept)
+    private static TimeSpan Shorter(TimeSpan one, TimeSpan other) => one < other ? one : other;
+
+    /// <summary>Takes a generation if one is due.</summary>
+    private async Task<GenerationLook> LookAsync(Kept kept)
     {
         var request = kept.Begin();
         var name = $"take a generation of volume group {request.Handle}";
@@ -90,22 +100,23 @@ public sealed class GenerationSchedule(GroupResolver resolver, GroupOperations o
                 async (scope, token) =>
                 {
                     var group = await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false);
-                    return await new GenerationTurn(group, state => kept.State = state, report, time).RunAsync(token).ConfigureAwait(false) ?? Timeout.InfiniteTimeSpan;
-                }, _stop.Token).ConfigureAwait(false) is var wait && wait == Timeout.InfiniteTimeSpan ? null : wait;
+                    return await new GenerationTurn(group, state => kept.State = state, report, time).RunAsync(token).ConfigureAwait(false);
+                }, _stop.Token).ConfigureAwait(false);
         }
         // It was deleted.
         catch (ReplicationException e) when (e.Error == ReplicationError.NotFound)
         {
-            return null;
+            return default;
         }
         catch (ReplicationException) when (_stop.IsCancellationRequested)
         {
-            return null;
+            return default;
         }
-        catch (ReplicationException e)
+        // Whatever it is: the group must not stay without generations for the rest of the server's life.
+        catch (Exception e)
         {
             report(request.Handle, GenerationAttempt.Failed(e.Message));
-            return Pause;
+            return new(Pause, HasFailed: true);
         }
     }
 

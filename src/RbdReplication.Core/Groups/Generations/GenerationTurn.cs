@@ -20,6 +20,11 @@ public sealed record GenerationAttempt(long Number, GenerationResult Result, int
     public static GenerationAttempt Failed(string problem) => new(0, GenerationResult.Failed, 0, TimeSpan.Zero, problem);
 }
 
+/// <summary>What came of a look at a group that is kept.</summary>
+/// <param name="Wait">When to look again; null where no generation is to be taken of the group.</param>
+/// <param name="HasFailed">Whether a generation was due and not taken.</param>
+internal readonly record struct GenerationLook(TimeSpan? Wait, bool HasFailed = false);
+
 /// <summary>One look at a group that is kept: takes a generation if one is due and no other server does, and removes what is not needed any more.</summary>
 /// <param name="group">The group.</param>
 /// <param name="seen">Gets the group's state as it is.</param>
@@ -27,28 +32,28 @@ public sealed record GenerationAttempt(long Number, GenerationResult Result, int
 /// <param name="time">Clock.</param>
 internal sealed class GenerationTurn(VolumeGroup group, Action<GroupState?> seen, GenerationReport report, TimeProvider time)
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
-
     private readonly GroupStateObject _object = new(group.Pool, group.Entry.Uuid);
 
-    /// <summary>Does it; answers when to look again, or null where no generation is to be taken of the group.</summary>
-    public async Task<TimeSpan?> RunAsync(CancellationToken cancellationToken)
+    /// <summary>Does it.</summary>
+    public async Task<GenerationLook> RunAsync(CancellationToken cancellationToken)
     {
-        if ((await ReadAsync(cancellationToken).ConfigureAwait(false))?.UntilDue(time.GetUtcNow()) is not { } wait)
-            return null;
-        if (wait > TimeSpan.Zero)
-            return wait;
+        var wait = (await ReadAsync(cancellationToken).ConfigureAwait(false))?.UntilDue(time.GetUtcNow());
+        if (wait != TimeSpan.Zero)
+            return new(wait);
         await using var lease = await _object.TryLeaseAsync(time).ConfigureAwait(false);
         if (lease is null)
-            return Pause;
+            return new(GenerationSchedule.Pause);
         // Another server may have taken it before the lease was ours.
         var state = await ReadAsync(cancellationToken).ConfigureAwait(false);
-        if (state?.UntilDue(time.GetUtcNow()) != TimeSpan.Zero)
-            return state?.UntilDue(time.GetUtcNow());
+        wait = state?.UntilDue(time.GetUtcNow());
+        if (state is null || wait != TimeSpan.Zero)
+            return new(wait);
         var begun = time.GetUtcNow();
         var attempt = await TakeAsync(state, begun, cancellationToken).ConfigureAwait(false);
         report(group.Handle, attempt);
-        return attempt.IsTaken ? (await ReadAsync(cancellationToken).ConfigureAwait(false))?.UntilDue(time.GetUtcNow()) : Pause;
+        return attempt.IsTaken
+            ? new((await ReadAsync(cancellationToken).ConfigureAwait(false))?.UntilDue(time.GetUtcNow()))
+            : new(GenerationSchedule.Pause, HasFailed: true);
     }
 
     private async Task<GroupState?> ReadAsync(CancellationToken cancellationToken)
