@@ -96,7 +96,7 @@ public sealed class ResyncRequestTests(TwoSites sites)
     {
         await using var connections = new ClusterConnections(TimeProvider.System);
         var cluster = ClusterConfig.Parse(await File.ReadAllBytesAsync(sites.A.ConfigPath)).Find(sites.A.Name)!;
-        var listed = await new PoolLister(connections, TimeProvider.System).ListAsync(cluster, sites.A.Credentials, TwoSites.Pool, CancellationToken.None);
+        var listed = await new PoolLister(connections, TimeProvider.System).ListAsync(cluster, sites.A.Credentials, TwoSites.Pool, opensMembers: false, CancellationToken.None);
         return listed.SelectMany(listing => listing.Volumes).Single(entry => entry.Status.ImageName == volume.ImageName).Status.Message;
     }
 

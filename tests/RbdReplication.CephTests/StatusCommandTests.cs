@@ -155,7 +155,7 @@ public sealed class StatusCommandTests(TwoSites sites)
         listener.Start();
         var config = ClusterConfig.Parse(await File.ReadAllBytesAsync(sites.A.ConfigPath, CancellationToken.None));
         var listed = await new PoolLister(connections, TimeProvider.System).ListAsync(
-            config.Find(sites.A.Name)!, sites.A.Credentials, TwoSites.Pool, CancellationToken.None);
+            config.Find(sites.A.Name)!, sites.A.Credentials, TwoSites.Pool, opensMembers: false, CancellationToken.None);
         Assert.Contains(listed.SelectMany(listing => listing.Volumes), entry => entry.Status.ImageName == volume.ImageName);
         Assert.Contains("rbd_mirror_image_global_status_list", calls);
         Assert.DoesNotContain(calls, call => call.Contains("open", StringComparison.Ordinal));

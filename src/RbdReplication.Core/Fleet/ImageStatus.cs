@@ -32,13 +32,7 @@ public sealed record ImageStatus(
     long? LastSyncBytes, TimeSpan? LastSyncDuration, IReadOnlyList<ReplicationSchedule> Schedules, string Message)
 {
     /// <summary>How much this volume wants to be looked at; the worst has the highest number.</summary>
-    public int Severity => Health switch
-    {
-        ReplicationHealth.Error => 3,
-        ReplicationHealth.Degraded => 2,
-        ReplicationHealth.Unknown => 1,
-        _ => 0,
-    };
+    public int Severity => Health.Severity();
 
     /// <summary>The volume's uuid, with which ceph-csi ends image names; null for any other name.</summary>
     public string? VolumeUuid =>
@@ -53,7 +47,7 @@ public sealed record ImageStatus(
     /// <param name="now">The time, by the clock of this cluster.</param>
     public static ImageStatus Of(string imageId, ImageReports reports, DateTimeOffset now)
     {
-        var (status, sites, schedules) = reports;
+        var (status, sites, schedules, _) = reports;
         var peer = PeerStatus.From(status, sites);
         // Where this site's daemon has not reported yet, librbd makes an entry up: "status not found", at time zero.
         var own = status.Local is { } local && local.LastUpdate > DateTimeOffset.UnixEpoch ? local : null;

@@ -19,10 +19,11 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
     /// <param name="cluster">The cluster; its rados namespace is the one that is listed.</param>
     /// <param name="credentials">Ceph user and key.</param>
     /// <param name="poolName">Only this pool; null for all pools that are mirrored and that the user may read.</param>
+    /// <param name="opensMembers">Whether to open each volume of a group, for the generation that a forced promotion would return to.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ReplicationException">Unavailable, AccessDenied, or NotFound for a pool that does not exist or is not mirrored.</exception>
     public async Task<IReadOnlyList<PoolListing>> ListAsync(
-        ClusterEntry cluster, CephCredentials credentials, string? poolName, CancellationToken cancellationToken)
+        ClusterEntry cluster, CephCredentials credentials, string? poolName, bool opensMembers, CancellationToken cancellationToken)
     {
         var connection = await connections.GetAsync(cluster, credentials, cancellationToken).ConfigureAwait(false);
         try
@@ -34,9 +35,11 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
                 await using var pool = await connection.Cluster.OpenPoolAsync(name, cluster.RadosNamespace, cancellationToken).ConfigureAwait(false);
                 if (await IsMirroredAsync(pool, optional: poolName is null, cancellationToken).ConfigureAwait(false))
                 {
-                    var statuses = await ReadStatusesAsync(connection, pool, cancellationToken).ConfigureAwait(false);
+                    var groups = await ListedGroup.ReadAllAsync(pool, cancellationToken).ConfigureAwait(false);
+                    var statuses = await ReadStatusesAsync(connection, pool, groups, cancellationToken).ConfigureAwait(false);
                     await MarkResyncsAsync(pool, statuses, cancellationToken).ConfigureAwait(false);
-                    listings.Add(await ToListingAsync(cluster, pool, listedAt, statuses, int.MaxValue, cancellationToken).ConfigureAwait(false));
+                    var listing = await ToListingAsync(cluster, pool, listedAt, statuses, int.MaxValue, cancellationToken).ConfigureAwait(false);
+                    listings.Add(listing with { Groups = await new GroupLister(cluster, connection, pool, opensMembers, time).RunAsync(groups, cancellationToken).ConfigureAwait(false) });
                 }
             }
             return listings;
@@ -62,7 +65,8 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
         {
             var listedAt = time.GetUtcNow();
             var pool = await connection.GetPoolAsync(poolId, cluster.RadosNamespace, cancellationToken).ConfigureAwait(false);
-            var statuses = await ReadStatusesAsync(connection, pool, cancellationToken).ConfigureAwait(false);
+            var groups = await ListedGroup.ReadAllAsync(pool, cancellationToken).ConfigureAwait(false);
+            var statuses = await ReadStatusesAsync(connection, pool, groups, cancellationToken).ConfigureAwait(false);
             return await ToListingAsync(cluster, pool, listedAt, statuses, maximumVolumes, cancellationToken).ConfigureAwait(false);
         }
         catch (CephException e)
@@ -92,11 +96,12 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
         return optional ? false : throw new ReplicationException(ReplicationError.NotFound, $"mirroring is disabled in pool {pool.SpecOf("")}");
     }
 
-    private async Task<List<ImageStatus>> ReadStatusesAsync(ClusterConnection connection, RadosPool pool, CancellationToken cancellationToken)
+    private async Task<List<ImageStatus>> ReadStatusesAsync(
+        ClusterConnection connection, RadosPool pool, IReadOnlyList<ListedGroup> groups, CancellationToken cancellationToken)
     {
         List<ImageStatus> statuses = [];
         var sites = await connection.GetSitesAsync(pool, cancellationToken).ConfigureAwait(false);
-        var ofGroups = await GroupSchedules.ReadAsync(pool, cancellationToken).ConfigureAwait(false);
+        var ofGroups = ListedGroup.SchedulesOf(groups);
         var mirroring = new PoolMirroring(pool);
         var last = "";
         IReadOnlyList<KeyValuePair<string, MirrorGlobalStatus>> page;
@@ -109,7 +114,9 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
             var schedules = await SnapshotSchedules.ListInForceAsync(connection, pool, [.. page.Select(entry => entry.Key)], cancellationToken).ConfigureAwait(false);
             var now = time.GetUtcNow();
             statuses.AddRange(page.Select(entry => ImageStatus.Of(
-                entry.Key, new ImageReports(entry.Value, sites, ofGroups.GetValueOrDefault(entry.Key) ?? schedules.GetValueOrDefault(entry.Key) ?? []), now)));
+                entry.Key, ofGroups.TryGetValue(entry.Key, out var ofGroup)
+                    ? new ImageReports(entry.Value, sites, ofGroup, AreOfGroup: true)
+                    : new ImageReports(entry.Value, sites, schedules.GetValueOrDefault(entry.Key, [])), now)));
         }
         while (page.Count == PoolMirroring.PageSize);
         return statuses;

@@ -11,6 +11,9 @@ public sealed record PoolListing(
     string ClusterId, string Pool, string Namespace, DateTimeOffset ListedAt, IReadOnlyList<MirroredVolume> Volumes,
     IReadOnlyDictionary<(ImageRole Role, ReplicationHealth Health), int> Counts)
 {
+    /// <summary>The replicated groups, where they were asked for.</summary>
+    public IReadOnlyList<GroupStatus> Groups { get; init; } = [];
+
     /// <summary>Number of all images.</summary>
     public int Count => Counts.Values.Sum();
 }

@@ -18,6 +18,19 @@ public enum ReplicationHealth
     Error,
 }
 
+/// <summary>How health is compared.</summary>
+public static class ReplicationHealthOrder
+{
+    /// <summary>How much what has this health wants to be looked at; the worst has the highest number.</summary>
+    public static int Severity(this ReplicationHealth health) => health switch
+    {
+        ReplicationHealth.Error => 3,
+        ReplicationHealth.Degraded => 2,
+        ReplicationHealth.Unknown => 1,
+        _ => 0,
+    };
+}
+
 /// <summary>Replication of one primary image.</summary>
 /// <param name="Health">How well it works.</param>
 /// <param name="Message">What is seen on each site and what to do, for people.</param>
@@ -37,7 +50,7 @@ public sealed record ReplicationInfo(
     private static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(30);
 
     // A snapshot is due once in an interval and then has to be copied and reported: twice the interval is no accident.
-    private const int LateAfterIntervals = 2;
+    internal const int LateAfterIntervals = 2;
 
     // Schedules of the cluster as a whole cannot be seen, so without any the interval may still be short. This is the one that
     // the controller asks in where its class names none.
@@ -49,11 +62,11 @@ public sealed record ReplicationInfo(
     /// <param name="now">The time, by the clock of this cluster.</param>
     public static ReplicationInfo Of(ImageReports reports, DateTimeOffset? primarySince, DateTimeOffset now)
     {
-        var (status, sites, schedules) = reports;
+        var (status, sites, _, _) = reports;
         var own = status.Local;
         var peer = PeerStatus.From(status, sites);
         var sync = peer.Report is { } report ? SyncReport.Parse(report.Description) : null;
-        var (health, message) = Judge(own, peer, sync, sites, schedules, primarySince, now);
+        var (health, message) = Judge(own, peer, sync, reports, primarySince, now);
         foreach (var absent in sites.AbsentOf(status))
             message += $"; peer {absent.SiteName} of the pool does not report this image: where its site is gone for good, remove it here with rbd mirror pool peer remove POOL {absent.Uuid}";
         var lastSync = sync?.LastSyncTime(peer.Report!.LastUpdate);
@@ -63,9 +76,9 @@ public sealed record ReplicationInfo(
     }
 
     private static (ReplicationHealth, string) Judge(
-        MirrorSiteStatus? own, PeerStatus peer, SyncReport? sync, MirrorSites sites, IReadOnlyList<ReplicationSchedule> schedules,
-        DateTimeOffset? primarySince, DateTimeOffset now)
+        MirrorSiteStatus? own, PeerStatus peer, SyncReport? sync, ImageReports reports, DateTimeOffset? primarySince, DateTimeOffset now)
     {
+        var sites = reports.Sites;
         var seen = peer.Describe(now);
         return peer.Role switch
         {
@@ -80,14 +93,13 @@ public sealed record ReplicationInfo(
             PeerRole.Silent => (ReplicationHealth.Degraded, $"{seen}: its mirror daemon has not found the image yet, which takes some seconds after enabling; otherwise check that it runs and that the pools are peered"),
             PeerRole.Down => (ReplicationHealth.Degraded, $"{seen}; check the mirror daemon there and the network between the sites"),
             _ when now - peer.Report!.LastUpdate > StaleReport => (ReplicationHealth.Degraded, $"reports are late: {seen}"),
-            PeerRole.Following => Following(peer, sync, schedules, now),
+            PeerRole.Following => Following(peer, sync, reports, now),
             // Where a site has just become primary its peer needs up to half a minute to notice.
             _ => (ReplicationHealth.Degraded, $"the peer does not follow yet: {seen}"),
         };
     }
 
-    private static (ReplicationHealth, string) Following(
-        PeerStatus peer, SyncReport? sync, IReadOnlyList<ReplicationSchedule> schedules, DateTimeOffset now)
+    private static (ReplicationHealth, string) Following(PeerStatus peer, SyncReport? sync, ImageReports reports, DateTimeOffset now)
     {
         var progress = sync switch
         {
@@ -100,13 +112,14 @@ public sealed record ReplicationInfo(
         var seen = $"{peer.Describe(now)}: {progress}";
         if (sync is not { RemoteSnapshotTime: { } newest })
             return (ReplicationHealth.Healthy, seen);
-        var interval = ReplicationSchedule.ShortestInterval(schedules);
+        var interval = ReplicationSchedule.ShortestInterval(reports.Schedules);
         var isLate = now - (sync.LocalSnapshotTime ?? newest) > ((interval ?? AssumedInterval) * LateAfterIntervals) + ReportInterval;
         var message = interval switch
         {
             null => $"no snapshot schedule, so what is written after {newest:HH:mm:ss} UTC does not reach the peer; set schedulingInterval in the VolumeReplicationClass; {seen}",
             _ when !isLate => seen,
             { } length when sync.IsSyncing => $"behind: {seen}; a copy takes longer than the interval of {length.TotalMinutes} min: lengthen it, or look at the network between the sites",
+            { } length when reports.AreOfGroup => $"behind: {GroupStatus.NoGeneration(length)}; where they are taken, check the mirror daemon at {peer.SiteName}",
             { } length => $"behind: no snapshot in {LateAfterIntervals} intervals of {length.TotalMinutes} min; check the manager's rbd_support module (rbd mirror snapshot schedule status) and the mirror daemon at {peer.SiteName}",
         };
         return (isLate ? ReplicationHealth.Degraded : ReplicationHealth.Healthy, message);

@@ -36,15 +36,18 @@ public sealed class GroupJournal(RadosPool pool, string instanceId)
     /// <summary>What the directory has for all request names.</summary>
     public async Task<IReadOnlyCollection<string>> ListAsync(CancellationToken cancellationToken)
     {
-        var entries = await ReadAllAsync(_directory, cancellationToken).ConfigureAwait(false);
+        var entries = await ReadAllAsync(pool, _directory, cancellationToken).ConfigureAwait(false);
         return entries is null ? [] : [.. entries.Where(entry => GroupKeys.IsDirectoryKey(entry.Key)).Select(entry => entry.Value)];
     }
 
     /// <summary>The entry of a group; null: there is no such object.</summary>
-    public async Task<GroupEntry?> ReadAsync(string uuid, CancellationToken cancellationToken) =>
-        await ReadAllAsync(GroupKeys.GroupObject(uuid), cancellationToken).ConfigureAwait(false) is { } keys ? GroupEntry.From(uuid, keys) : null;
+    public Task<GroupEntry?> ReadAsync(string uuid, CancellationToken cancellationToken) => ReadAsync(pool, uuid, cancellationToken);
 
-    private async Task<Dictionary<string, string>?> ReadAllAsync(string objectName, CancellationToken cancellationToken)
+    /// <summary>The same for whoever does not know the instance id, which is not in that object's name.</summary>
+    public static async Task<GroupEntry?> ReadAsync(RadosPool pool, string uuid, CancellationToken cancellationToken) =>
+        await ReadAllAsync(pool, GroupKeys.GroupObject(uuid), cancellationToken).ConfigureAwait(false) is { } keys ? GroupEntry.From(uuid, keys) : null;
+
+    private static async Task<Dictionary<string, string>?> ReadAllAsync(RadosPool pool, string objectName, CancellationToken cancellationToken)
     {
         Dictionary<string, string>? all = null;
         for (var start = ""; ;)

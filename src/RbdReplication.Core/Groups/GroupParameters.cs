@@ -14,7 +14,7 @@ public sealed record GroupParameters(string ClusterId, string Pool, string NameP
     private const string FlattenKey = "flattenMode";
     private const int MaximumShown = 64;
 
-    /// <summary>All keys that mean something. Those of the replication of the group are in the same class and mean nothing here.</summary>
+    /// <summary>All keys that mean something. Those of the replication are in the VolumeReplicationClass of the group; where they stand here as well, for Ramen, they mean nothing.</summary>
     public static IReadOnlyList<string> KnownKeys { get; } = [ClusterKey, PoolKey, JournalPoolKey, PrefixKey, FlattenKey];
 
     /// <summary>Those that say where a group is: the answer has them as the group's context, and so its object at the API server, whose other site needs them.</summary>

@@ -16,7 +16,7 @@ public sealed class MembershipChange(VolumeOperations volumes, FlattenReport fla
     /// <summary>What has to be done.</summary>
     internal static async Task<MembershipPlan> PlanAsync(VolumeGroup group, MembershipRequest request, CancellationToken cancellationToken)
     {
-        var known = await KnownMembers.ReadAsync(group, request.Members, cancellationToken).ConfigureAwait(false);
+        var known = await KnownMembers.ReadAsync(group.Pool, request.Members, cancellationToken).ConfigureAwait(false);
         var images = await GroupDirectory.ReadImagesAsync(group.Pool, group.Entry.GroupName, cancellationToken).ConfigureAwait(false);
         return MembershipPlan.For(known, new Membership(group.Entry.Members, images), request.RemovesOthers);
     }

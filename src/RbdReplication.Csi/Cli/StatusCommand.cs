@@ -15,15 +15,16 @@ internal static class StatusCommand
         var radosNamespace = new Option<string?>("--namespace") { Description = "Only this rados namespace; \"\" for the default one" };
         var output = Flags.Choice("--output", "table", "Form of the output", "table", "json");
         output.Aliases.Add("-o");
+        var generations = Flags.Switch("--generations", "Tell what a forced promotion of each volume group would return to; opens every volume of the groups");
         var watch = Flags.Switch("--watch", "Show it again and again until interrupted");
         var interval = Flags.Duration("--interval", TimeSpan.FromSeconds(5), "With --watch: the time between");
         var timeout = Flags.Duration("--timeout", TimeSpan.FromSeconds(30), "Longest time that one look takes");
         var endpoint = Flags.Endpoint(
             "--csi-addons-endpoint", "unix:///csi/csi-addons.sock", "Socket of a running server, whose overdue operations are shown too; there need not be one", "unix");
         var secret = SecretSource.Option();
-        var command = new Command("status", "Show the replicated volumes of a site and what is wrong with them; exit code 1 if anything is.")
+        var command = new Command("status", "Show the replicated volumes and volume groups of a site and what is wrong with them; exit code 1 if anything is.")
         {
-            shared.ClusterConfig, cluster, pool, radosNamespace, secret, endpoint, output, watch, interval, timeout,
+            shared.ClusterConfig, cluster, pool, radosNamespace, secret, endpoint, output, generations, watch, interval, timeout,
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -41,7 +42,8 @@ internal static class StatusCommand
                 {
                     var passed = named.Length > 0 ? [] : Places.OfOtherSites(files.Read().Config, clusters);
                     var report = await LookAsync(
-                        lister, clusters, passed, credentials, poolName, parsed.GetRequiredValue(endpoint).LocalPath, parsed.GetRequiredValue(timeout), cancellationToken);
+                        lister, clusters, passed, credentials, poolName, parsed.GetValue(generations), parsed.GetRequiredValue(endpoint).LocalPath,
+                        parsed.GetRequiredValue(timeout), cancellationToken);
                     view.Show(report);
                     if (!parsed.GetValue(watch))
                         return report.IsGood ? ExitCode.Success : ExitCode.Failure;
@@ -77,7 +79,7 @@ internal static class StatusCommand
 
     // A cluster that does not answer must not hide the others.
     private static async Task<StatusReport> LookAsync(
-        PoolLister lister, List<ClusterEntry> clusters, IReadOnlyList<PassedOver> foreign, CephCredentials credentials, string? poolName,
+        PoolLister lister, List<ClusterEntry> clusters, IReadOnlyList<PassedOver> foreign, CephCredentials credentials, string? poolName, bool opensMembers,
         string socketPath, TimeSpan timeout, CancellationToken cancellationToken)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -88,7 +90,7 @@ internal static class StatusCommand
         {
             try
             {
-                return (Listings: await lister.ListAsync(cluster, credentials, poolName, deadline.Token), Problem: (string?)null);
+                return (Listings: await lister.ListAsync(cluster, credentials, poolName, opensMembers, deadline.Token), Problem: (string?)null);
             }
             catch (ReplicationException e)
             {
@@ -103,6 +105,8 @@ internal static class StatusCommand
         return new StatusReport(
             [.. looks.SelectMany(look => look.Listings).SelectMany(listing => listing.Volumes)
                 .OrderByDescending(v => v.Status.Severity).ThenBy(v => v.Pool).ThenBy(v => v.PersistentVolume ?? v.Status.ImageName, StringComparer.Ordinal)],
+            [.. looks.SelectMany(look => look.Listings).SelectMany(listing => listing.Groups)
+                .OrderByDescending(group => group.Health.Severity()).ThenBy(group => group.Pool).ThenBy(group => group.Name, StringComparer.Ordinal)],
             [.. looks.Select(look => look.Problem).Append(silence).OfType<string>()],
             [.. foreign.Select(passed => passed.Why.Message)], operations);
     }
@@ -123,14 +127,17 @@ internal static class StatusCommand
 
 /// <summary>What one look at a site gave.</summary>
 /// <param name="Volumes">The volumes, worst first.</param>
+/// <param name="Groups">The volume groups, worst first.</param>
 /// <param name="Problems">What could not be looked at, and why.</param>
 /// <param name="PassedOver">Clusters that are the other site's, and how that is known.</param>
 /// <param name="Operations">What the server is doing to volumes.</param>
 internal sealed record StatusReport(
-    IReadOnlyList<MirroredVolume> Volumes, IReadOnlyList<string> Problems, IReadOnlyList<string> PassedOver, IReadOnlyList<OperationJson> Operations)
+    IReadOnlyList<MirroredVolume> Volumes, IReadOnlyList<GroupStatus> Groups, IReadOnlyList<string> Problems, IReadOnlyList<string> PassedOver,
+    IReadOnlyList<OperationJson> Operations)
 {
     /// <summary>Operations that go on though their caller has stopped waiting.</summary>
     public IEnumerable<OperationJson> Overdue => Operations.Where(operation => operation.OverdueSince is not null);
 
-    public bool IsGood => Problems.Count == 0 && Overdue.All(operation => operation.GivesWay) && Volumes.All(volume => volume.Status.Health == ReplicationHealth.Healthy);
+    public bool IsGood => Problems.Count == 0 && Overdue.All(operation => operation.GivesWay)
+        && Volumes.All(volume => volume.Status.Health == ReplicationHealth.Healthy) && Groups.All(group => group.Health == ReplicationHealth.Healthy);
 }

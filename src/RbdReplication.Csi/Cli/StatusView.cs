@@ -47,12 +47,18 @@ internal abstract class StatusView
                 _console.MarkupLineInterpolated($"[dim]not shown: {cluster}[/]");
             foreach (var operation in report.Overdue)
                 _console.MarkupLineInterpolated($"[yellow]{Describe(operation, report.Volumes)}[/]");
+            if (report.Groups.Count > 0)
+            {
+                _console.Write(Of(report.Groups));
+                _console.WriteLine($"{report.Groups.Count} replicated groups: {Counts(report.Groups.Select(group => group.Health))}");
+            }
             if (report.Volumes.Count > 0)
                 _console.Write(Of(report.Volumes));
-            var counts = report.Volumes.CountBy(volume => volume.Status.Health).OrderByDescending(pair => pair.Key)
-                .Select(pair => $"{pair.Value} {Word(pair.Key)}");
-            _console.WriteLine($"{report.Volumes.Count} replicated volumes{(report.Volumes.Count > 0 ? ": " : "")}{string.Join(", ", counts)}");
+            _console.WriteLine($"{report.Volumes.Count} replicated volumes{(report.Volumes.Count > 0 ? ": " : "")}{Counts(report.Volumes.Select(volume => volume.Status.Health))}");
         }
+
+        private static string Counts(IEnumerable<ReplicationHealth> all) =>
+            string.Join(", ", all.CountBy(health => health).OrderByDescending(pair => pair.Key).Select(pair => $"{pair.Value} {Word(pair.Key)}"));
 
         private static string Describe(OperationJson operation, IReadOnlyList<MirroredVolume> volumes)
         {
@@ -62,19 +68,44 @@ internal abstract class StatusView
                 + (operation.GivesWay ? "it gives way to any change of the volume" : "the volume is busy until it ends; check Ceph's health and the mirror daemons");
         }
 
-        private static Spectre.Console.Table Of(IReadOnlyList<MirroredVolume> volumes)
+        private static Spectre.Console.Table Of(params string[] titles)
         {
             var table = new Spectre.Console.Table { Border = TableBorder.None };
-            foreach (var title in (string[])["VOLUME", "POOL", "ROLE", "HEALTH", "PEER", "LAG", "SCHEDULE"])
+            foreach (var title in titles)
                 table.AddColumn(new TableColumn(new Text(title, new Style(decoration: Decoration.Bold))).NoWrap().PadLeft(0).PadRight(2));
-            table.AddColumn(new TableColumn(new Text("WHAT IS SEEN, WHAT TO DO", new Style(decoration: Decoration.Bold))).PadLeft(0).PadRight(0));
+            return table.AddColumn(new TableColumn(new Text("WHAT IS SEEN, WHAT TO DO", new Style(decoration: Decoration.Bold))).PadLeft(0).PadRight(0));
+        }
+
+        private static Spectre.Console.Table Of(IReadOnlyList<GroupStatus> groups)
+        {
+            var table = Of("GROUP", "POOL", "ROLE", "HEALTH", "VOLUMES", "GENERATION", "AGE", "SCHEDULE");
+            foreach (var group in groups)
+            {
+                var style = new Style(ColorOf(group.Health));
+                table.AddRow(
+                    new Text(group.Name),
+                    new Text(PlaceOf(group.Pool, group.Namespace)),
+                    new Text(Word(group.State.Role)),
+                    new Text(Word(group.Health), style),
+                    new Text($"{group.Members}"),
+                    new Text(group.State.TakenAt is null ? "-" : $"{group.State.Taken}"),
+                    new Text(group.State.TakenAt is { } taken ? Age(DateTimeOffset.UtcNow - taken) : "-"),
+                    new Text(group.State.Schedule?.Interval ?? "-"),
+                    new Text(group.Message, group.Health == ReplicationHealth.Healthy ? Style.Plain : style));
+            }
+            return table;
+        }
+
+        private static Spectre.Console.Table Of(IReadOnlyList<MirroredVolume> volumes)
+        {
+            var table = Of("VOLUME", "POOL", "ROLE", "HEALTH", "PEER", "LAG", "SCHEDULE");
             foreach (var volume in volumes)
             {
                 var status = volume.Status;
                 var style = new Style(ColorOf(status.Health));
                 table.AddRow(
                     new Text(volume.PersistentVolume ?? status.ImageName),
-                    new Text(volume.Namespace.Length == 0 ? volume.Pool : $"{volume.Pool}/{volume.Namespace}"),
+                    new Text(PlaceOf(volume.Pool, volume.Namespace)),
                     new Text(Word(status.Role)),
                     new Text(Word(status.Health), style),
                     new Text(status.Peer),
@@ -84,6 +115,8 @@ internal abstract class StatusView
             }
             return table;
         }
+
+        private static string PlaceOf(string pool, string radosNamespace) => radosNamespace.Length == 0 ? pool : $"{pool}/{radosNamespace}";
 
         private static Color ColorOf(ReplicationHealth health) => health switch
         {
@@ -98,7 +131,7 @@ internal abstract class StatusView
         public override void Show(StatusReport report)
         {
             var document = new StatusJson(
-                [.. report.Volumes.Select(Of)], report.Operations, report.Problems, report.PassedOver, report.IsGood);
+                [.. report.Volumes.Select(Of)], [.. report.Groups.Select(Of)], report.Operations, report.Problems, report.PassedOver, report.IsGood);
             // A stream of looks is one document a line.
             Console.Out.WriteLine(JsonSerializer.Serialize(document, (repeats ? StatusJsonContext.Lines : StatusJsonContext.Indented).StatusJson));
         }
@@ -110,7 +143,18 @@ internal abstract class StatusView
                 volume.Handle?.ToString(), volume.PersistentVolume, volume.Pool, volume.Namespace, status.ImageName, Word(status.Role), Word(status.Health),
                 status.Peer, status.LastSyncTime, status.Lag?.TotalSeconds, [.. status.Schedules.Select(schedule => schedule.Interval)], status.Message);
         }
+
+        private static GroupJson Of(GroupStatus group)
+        {
+            var state = group.State;
+            return new GroupJson(
+                group.Handle.ToString(), group.Name, group.Pool, group.Namespace, Word(state.Role), Word(group.Health), group.Members, state.Schedule?.Interval,
+                state.TakenAt is null ? null : state.Taken, state.TakenAt, (DateTimeOffset.UtcNow - state.TakenAt)?.TotalSeconds, group.ReturnPoint?.Generation,
+                state.Failover, state.LastFailover, group.Message);
+        }
     }
+
+    private static string Word(WantedRole role) => GroupStateKeys.RoleText(role);
 
     private static string Word(ImageRole role) => role.ToString().ToLowerInvariant();
 
@@ -119,12 +163,18 @@ internal abstract class StatusView
 
 /// <summary>The document of <c>status -o json</c>.</summary>
 internal sealed record StatusJson(
-    IReadOnlyList<VolumeJson> Volumes, IReadOnlyList<OperationJson> Operations, IReadOnlyList<string> Problems, IReadOnlyList<string> PassedOver, bool IsGood);
+    IReadOnlyList<VolumeJson> Volumes, IReadOnlyList<GroupJson> Groups, IReadOnlyList<OperationJson> Operations, IReadOnlyList<string> Problems, IReadOnlyList<string> PassedOver, bool IsGood);
 
 /// <summary>One volume of it.</summary>
 internal sealed record VolumeJson(
     string? VolumeHandle, string? PersistentVolume, string Pool, string Namespace, string Image, string Role, string Health, string Peer,
     DateTimeOffset? LastSyncTime, double? LagSeconds, IReadOnlyList<string> Schedules, string Message);
+
+/// <summary>One volume group of it.</summary>
+internal sealed record GroupJson(
+    string GroupHandle, string Name, string Pool, string Namespace, string Role, string Health, int Volumes, string? Schedule,
+    long? Generation, DateTimeOffset? GenerationTakenAt, double? GenerationAgeSeconds, HeldGeneration? ReturnPoint,
+    GroupFailover? UnfinishedFailover, GroupFailover? LastFailover, string Message);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(StatusJson))]

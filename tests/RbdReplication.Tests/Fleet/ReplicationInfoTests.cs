@@ -49,6 +49,16 @@ public sealed class ReplicationInfoTests
     }
 
     [Fact]
+    public void The_lateness_of_a_member_of_a_group_is_put_down_to_what_takes_its_generations()
+    {
+        var reports = Status(Primary, Peer(MirrorStatusState.Replaying, Figures(Now.AddMinutes(-11), Now.AddMinutes(-11))));
+        var late = ReplicationInfo.Of(new ImageReports(reports, Sites, EveryFiveMinutes, AreOfGroup: true), Now.AddHours(-1), Now);
+        Assert.Equal(ReplicationHealth.Degraded, late.Health);
+        Assert.Contains("no generation in 2 intervals of 5 min", late.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("manager", late.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Without_a_schedule_that_can_be_seen_a_lag_of_two_hours_is_degraded_and_a_smaller_one_is_remarked_on()
     {
         var recent = Of([], Primary, Peer(MirrorStatusState.Replaying, Figures(Now.AddHours(-2), Now.AddHours(-2))));

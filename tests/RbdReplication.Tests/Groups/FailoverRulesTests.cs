@@ -56,6 +56,24 @@ public sealed class FailoverRulesTests
     }
 
     [Fact]
+    public void What_is_left_behind_is_the_newest_generation_of_which_there_is_a_part()
+    {
+        var ahead = Member([User(1, Group, 1), User(3, Group, 2), User(5, Other, 9)], Copy(2));
+        Assert.Equal(2, FailoverRules.LeftBehind([Member([User(1, Group, 1)], Copy(2)), ahead], new(Group, 1)));
+        Assert.Null(FailoverRules.LeftBehind([ahead], new(Group, 2)));
+    }
+
+    [Fact]
+    public void A_site_that_follows_tells_what_it_would_return_to()
+    {
+        var copied = Member([User(1, Group, 1)], Copy(2)).Snapshots;
+        Assert.Equal((1, ReplicationHealth.Healthy), (FailoverRules.ReturnPoint([copied]).Generation!.Number, FailoverRules.ReturnPoint([copied]).Health));
+        Assert.Equal(ReplicationHealth.Degraded, FailoverRules.ReturnPoint([copied with { Users = [] }]).Health);
+        var stopped = FailoverRules.ReturnPoint([copied with { Mirrors = [Copy(2), Copy(3, MirrorSnapshotState.NonPrimaryDemoted)] }]);
+        Assert.Equal((null, ReplicationHealth.Healthy), (stopped.Generation, stopped.Health));
+    }
+
+    [Fact]
     public void What_is_primary_already_is_kept_with_all_that_was_written_to_it()
     {
         var copy = Member([User(1, Group, 1)], Copy(2));

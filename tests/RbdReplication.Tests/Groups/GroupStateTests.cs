@@ -14,10 +14,11 @@ public sealed class GroupStateTests
         Assert.Equal("rbd-replication.group.u", GroupStateKeys.ObjectOf("u"));
         string[] keys =
         [
-            GroupStateKeys.Role, GroupStateKeys.Interval, GroupStateKeys.StartTime, GroupStateKeys.MaximumHold, GroupStateKeys.Generation, GroupStateKeys.TakenAt,
-            GroupStateKeys.Failover, GroupStateKeys.FailoverSnapshot,
+            GroupStateKeys.Role, GroupStateKeys.Interval, GroupStateKeys.StartTime, GroupStateKeys.MaximumHold, GroupStateKeys.Generation, GroupStateKeys.Taken,
+            GroupStateKeys.TakenAt, GroupStateKeys.Failover, GroupStateKeys.FailoverSnapshot, GroupStateKeys.FailoverLeft, GroupStateKeys.Last,
         ];
-        Assert.Equal(["role", "interval", "start_time", "maximum_hold_ms", "generation", "taken_at", "failover", "failover_snapshot"], keys);
+        Assert.Equal(
+            ["role", "interval", "start_time", "maximum_hold_ms", "generation", "taken", "taken_at", "failover", "failover_snapshot", "failover_left", "last_"], keys);
         Assert.Equal(("primary", "secondary"), (GroupStateKeys.RoleText(WantedRole.Primary), GroupStateKeys.RoleText(WantedRole.Secondary)));
     }
 
@@ -66,5 +67,13 @@ public sealed class GroupStateTests
         var since = new DateTimeOffset(2026, 11, 27, 10, 0, 0, TimeSpan.Zero);
         Assert.Equal(new GroupFailover(since, "snap"), Read(("role", "primary"), ("failover", GroupStateKeys.TimeText(since)), ("failover_snapshot", "snap"))?.Failover);
         Assert.Equal(new GroupFailover(DateTimeOffset.UnixEpoch, null), Read(("role", "primary"), ("failover", "when?"))?.Failover);
+    }
+
+    [Fact]
+    public void The_forced_promotion_by_which_a_group_is_primary_is_read_beside_one_that_has_not_ended()
+    {
+        var state = Read(
+            ("role", "primary"), ("last_failover", GroupStateKeys.TimeText(Now)), ("last_failover_snapshot", "snap"), ("last_failover_left", "7"))!;
+        Assert.Equal((null, new GroupFailover(Now, "snap", 7)), (state.Failover, state.LastFailover));
     }
 }

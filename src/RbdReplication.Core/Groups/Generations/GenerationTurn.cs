@@ -66,7 +66,7 @@ internal sealed class GenerationTurn(VolumeGroup group, Action<GroupState?> seen
     private async Task<GenerationAttempt> TakeAsync(GroupState state, DateTimeOffset begun, CancellationToken cancellationToken)
     {
         var uuid = group.Entry.Uuid;
-        var images = await KnownMembers.ReadAsync(group, group.RequireMembers($"take a generation of {group}"), cancellationToken).ConfigureAwait(false);
+        var images = await KnownMembers.ReadAsync(group.Pool, group.RequireMembers($"take a generation of {group}"), cancellationToken).ConfigureAwait(false);
         if (images.FirstOrDefault(image => image.ImageId is null) is { } missing)
             return GenerationAttempt.Failed($"the image of volume {missing.Member.Id} is missing");
         string[] ids = [.. images.Select(image => image.ImageId!)];
@@ -77,7 +77,7 @@ internal sealed class GenerationTurn(VolumeGroup group, Action<GroupState?> seen
         await _object.GiveNumberAsync(number).ConfigureAwait(false);
         var outcome = await GenerationTaking.TakeAsync(group.Pool, ids, new GenerationName(uuid, number).ToString(), state.MaximumHold, cancellationToken).ConfigureAwait(false);
         if (outcome.Result == GenerationResult.Taken)
-            await _object.SetTakenAsync(begun).ConfigureAwait(false);
+            await _object.SetTakenAsync(number, begun).ConfigureAwait(false);
         await TidyAsync(members, number, cancellationToken).ConfigureAwait(false);
         return new(number, outcome.Result, ids.Length, outcome.Held, ProblemOf(outcome, state, images));
     }

@@ -21,15 +21,49 @@ public static class FailoverRules
         IReadOnlyList<MemberSnapshots> snapshots = [.. members.Select(member => member.Snapshots)];
         if (snapshots.Count == 0 || !GenerationRules.NeedsReturn(snapshots))
             return RelocationDecision.Allow("this site holds what the application has left when it was stopped");
-        var whole = snapshots[0].Users.Select(snapshot => Parse(snapshot.Name)?.Group).OfType<string>().Distinct()
-            .Select(group => GenerationRules.NewestWhole(group, snapshots) is { } number ? new GenerationName(group, number) : (GenerationName?)null).OfType<GenerationName>().ToList();
-        // The other site may know the group by another uuid, and both may have taken some.
-        to = snapshots[0].Users.OrderByDescending(snapshot => snapshot.TakenAt).Select(snapshot => Parse(snapshot.Name)).FirstOrDefault(name => name is { } one && whole.Contains(one));
+        to = NewestWhole(snapshots);
         return to is null
             ? RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition,
                 "there is no generation that this site has whole of all its volumes, so what it has of them is of different instants; to take that all the same, take the volumes out of the group and promote them one by one")
             : RelocationDecision.Allow("there is a generation of all");
+    }
+
+    /// <summary>The newest generation that a site which takes over has whole of all members; null: none.</summary>
+    public static GenerationName? NewestWhole(IReadOnlyList<MemberSnapshots> members)
+    {
+        ArgumentNullException.ThrowIfNull(members);
+        if (members.Count == 0)
+            return null;
+        var whole = members[0].Users.Select(snapshot => Parse(snapshot.Name)?.Group).OfType<string>().Distinct()
+            .Select(group => GenerationRules.NewestWhole(group, members) is { } number ? new GenerationName(group, number) : (GenerationName?)null).OfType<GenerationName>().ToList();
+        // The other site may know the group by another uuid, and both may have taken some.
+        return members[0].Users.OrderByDescending(snapshot => snapshot.TakenAt).Select(snapshot => Parse(snapshot.Name)).FirstOrDefault(name => name is { } one && whole.Contains(one));
+    }
+
+    /// <summary>To what a site that follows would return the group, for people.</summary>
+    public static ReturnPoint ReturnPoint(IReadOnlyList<MemberSnapshots> members)
+    {
+        ArgumentNullException.ThrowIfNull(members);
+        var decision = Decide([.. members.Select(snapshots => new FailoverSighting(IsPrimary: false, snapshots))], out var to);
+        // The mirror daemon makes a snapshot when it comes to it, so that its time is not the instant that it is of.
+        var held = to is { } generation
+            ? new HeldGeneration(generation.Number, members.Max(member => member.FinishedOf(generation.Group)[generation.Number].TakenAt))
+            : null;
+        return decision.Refusal is null
+            ? new ReturnPoint(
+                held, ReplicationHealth.Healthy,
+                held is null ? $"a forced promotion here would leave it as it is: {decision.Reason}" : $"a forced promotion here would return to generation {held.Number}, which has come by {held.TakenAt:HH:mm:ss} UTC")
+            : new ReturnPoint(null, ReplicationHealth.Degraded, $"a forced promotion here would be refused: {decision.Reason}");
+    }
+
+    /// <summary>The newest generation that a site has any part of, where that is later than the one it returns to; null: none.</summary>
+    public static long? LeftBehind(IReadOnlyList<FailoverSighting> members, GenerationName to)
+    {
+        ArgumentNullException.ThrowIfNull(members);
+        return members.SelectMany(member => member.Snapshots.Users).Max(snapshot => GenerationName.NumberOf(to.Group, snapshot.Name, out _)) is { } newest && newest > to.Number
+            ? newest
+            : null;
     }
 
     /// <summary>The generation that a snapshot is of, of whichever group; null for one that is of none, or not finished.</summary>

@@ -17,6 +17,7 @@ internal sealed class GroupFailoverRun(ReplicationParameters parameters, OpenQue
 {
     private readonly List<FailoverSighting> _seen = [];
     private GroupFailover? _failover;
+    private GroupFailover? _ended;
 
     /// <summary>What is done to each member.</summary>
     public async Task PromoteAsync(OpenVolume open, Consent consent, CancellationToken cancellationToken)
@@ -34,25 +35,27 @@ internal sealed class GroupFailoverRun(ReplicationParameters parameters, OpenQue
 
     /// <summary>What is written down in the end.</summary>
     public GroupState Ended(GroupState? now) =>
-        ((now ?? new GroupState(WantedRole.Primary, null)) with { Role = WantedRole.Primary, Failover = null }).TakenBy(parameters);
+        ((now ?? new GroupState(WantedRole.Primary, null)) with { Role = WantedRole.Primary, Failover = null, LastFailover = _ended ?? now?.LastFailover }).TakenBy(parameters);
 
     private GroupFailover Decide()
     {
         var decision = FailoverRules.Decide(_seen, out var to);
         return decision.Refusal is { } refusal
             ? throw new ReplicationException(refusal, $"cannot promote it by force: {decision.Reason}")
-            : new GroupFailover(time.GetUtcNow(), to?.ToString());
+            : new GroupFailover(time.GetUtcNow(), to?.ToString(), to is { } generation ? FailoverRules.LeftBehind(_seen, generation) : null);
     }
 
     /// <summary>Brings all members, which are promoted, to the instant that was written down.</summary>
     public async Task ReturnAsync(VolumeGroup group, GroupFailover failover, CancellationToken cancellationToken)
     {
+        _ended = failover;
         if (failover.SnapshotName is { } name)
         {
             if (FailoverRules.Parse(name) is not { } generation)
                 throw new ReplicationException(ReplicationError.Unexpected, $"{group}: what a forced promotion is to return to is written down as \"{name}\", which is no generation");
-            await GenerationFailover.RunAsync(group.Pool, [.. _seen.Select(member => member.Snapshots.ImageId)], generation, cancellationToken).ConfigureAwait(false);
+            var reached = await GenerationFailover.RunAsync(group.Pool, [.. _seen.Select(member => member.Snapshots.ImageId)], generation, cancellationToken).ConfigureAwait(false);
+            _ended = failover with { SnapshotName = reached.ToString(), LeftBehind = failover.LeftBehind > reached.Number ? failover.LeftBehind : null };
         }
-        report(group.Handle, failover);
+        report(group.Handle, _ended);
     }
 }

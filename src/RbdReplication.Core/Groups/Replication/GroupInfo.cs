@@ -13,6 +13,8 @@ public sealed record HeldGeneration(long Number, DateTimeOffset TakenAt);
 /// <summary>The replication of a group, from that of its members.</summary>
 public static class GroupInfo
 {
+    internal const string NoVolumes = "the group has no volumes, so nothing is replicated";
+
     /// <summary>
     /// The worst health with its volume's words, the instant to which a forced promotion at the peer would return, the longest transfer, and the sum
     /// of the bytes. It is awaited only where nothing worse is seen than that members have just become primary.
@@ -23,12 +25,10 @@ public static class GroupInfo
     {
         ArgumentNullException.ThrowIfNull(members);
         if (members.Count == 0)
-            return new ReplicationInfo(ReplicationHealth.Unknown, "the group has no volumes, so nothing is replicated", null, null, 0, IsAwaited: false);
+            return new ReplicationInfo(ReplicationHealth.Unknown, NoVolumes, null, null, 0, IsAwaited: false);
         var worst = members.MaxBy(Weight)!;
         var health = worst.Info.Health;
-        var message = held is null
-            ? "the peer has no generation of the group, to which a forced promotion could return"
-            : $"the peer has generation {held.Number} of the group, of {held.TakenAt:HH:mm:ss} UTC, of all {members.Count} volumes";
+        var message = AtPeer(held, members.Count);
         if (health != ReplicationHealth.Healthy)
             message = $"{members.Count(member => Weight(member) == Weight(worst))} of {members.Count} volumes of the group are no better than volume {worst.Volume}: {worst.Info.Message}; {message}";
         else if (held is null)
@@ -46,6 +46,11 @@ public static class GroupInfo
             $"a forced promotion that was begun at {failover.Since:yyyy-MM-dd HH:mm:ss} UTC has not ended, so the volumes of the group may be of different instants: do not use them; PromoteVolume finishes it",
             null, null, 0, IsAwaited: false);
     }
+
+    /// <summary>Which generation the peer has, for people.</summary>
+    internal static string AtPeer(HeldGeneration? held, int members) => held is null
+        ? "the peer has no generation of the group, to which a forced promotion could return"
+        : $"the peer has generation {held.Number} of the group, of {held.TakenAt:HH:mm:ss} UTC, of all {members} volumes";
 
     // One that has just become primary passes by itself, and is told only where nothing else is to be.
     private static int Weight(MemberInfo member) => member.Info switch

@@ -77,7 +77,7 @@ public sealed class GroupReplication(
     public Task DemoteAsync(VolumeRequest request, bool force, CancellationToken cancellationToken)
     {
         // What a forced promotion has left undone is not wanted any more.
-        static GroupState Secondary(GroupState? now) => (now ?? new GroupState(WantedRole.Secondary, null)) with { Role = WantedRole.Secondary, Failover = null };
+        static GroupState Secondary(GroupState? now) => (now ?? new GroupState(WantedRole.Secondary, null)) with { Role = WantedRole.Secondary, Failover = null, LastFailover = null };
         return ChangeAsync(
             request, GroupCall.Demote, "demote", (open, consent, token) => new Demotion(force, _questions, time, consent).RunAsync(open, token), Secondary, Secondary, cancellationToken);
     }

@@ -15,8 +15,14 @@ public sealed record GroupState(WantedRole Role, ReplicationSchedule? Schedule, 
     /// <summary>The number that was given last to a generation; 0 before the first.</summary>
     public long Generation { get; init; }
 
-    /// <summary>When the last generation that was taken was begun; null before the first.</summary>
+    /// <summary>The number of the last generation that was taken; 0 before the first.</summary>
+    public long Taken { get; init; }
+
+    /// <summary>When that one was begun; null before the first.</summary>
     public DateTimeOffset? TakenAt { get; init; }
+
+    /// <summary>The forced promotion by which the group is primary here, with the snapshot that was returned to; null: it is so by a planned one, or secondary.</summary>
+    public GroupFailover? LastFailover { get; init; }
 
     /// <summary>The same, taken as the class says.</summary>
     public GroupState TakenBy(ReplicationParameters parameters)
@@ -34,7 +40,18 @@ public sealed record GroupState(WantedRole Role, ReplicationSchedule? Schedule, 
     }
 }
 
-/// <summary>A forced promotion of a group that was begun and has not ended.</summary>
+/// <summary>A forced promotion of a group.</summary>
 /// <param name="Since">When it was begun.</param>
 /// <param name="SnapshotName">The snapshot, of one generation, that all members return to; null where they need not.</param>
-public sealed record GroupFailover(DateTimeOffset Since, string? SnapshotName);
+/// <param name="LeftBehind">The newest generation that this site had a part of, where that is a later one; null where it had none.</param>
+public sealed record GroupFailover(DateTimeOffset Since, string? SnapshotName, long? LeftBehind = null)
+{
+    /// <summary>To which instant it has gone, and what it has left behind, for people.</summary>
+    public string Describe()
+    {
+        if (SnapshotName is null)
+            return "its volumes were left as they were, as this site held what the application had left when it was stopped";
+        var to = FailoverRules.Parse(SnapshotName) is { } generation ? $"generation {generation.Number} (snapshot {SnapshotName})" : SnapshotName;
+        return $"its volumes were returned to {to}, and what was newer was left behind{(LeftBehind is { } number ? $", of which this site had a part as far as generation {number}" : "")}";
+    }
+}

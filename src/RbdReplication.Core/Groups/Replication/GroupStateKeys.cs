@@ -23,7 +23,10 @@ public static class GroupStateKeys
     /// <summary>Key of the number that was given last to a generation.</summary>
     public const string Generation = "generation";
 
-    /// <summary>Key of the time when the last generation that was taken was begun.</summary>
+    /// <summary>Key of the number of the last generation that was taken.</summary>
+    public const string Taken = "taken";
+
+    /// <summary>Key of the time when that one was begun.</summary>
     public const string TakenAt = "taken_at";
 
     /// <summary>Key of the time when a forced promotion was begun; it is there until that has ended.</summary>
@@ -31,6 +34,12 @@ public static class GroupStateKeys
 
     /// <summary>Key of the snapshot that all members return to in a forced promotion; absent where they need not.</summary>
     public const string FailoverSnapshot = "failover_snapshot";
+
+    /// <summary>Key of the generation that a forced promotion leaves behind; absent where this site had no part of a later one.</summary>
+    public const string FailoverLeft = "failover_left";
+
+    /// <summary>What the keys of the forced promotion by which the group is primary have before their names.</summary>
+    public const string Last = "last_";
 
     private const string Primary = "primary";
     private const string Secondary = "secondary";
@@ -52,16 +61,19 @@ public static class GroupStateKeys
             return null;
         var schedule = keys.TryGetValue(Interval, out var interval) ? new ReplicationSchedule(interval, keys.GetValueOrDefault(StartTime)) : null;
         // What a later release may write as a role makes nothing primary.
-        return new GroupState(role == Primary ? WantedRole.Primary : WantedRole.Secondary, schedule, ReadFailover(keys))
+        return new GroupState(role == Primary ? WantedRole.Primary : WantedRole.Secondary, schedule, ReadFailover(keys, ""))
         {
             MaximumHold = Number(keys, MaximumHold) is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : GroupState.DefaultHold,
             Generation = Number(keys, Generation) ?? 0,
+            Taken = Number(keys, Taken) ?? 0,
             TakenAt = Time(keys, TakenAt),
+            LastFailover = ReadFailover(keys, Last),
         };
     }
 
-    private static GroupFailover? ReadFailover(IReadOnlyDictionary<string, string> keys) => keys.ContainsKey(Failover)
-        ? new GroupFailover(Time(keys, Failover) ?? DateTimeOffset.UnixEpoch, keys.GetValueOrDefault(FailoverSnapshot))
+    private static GroupFailover? ReadFailover(IReadOnlyDictionary<string, string> keys, string prefix) => keys.ContainsKey(prefix + Failover)
+        ? new GroupFailover(
+            Time(keys, prefix + Failover) ?? DateTimeOffset.UnixEpoch, keys.GetValueOrDefault(prefix + FailoverSnapshot), Number(keys, prefix + FailoverLeft))
         : null;
 
     private static DateTimeOffset? Time(IReadOnlyDictionary<string, string> keys, string key) =>

@@ -12,8 +12,8 @@ public sealed class GroupStateObject(RadosPool pool, string uuid)
 
     private static readonly string[] Keys =
     [
-        GroupStateKeys.Role, GroupStateKeys.Interval, GroupStateKeys.StartTime, GroupStateKeys.MaximumHold, GroupStateKeys.Generation, GroupStateKeys.TakenAt,
-        GroupStateKeys.Failover, GroupStateKeys.FailoverSnapshot,
+        GroupStateKeys.Role, GroupStateKeys.Interval, GroupStateKeys.StartTime, GroupStateKeys.MaximumHold, GroupStateKeys.Generation, GroupStateKeys.Taken,
+        GroupStateKeys.TakenAt, .. FailoverKeys(""), .. FailoverKeys(GroupStateKeys.Last),
     ];
 
     private readonly string _owner = Guid.NewGuid().ToString("N");
@@ -33,14 +33,22 @@ public sealed class GroupStateObject(RadosPool pool, string uuid)
         KeyValuePair<string, string?>[] others =
         [
             new(GroupStateKeys.Interval, state.Schedule?.Interval), new(GroupStateKeys.StartTime, state.Schedule?.StartTime),
-            new(GroupStateKeys.MaximumHold, ((long)state.MaximumHold.TotalMilliseconds).ToString(CultureInfo.InvariantCulture)),
-            new(GroupStateKeys.Failover, state.Failover is { } failover ? GroupStateKeys.TimeText(failover.Since) : null),
-            new(GroupStateKeys.FailoverSnapshot, state.Failover?.SnapshotName),
+            new(GroupStateKeys.MaximumHold, NumberText((long)state.MaximumHold.TotalMilliseconds)),
+            .. Pairs("", state.Failover), .. Pairs(GroupStateKeys.Last, state.LastFailover),
         ];
         write.RemoveOmap([.. others.Where(key => key.Value is null).Select(key => key.Key)]);
         write.SetOmap([.. others.Where(key => key.Value is not null).Select(key => KeyValuePair.Create(key.Key, key.Value!))]);
         return WriteAsync(write);
     }
+
+    private static string[] FailoverKeys(string prefix) => [.. Pairs(prefix, null).Select(pair => pair.Key)];
+
+    private static KeyValuePair<string, string?>[] Pairs(string prefix, GroupFailover? failover) =>
+    [
+        new(prefix + GroupStateKeys.Failover, failover is null ? null : GroupStateKeys.TimeText(failover.Since)),
+        new(prefix + GroupStateKeys.FailoverSnapshot, failover?.SnapshotName),
+        new(prefix + GroupStateKeys.FailoverLeft, failover?.LeftBehind is { } number ? NumberText(number) : null),
+    ];
 
     /// <summary>
     /// Keeps other servers from taking a generation, until it is given back or for <see cref="HeldLock.Lease"/> after this server was killed. Null:
@@ -63,11 +71,14 @@ public sealed class GroupStateObject(RadosPool pool, string uuid)
 
     /// <summary>Gives a generation its number, before it is begun.</summary>
     /// <exception cref="CephException">ECANCELED, ENOENT: the group is not primary any more.</exception>
-    internal Task GiveNumberAsync(long number) => WriteAsync(IfPrimary().SetOmap(GroupStateKeys.Generation, number.ToString(CultureInfo.InvariantCulture)));
+    internal Task GiveNumberAsync(long number) => WriteAsync(IfPrimary().SetOmap(GroupStateKeys.Generation, NumberText(number)));
 
     /// <summary>Says that the generation which was due is taken.</summary>
     /// <exception cref="CephException">ECANCELED, ENOENT: the group is not primary any more.</exception>
-    internal Task SetTakenAsync(DateTimeOffset begun) => WriteAsync(IfPrimary().SetOmap(GroupStateKeys.TakenAt, GroupStateKeys.TimeText(begun)));
+    internal Task SetTakenAsync(long number, DateTimeOffset begun) => WriteAsync(
+        IfPrimary().SetOmap([new(GroupStateKeys.Taken, NumberText(number)), new(GroupStateKeys.TakenAt, GroupStateKeys.TimeText(begun))]));
+
+    private static string NumberText(long number) => number.ToString(CultureInfo.InvariantCulture);
 
     private static ObjectWrite IfPrimary() => new ObjectWrite().AssertOmap(GroupStateKeys.Role, GroupStateKeys.RoleText(WantedRole.Primary));
 

@@ -33,7 +33,7 @@ internal sealed class InfoReading(TimeProvider time, IReadOnlyList<ReplicationSc
         var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
         // The first snapshot stays until the peer has a newer one. Journal mode has none, and keeps no time.
         var primarySince = chain.SincePromotion.FirstOrDefault()?.TakenAt ?? open.Image.GetCreateTimestamp().ToDateTimeOffset();
-        var reports = new ImageReports(global, sites, await schedules.ConfigureAwait(false));
+        var reports = new ImageReports(global, sites, await schedules.ConfigureAwait(false), AreOfGroup: ofGroup is not null);
         return ReplicationInfo.Of(reports, primarySince, time.GetUtcNow());
     }
 

@@ -1,0 +1,48 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>Shows the replicated groups of a pool: one read more for each, and only where it is asked for an open of each member.</summary>
+/// <param name="cluster">The cluster.</param>
+/// <param name="connection">The connection to it.</param>
+/// <param name="pool">Pool and rados namespace.</param>
+/// <param name="opensMembers">Whether to tell what a forced promotion would return to, which the members' snapshots alone show.</param>
+/// <param name="time">Clock.</param>
+internal sealed class GroupLister(ClusterEntry cluster, ClusterConnection connection, RadosPool pool, bool opensMembers, TimeProvider time)
+{
+    /// <summary>Shows them.</summary>
+    public async Task<IReadOnlyList<GroupStatus>> RunAsync(IReadOnlyList<ListedGroup> groups, CancellationToken cancellationToken)
+    {
+        List<GroupStatus> statuses = [];
+        foreach (var group in groups)
+        {
+            var entry = await GroupJournal.ReadAsync(pool, group.Uuid, cancellationToken).ConfigureAwait(false);
+            var returnPoint = opensMembers && entry is not null && group.State.Failover is null ? await ReadReturnPointAsync(group, entry, cancellationToken).ConfigureAwait(false) : null;
+            statuses.Add(GroupStatus.Of(
+                new VolumeHandle(cluster.ClusterId, pool.Id, group.Uuid), entry?.RequestName ?? group.RbdGroupName, pool.Name, pool.Namespace,
+                entry?.Members.Count ?? group.ImageIds.Count, group.State, returnPoint, time.GetUtcNow()));
+        }
+        return statuses;
+    }
+
+    private async Task<ReturnPoint?> ReadReturnPointAsync(ListedGroup group, GroupEntry entry, CancellationToken cancellationToken)
+    {
+        var known = await KnownMembers.ReadAsync(pool, [.. entry.Volumes.Select(handle => new GroupMember($"{handle}", handle))], cancellationToken).ConfigureAwait(false);
+        if (known.Count == 0)
+            return null;
+        if (known.FirstOrDefault(member => member.ImageId is null) is { } missing)
+            return new ReturnPoint(null, ReplicationHealth.Error, $"the image of volume {missing.Member.Id} is missing");
+        var members = await Task.WhenAll(known.Select(member => ReadAsync(member.ImageId!, cancellationToken))).ConfigureAwait(false);
+        if (group.State.Role == WantedRole.Secondary)
+            return FailoverRules.ReturnPoint(members);
+        var sites = await connection.GetSitesAsync(pool, cancellationToken).ConfigureAwait(false);
+        var held = GenerationRules.HeldBy(group.Uuid, members, sites.FollowerUuids);
+        return new ReturnPoint(held, held is null ? ReplicationHealth.Degraded : ReplicationHealth.Healthy, GroupInfo.AtPeer(held, members.Length));
+    }
+
+    private async Task<MemberSnapshots> ReadAsync(string imageId, CancellationToken cancellationToken)
+    {
+        await using var image = await RbdImage.OpenByIdAsync(pool, imageId, readOnly: true, cancellationToken).ConfigureAwait(false);
+        return await MemberSnapshots.ReadAsync(image, cancellationToken).ConfigureAwait(false);
+    }
+}

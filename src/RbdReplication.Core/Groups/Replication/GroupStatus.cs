@@ -1,0 +1,58 @@
+namespace RbdReplication.Core;
+
+/// <summary>What a forced promotion at the site that has not the primary would return a group to.</summary>
+/// <param name="Generation">The generation; null: none.</param>
+/// <param name="Health">Whether that is as it should be.</param>
+/// <param name="Message">The same, for people.</param>
+public sealed record ReturnPoint(HeldGeneration? Generation, ReplicationHealth Health, string Message);
+
+/// <summary>A replicated volume group as this site sees it.</summary>
+/// <param name="Handle">Its handle at this site.</param>
+/// <param name="Name">The name that it was asked for by, or that of its RBD group.</param>
+/// <param name="Pool">Pool name.</param>
+/// <param name="Namespace">Rados namespace; empty for the default one.</param>
+/// <param name="Members">Number of its volumes.</param>
+/// <param name="State">What is known here of its replication.</param>
+/// <param name="ReturnPoint">What a forced promotion would return to; null where that was not asked for.</param>
+/// <param name="Health">How well it is replicated, apart from what its volumes show.</param>
+/// <param name="Message">What is seen and, where something is wrong, what to do; for people.</param>
+public sealed record GroupStatus(
+    VolumeHandle Handle, string Name, string Pool, string Namespace, int Members, GroupState State, ReturnPoint? ReturnPoint, ReplicationHealth Health, string Message)
+{
+    /// <summary>Judges a group by what is known of it now.</summary>
+    public static GroupStatus Of(
+        VolumeHandle handle, string name, string pool, string radosNamespace, int members, GroupState state, ReturnPoint? returnPoint, DateTimeOffset now)
+    {
+        var (health, message) = Judge(state, members, now);
+        if (returnPoint is not null && state.Failover is null)
+        {
+            health = health == ReplicationHealth.Healthy ? returnPoint.Health : health;
+            message += $"; {returnPoint.Message}";
+        }
+        if (state.LastFailover is { } last)
+            message += $"; promoted by force at {last.Since:yyyy-MM-dd HH:mm:ss} UTC: {last.Describe()}";
+        return new GroupStatus(handle, name, pool, radosNamespace, members, state, returnPoint, health, message);
+    }
+
+    /// <summary>Says that a generation is late.</summary>
+    internal static string NoGeneration(TimeSpan interval) =>
+        $"no generation in {ReplicationInfo.LateAfterIntervals} intervals of {interval.TotalMinutes} min; event 2010 in the servers' logs says why, and where there is none no server was called for the group since it started";
+
+    private static (ReplicationHealth, string) Judge(GroupState state, int members, DateTimeOffset now)
+    {
+        if (state.Failover is { } failover && GroupInfo.Of(failover) is var unfinished)
+            return (unfinished.Health, unfinished.Message);
+        if (members == 0)
+            return (ReplicationHealth.Unknown, GroupInfo.NoVolumes);
+        if (state.Role == WantedRole.Secondary)
+            return (ReplicationHealth.Healthy, "the copy of the other site");
+        if (state.Schedule is null || ReplicationSchedule.ParseInterval(state.Schedule.Interval) is not { } interval)
+            return (ReplicationHealth.Degraded, "no schedule, so no generation is taken; set schedulingInterval in the VolumeReplicationClass");
+        return state.TakenAt switch
+        {
+            null => (ReplicationHealth.Degraded, "no generation is taken yet, which takes some seconds after a promotion; else event 2010 in the servers' logs says why"),
+            { } taken when now - taken > interval * ReplicationInfo.LateAfterIntervals => (ReplicationHealth.Degraded, $"behind: {NoGeneration(interval)}"),
+            _ => (ReplicationHealth.Healthy, "taken as a whole"),
+        };
+    }
+}
