@@ -10,7 +10,10 @@ internal sealed class FrozenWriter : IDisposable
 
     private FrozenWriter(Process process) => _process = process;
 
-    public static async Task<FrozenWriter> StartAsync(Site site, TestVolume volume)
+    /// <param name="site">Where.</param>
+    /// <param name="volume">The image, whose first bytes it writes.</param>
+    /// <param name="others">Addresses of those who write to it as well.</param>
+    public static async Task<FrozenWriter> StartAsync(Site site, TestVolume volume, params IEnumerable<string> others)
     {
         var process = Process.Start(new ProcessStartInfo(
             "rbd", ["-c", site.ConfFile, "bench", "--io-type", "write", "--io-size", "512", "--io-threads", "1", "--io-total", "1T", $"{TwoSites.Pool}/{volume.ImageName}"])
@@ -24,7 +27,7 @@ internal sealed class FrozenWriter : IDisposable
         try
         {
             await using var image = await volume.OpenAsync(site, readOnly: false);
-            await Eventually.TrueAsync(async () => (await image.Lock.ListOwnersAsync(CancellationToken.None)).Count > 0, "it writes");
+            await Eventually.TrueAsync(async () => (await image.Lock.ListOwnersAsync(CancellationToken.None)).Except(others).Any(), "it writes");
             await frozen.SignalAsync("-STOP");
             return frozen;
         }

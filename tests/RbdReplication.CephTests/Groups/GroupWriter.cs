@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
@@ -15,11 +16,12 @@ internal sealed class GroupWriter : IAsyncDisposable
     private readonly IReadOnlyList<RbdImage> _images;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _writing;
-    private long _rounds;
+    private readonly ConcurrentQueue<DateTimeOffset> _acknowledged = new();
+    private readonly bool _isOwner;
 
-    private GroupWriter(OtherClient client, IReadOnlyList<RbdImage> images, string address, ulong offset)
+    private GroupWriter(OtherClient client, IReadOnlyList<RbdImage> images, string address, ulong offset, bool isOwner)
     {
-        (_client, _images, Address, Offset) = (client, images, address, offset);
+        (_client, _images, Address, Offset, _isOwner) = (client, images, address, offset, isOwner);
         _writing = WriteAsync();
     }
 
@@ -30,7 +32,7 @@ internal sealed class GroupWriter : IAsyncDisposable
     public ulong Offset { get; }
 
     /// <summary>The last number that all images have.</summary>
-    public long Rounds => Interlocked.Read(ref _rounds);
+    public long Rounds => _acknowledged.Count;
 
     /// <summary>The longest that a write has taken.</summary>
     public TimeSpan Slowest { get; private set; }
@@ -43,10 +45,20 @@ internal sealed class GroupWriter : IAsyncDisposable
         var client = await OtherClient.ConnectAsync(site);
         var images = await Task.WhenAll(members.Select(volume => client.OpenAsync(volume.ImageName)));
         var own = (await images[0].ListWatchersAsync(CancellationToken.None)).Single(watcher => watcher.ClientId == (long)client.Pool.Cluster.InstanceId);
-        var writer = new GroupWriter(client, images, own.Address, offset);
+        return await GoingOnAsync(new GroupWriter(client, images, own.Address, offset, isOwner: true));
+    }
+
+    /// <summary>Starts one more that writes at the same time through the same client, elsewhere in the same images. It is disposed of first.</summary>
+    public Task<GroupWriter> StartBesideAsync(ulong offset) => GoingOnAsync(new GroupWriter(_client, _images, Address, offset, isOwner: false));
+
+    private static async Task<GroupWriter> GoingOnAsync(GroupWriter writer)
+    {
         await writer.GoesOnAsync();
         return writer;
     }
+
+    /// <summary>The last number that all images had for certain at an instant of the past.</summary>
+    public long RoundsAt(DateTimeOffset instant) => _acknowledged.Count(time => time <= instant);
 
     /// <summary>Waits until it has written to all images once more.</summary>
     public async Task GoesOnAsync()
@@ -69,17 +81,43 @@ internal sealed class GroupWriter : IAsyncDisposable
                 var took = Stopwatch.GetElapsedTime(started);
                 Slowest = took > Slowest ? took : Slowest;
             }
-            Interlocked.Increment(ref _rounds);
+            _acknowledged.Enqueue(DateTimeOffset.UtcNow);
         }
+    }
+
+    /// <summary>Stops it when all images have the same number.</summary>
+    public async Task StopAsync()
+    {
+        await _stop.CancelAsync();
+        await _writing;
+    }
+
+    /// <summary>Stops it where its site was lost for a while: writes may have failed.</summary>
+    public async Task AbandonAsync()
+    {
+        try
+        {
+            await StopAsync();
+        }
+        catch (CephException)
+        {
+        }
+        await CloseAsync();
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
-        await _writing;
+        await StopAsync();
+        await CloseAsync();
+    }
+
+    private async Task CloseAsync()
+    {
+        _stop.Dispose();
+        if (!_isOwner)
+            return;
         foreach (var image in _images)
             await image.DisposeAsync();
         await _client.DisposeAsync();
-        _stop.Dispose();
     }
 }

@@ -8,7 +8,11 @@ namespace RbdReplication.CephTests.Relocation;
 /// Calls as the VolumeReplication controller makes them: repeats what fails with exponential back-off, and answers
 /// FAILED_PRECONDITION on promote by calling again with force at once.
 /// </summary>
-public sealed class ControllerPlay(TestVolume volume, Action<string> log)
+/// <param name="name">What it is called for, in the record.</param>
+/// <param name="demote">The call that makes it secondary.</param>
+/// <param name="promote">The call that makes it primary, with force or without.</param>
+/// <param name="log">Told of each answer.</param>
+public sealed class ControllerPlay(string name, Func<Site, Task> demote, Func<Site, bool, Task> promote, Action<string> log)
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(5);
 
@@ -26,13 +30,18 @@ public sealed class ControllerPlay(TestVolume volume, Action<string> log)
 
     private long? _started;
 
+    public ControllerPlay(TestVolume volume, Action<string> log)
+        : this(volume.Handle.Uuid[..8], site => volume.DemoteAsync(site), (site, force) => volume.PromoteAsync(site, force), log)
+    {
+    }
+
     /// <summary>Whether a call waits for so long that it is owed some time without faults.</summary>
     public bool IsOverdue => _started is { } started && Stopwatch.GetElapsedTime(started) > Overdue;
 
-    /// <summary>Makes the volume secondary at a site.</summary>
-    public Task SecondaryAsync(Site site) => RetryAsync($"demote at {site}", async () => await volume.DemoteAsync(site));
+    /// <summary>Makes it secondary at a site.</summary>
+    public Task SecondaryAsync(Site site) => RetryAsync($"demote at {site}", () => demote(site));
 
-    /// <summary>Makes the volume primary at a site.</summary>
+    /// <summary>Makes it primary at a site.</summary>
     /// <returns>Whether force was used.</returns>
     public async Task<bool> PrimaryAsync(Site site)
     {
@@ -41,17 +50,20 @@ public sealed class ControllerPlay(TestVolume volume, Action<string> log)
         {
             try
             {
-                await volume.PromoteAsync(site);
+                await promote(site, false);
             }
             catch (RpcException e) when (e.StatusCode == StatusCode.FailedPrecondition)
             {
-                log($"{volume.Handle.Uuid[..8]} {e.Status.Detail[(e.Status.Detail.IndexOf(": ", StringComparison.Ordinal) + 2)..]}; forcing");
+                log($"{name} {e.Status.Detail[(e.Status.Detail.IndexOf(": ", StringComparison.Ordinal) + 2)..]}; forcing");
                 forced = true;
-                await volume.PromoteAsync(site, force: true);
+                await promote(site, true);
             }
         });
         return forced;
     }
+
+    /// <summary>Makes it primary at a site whose peer is gone, as somebody does who knows that.</summary>
+    public Task PrimaryByForceAsync(Site site) => RetryAsync($"promote by force at {site}", () => promote(site, true));
 
     private async Task RetryAsync(string what, Func<Task> call)
     {
@@ -64,14 +76,14 @@ public sealed class ControllerPlay(TestVolume volume, Action<string> log)
             try
             {
                 await call();
-                log($"{volume.Handle.Uuid[..8]} {what}: OK after {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
+                log($"{name} {what}: OK after {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
                 _started = null;
                 return;
             }
             catch (RpcException e) when (Stopwatch.GetElapsedTime(started) < (e.StatusCode == StatusCode.FailedPrecondition ? RefusalPatience : Patience))
             {
                 if (e.StatusCode.ToString() != last)
-                    log($"{volume.Handle.Uuid[..8]} {what}: {e.StatusCode}: {e.Status.Detail}");
+                    log($"{name} {what}: {e.StatusCode}: {e.Status.Detail}");
                 last = e.StatusCode.ToString();
             }
             await Task.Delay(pause);

@@ -35,7 +35,7 @@ public sealed class RelocationChecker(TwoSites sites, string mode, int seed, boo
     {
         Note($"seed {seed}");
         using var faults = new CancellationTokenSource();
-        var injecting = withFaults ? new FaultInjector(sites, new Random(seed), () => _controllers.Any(controller => controller.IsOverdue), Note).RunAsync(faults.Token) : Task.CompletedTask;
+        var injecting = withFaults ? NewInjector().RunAsync(faults.Token) : Task.CompletedTask;
         try
         {
             await Task.WhenAll(Enumerable.Range(1, volumes).Select(number => MoveAsync(new Random(seed + number), duration)));
@@ -47,6 +47,10 @@ public sealed class RelocationChecker(TwoSites sites, string mode, int seed, boo
         }
         Note(Summary);
     }
+
+    private FaultInjector NewInjector() => new(
+        [.. Fault.At(sites, sites.A), Fault.Partition(sites), .. Fault.At(sites, sites.B), Fault.Partition(sites)], TimeSpan.FromSeconds(25), new Random(seed),
+        () => _controllers.Any(controller => controller.IsOverdue), Note);
 
     private void Note(string line) => log($"{_clock.Elapsed.TotalSeconds,7:0.0} {line}");
 

@@ -41,8 +41,8 @@ public static class Eventually
     // By name, as test frameworks agree to: the benchmarks wait with this as well, and have none.
     private static bool IsAssertion(Exception failure) => failure.GetType().GetInterface("IAssertionException") is not null;
 
-    // The gRPC client has this code for connections that break too.
-    private static bool IsBug(Exception failure) =>
+    /// <summary>Whether a failure is a bug of the server's own: the gRPC client has this code for connections that break, too.</summary>
+    public static bool IsBug(Exception failure) =>
         failure is RpcException { StatusCode: StatusCode.Internal } e
         && (e.Status.Detail.Contains("a bug in this server", StringComparison.Ordinal) || e.Status.Detail.Contains("Ceph answered", StringComparison.Ordinal));
 }

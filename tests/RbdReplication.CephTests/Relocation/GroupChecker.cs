@@ -1,0 +1,171 @@
+using System.Diagnostics;
+using RbdReplication.CephTests.Groups;
+using RbdReplication.CephTests.Sandbox;
+
+namespace RbdReplication.CephTests.Relocation;
+
+/// <summary>
+/// Writes to a group while its generations are taken under faults, and then moves it, upon which every acknowledged write is there (G2), or loses its site
+/// at a random moment and promotes it by force at the other one, upon which all members are of one instant (G1), which is no older than the
+/// last one that the replication info has told.
+/// </summary>
+/// <param name="sites">Where.</param>
+/// <param name="seed">What happens.</param>
+/// <param name="members">How many volumes the group has.</param>
+/// <param name="longest">For how long it is written to, at most, after the info has told of a generation.</param>
+/// <param name="withDeadClients">Whether clients may be gone with a lock, which keeps everybody waiting for half a minute each time.</param>
+/// <param name="log">Told of what happens.</param>
+internal sealed class GroupChecker(TwoSites sites, int seed, int members, TimeSpan longest, bool withDeadClients, Action<string> log)
+{
+    private static readonly TimeSpan LongestFault = TimeSpan.FromSeconds(6);
+
+    private readonly Random _random = new(seed);
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+
+    /// <summary>What was done, for the record.</summary>
+    public string Summary { get; private set; } = "";
+
+    public async Task RunAsync(bool isLost)
+    {
+        Note($"seed {seed}: a group of {members} that {(isLost ? "loses its site" : "is moved")}");
+        var group = await ReplicatedGroup.CreateAsync(sites, members);
+        await group.CallAsync(sites.A, Rpc.Enable, parameters: GenerationRequests.EachMinute);
+        await group.CallAsync(sites.A, Rpc.Promote, parameters: GenerationRequests.EachMinute);
+        await group.AwaitCopiesAsync();
+        var writers = await GroupWriters.StartAsync(sites.A, group.Volumes, _random);
+        var generations = new GenerationRequests(sites.A, group, Note);
+        var controller = new ControllerPlay(
+            group.At(sites.A).Name[^8..], site => group.CallAsync(site, Rpc.Demote),
+            (site, force) => group.CallAsync(site, Rpc.Promote, force, GenerationRequests.EachMinute), Note);
+        try
+        {
+            await (isLost ? LoseAsync(group, writers, generations, controller) : MoveAsync(group, writers, generations, controller));
+        }
+        finally
+        {
+            await writers.AbandonAsync();
+        }
+        Summary = $"seed {seed}: {members} members, {writers}, generation {generations.Last} told, {(isLost ? "site lost, of one instant" : "moved with every write")}, {_clock.Elapsed.TotalSeconds:0} s";
+        Note(Summary);
+        await group.RetryAsync(sites.B, Rpc.Disable);
+        await group.RetryAsync(sites.A, Rpc.Disable);
+    }
+
+    private async Task MoveAsync(ReplicatedGroup group, GroupWriters writers, GenerationRequests generations, ControllerPlay controller)
+    {
+        await UnderFaultsAsync(AllFaults(group, writers, generations), controller, async () =>
+        {
+            await WriteAsync(generations);
+            await writers.StopAsync();
+        });
+        await UnderFaultsAsync([.. Fault.At(sites, sites.A), .. Fault.At(sites, sites.B), Fault.Partition(sites)], controller, async () =>
+        {
+            await controller.SecondaryAsync(sites.A);
+            await controller.PrimaryAsync(sites.B);
+        });
+        await group.AssertRoleAsync(sites.A, arePrimary: false);
+        Require(await writers.FindLossAsync(sites.B));
+    }
+
+    private async Task LoseAsync(ReplicatedGroup group, GroupWriters writers, GenerationRequests generations, ControllerPlay controller)
+    {
+        await UnderFaultsAsync(AllFaults(group, writers, generations), controller, () => WriteAsync(generations));
+        using var lost = new CancellationTokenSource();
+        var watching = generations.WatchAsync(lost.Token);
+        if (_random.Next(2) == 0)
+        {
+            await generations.BeginAsync();
+            await Task.Delay(_random.Next(600));
+        }
+        try
+        {
+            await sites.StopAsync(sites.A, "all", "freeze");
+            await sites.A.KillServerAsync();
+            await lost.CancelAsync();
+            await watching;
+            Note($"{sites.A} is lost, {generations.Last} was told");
+            await UnderFaultsAsync(Fault.At(sites, sites.B), controller, () => controller.PrimaryByForceAsync(sites.B));
+            await group.AssertRoleAsync(sites.B, arePrimary: true);
+            Require(await writers.FindTearAsync(sites.B, generations.Told));
+        }
+        finally
+        {
+            await sites.StartAsync(sites.A, "all");
+            await sites.A.RestartServerAsync();
+        }
+    }
+
+    /// <summary>Has generations taken until one was told, and on for a while.</summary>
+    private async Task WriteAsync(GenerationRequests generations)
+    {
+        using var end = new CancellationTokenSource();
+        var (asking, watching) = (generations.AskAsync(new Random(seed + 1), end.Token), generations.WatchAsync(end.Token));
+        try
+        {
+            await Eventually.TrueAsync(() => Task.FromResult(generations.Told > DateTimeOffset.MinValue || asking.IsFaulted || watching.IsFaulted), "the info tells of a generation");
+            await Task.Delay(longest * _random.NextDouble());
+        }
+        finally
+        {
+            await end.CancelAsync();
+            await Task.WhenAll(asking, watching);
+        }
+    }
+
+    private List<Fault> AllFaults(ReplicatedGroup group, GroupWriters writers, GenerationRequests generations)
+    {
+        var random = new Random(_random.Next());
+        List<Fault> faults = [.. Fault.At(sites, sites.A), .. Fault.At(sites, sites.B), Fault.Partition(sites), ServerKilledInside(generations, random)];
+        if (withDeadClients)
+            faults.Add(ClientGone(group, writers, random));
+        return faults;
+    }
+
+    private Fault ServerKilledInside(GenerationRequests generations, Random random) => new(
+        "server killed inside a generation",
+        async () =>
+        {
+            await generations.BeginAsync();
+            await Task.Delay(random.Next(400));
+            await sites.A.KillServerAsync();
+        },
+        sites.A.RestartServerAsync);
+
+    private Fault ClientGone(ReplicatedGroup group, GroupWriters writers, Random random)
+    {
+        FrozenWriter? client = null;
+        return new(
+            "client gone with the lock",
+            async () => client = await FrozenWriter.StartAsync(sites.A, group.Volumes[random.Next(members)], writers.Addresses),
+            () =>
+            {
+                client?.Dispose();
+                return Task.CompletedTask;
+            });
+    }
+
+    private async Task UnderFaultsAsync(IReadOnlyList<Fault> faults, ControllerPlay controller, Func<Task> work)
+    {
+        using var end = new CancellationTokenSource();
+        var injecting = new FaultInjector(faults, LongestFault, new Random(_random.Next()), () => controller.IsOverdue, Note).RunAsync(end.Token);
+        try
+        {
+            await work();
+        }
+        finally
+        {
+            await end.CancelAsync();
+            await injecting;
+        }
+    }
+
+    private void Note(string line) => log($"{_clock.Elapsed.TotalSeconds,7:0.0} {line}");
+
+    private void Require(string? violation)
+    {
+        if (string.IsNullOrEmpty(violation))
+            return;
+        Note("VIOLATION " + violation);
+        Assert.Fail($"{violation} (seed {seed}, {members} members)");
+    }
+}
