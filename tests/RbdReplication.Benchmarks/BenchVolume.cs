@@ -10,8 +10,8 @@ namespace RbdReplication.Benchmarks;
 internal sealed record BenchVolume(VolumeHandle Handle)
 {
     private const ulong SizeBytes = 4 * 1024 * 1024;
-    private const int Workers = 16;
 
+    private static readonly ParallelOptions Limited = new() { MaxDegreeOfParallelism = 16 };
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
     public string ImageName => JournalKeys.DefaultImagePrefix + Handle.Uuid;
@@ -28,17 +28,23 @@ internal sealed record BenchVolume(VolumeHandle Handle)
         new(new VolumeHandle(BenchSite.ClusterId, site.Pool.Id, imageName[JournalKeys.DefaultImagePrefix.Length..]));
 
     /// <summary>Makes images with journal entries.</summary>
-    public static async Task<IReadOnlyList<BenchVolume>> CreateAsync(BenchSite site, int count)
+    public static async Task<IReadOnlyList<BenchVolume>> CreateAsync(
+        BenchSite site, int count, ulong sizeBytes = SizeBytes, ImageFeatures features = ImageFeatures.Layering)
     {
         var volumes = Enumerable.Range(0, count)
             .Select(_ => new BenchVolume(new VolumeHandle(BenchSite.ClusterId, site.Pool.Id, Guid.NewGuid().ToString()))).ToList();
-        var journal = new CsiJournal(site.Pool, site.Pool, "default");
-        await Parallel.ForEachAsync(volumes, new ParallelOptions { MaxDegreeOfParallelism = Workers }, async (volume, token) =>
-        {
-            await RbdImage.CreateAsync(site.Pool, volume.ImageName, SizeBytes, ImageFeatures.Layering, token);
-            await journal.EnterAsync(new Reservation("pvc-" + volume.Handle.Uuid, volume.Handle.Uuid) { Owner = "default" }, token);
-        });
+        await Parallel.ForEachAsync(
+            volumes, Limited, async (volume, token) => await RbdImage.CreateAsync(site.Pool, volume.ImageName, sizeBytes, features, token));
+        await EnterAsync(site, volumes);
         return volumes;
+    }
+
+    /// <summary>Enters images in a site's journal, as the omap generator does at the other site.</summary>
+    public static Task EnterAsync(BenchSite site, IEnumerable<BenchVolume> volumes)
+    {
+        var journal = new CsiJournal(site.Pool, site.Pool, "default");
+        return Parallel.ForEachAsync(volumes, Limited, async (volume, token) =>
+            await journal.EnterAsync(new Reservation("pvc-" + volume.Handle.Uuid, volume.Handle.Uuid) { Owner = "default" }, token));
     }
 
     public async Task EnableAsync(ServerProcess server, BenchSite site) =>
@@ -60,6 +66,16 @@ internal sealed record BenchVolume(VolumeHandle Handle)
 
     public async Task<GetVolumeReplicationInfoResponse> GetInfoAsync(ServerProcess server, BenchSite site) =>
         await server.Replication.GetVolumeReplicationInfoAsync(new() { ReplicationSource = Source, Secrets = { site.Secrets } });
+
+    /// <summary>Takes a mirror snapshot, as the manager does, and waits until the other site has it.</summary>
+    public async Task CopyAsync(BenchSite site, BenchSite peer)
+    {
+        ulong taken;
+        await using (var image = await RbdImage.OpenAsync(site.Pool, ImageName, readOnly: false, CancellationToken.None))
+            taken = await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+        while (!await IsCopiedAsync(this, peer, snapshot => snapshot.PrimarySnapshotId == taken))
+            await Task.Delay(RetryPause);
+    }
 
     /// <summary>Repeats a call like a controller while the answer asks for that; returns how often it was made.</summary>
     public static async Task<int> RetryAsync(Func<Task> call)
@@ -83,18 +99,18 @@ internal sealed record BenchVolume(VolumeHandle Handle)
     {
         foreach (var volume in volumes)
         {
-            while (!await IsCopiedAsync(volume, peer))
+            while (!await IsCopiedAsync(volume, peer, _ => true))
                 await Task.Delay(RetryPause);
         }
     }
 
-    private static async Task<bool> IsCopiedAsync(BenchVolume volume, BenchSite peer)
+    private static async Task<bool> IsCopiedAsync(BenchVolume volume, BenchSite peer, Predicate<MirrorSnapshot> isIt)
     {
         try
         {
             await using var image = await RbdImage.OpenAsync(peer.Pool, volume.ImageName, readOnly: true, CancellationToken.None);
             var snapshots = await image.Mirroring.ListSnapshotsAsync(CancellationToken.None);
-            return snapshots.Count > 0 && snapshots[^1] is { State: MirrorSnapshotState.NonPrimary, IsComplete: true };
+            return snapshots.Count > 0 && snapshots[^1] is { State: MirrorSnapshotState.NonPrimary, IsComplete: true } && isIt(snapshots[^1]);
         }
         catch (CephException e) when (e.Errno == Errno.ENOENT)
         {

@@ -14,6 +14,10 @@ internal sealed record Load(TimeSpan Elapsed, IReadOnlyList<TimeSpan> Latencies)
 
     public TimeSpan Percentile(double percent) => Latencies[Math.Min(Calls - 1, (int)(Calls * percent / 100))];
 
+    /// <summary>All calls of several, one load after the other.</summary>
+    public static Load Together(IReadOnlyCollection<Load> loads) =>
+        new(TimeSpan.FromTicks(loads.Sum(load => load.Elapsed.Ticks)), [.. loads.SelectMany(load => load.Latencies).Order()]);
+
     /// <summary>
     /// Makes calls for all items in turn. Where the number of items is a multiple of the concurrency, or none is called
     /// twice, each item has one worker: two calls for one volume never meet.

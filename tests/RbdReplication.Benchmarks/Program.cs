@@ -9,6 +9,8 @@ const string Usage = """
       fleet SANDBOX [VOLUMES]                      all volumes enabled, promoted, demoted and promoted by force at once
       listing SANDBOX [IMAGES...]                  the status of all images of a pool
       growth SANDBOX PLOT.svg [VOLUMES...]         resolving and asking for info while the pool fills
+      group SANDBOX [MEMBERS...]                   writers to a group while generations are taken, and its forced promotion
+      rollback SANDBOX                             images returned to a generation, by size and by what was changed
       soak-calls SANDBOX [CALLS]                   calls of all kinds for a long time: fails if the server grows
       soak-poll SANDBOX [VOLUMES [MINUTES]]        all volumes asked for their info once a minute: fails if the server grows
       forward [CALLS]                              a call of the driver's, directly and through the server
@@ -33,6 +35,12 @@ switch (args)
         return 0;
     case ["growth", var sandbox, var plot, .. var volumes]:
         await GrowthBenchmark.RunAsync(sandbox, plot, volumes.Length == 0 ? [100, 1_000] : [.. volumes.Select(Number)]);
+        return 0;
+    case ["group", var sandbox, .. var members]:
+        await GroupBenchmark.RunAsync(sandbox, members.Length == 0 ? [8, 64] : [.. members.Select(Number)]);
+        return 0;
+    case ["rollback", var sandbox]:
+        await RollbackBenchmark.RunAsync(sandbox);
         return 0;
     case ["soak-calls", var sandbox, .. var calls]:
         return await SoakBenchmark.CallsAsync(sandbox, calls.Length == 0 ? 100_000 : Number(calls[0])) ? 0 : 1;
