@@ -54,6 +54,17 @@ public sealed class GroupScheduleTests(TwoSites sites)
     }
 
     [Fact]
+    public async Task A_group_without_volumes_is_as_good_as_taken()
+    {
+        var group = await ReplicatedGroup.CreateAsync(sites, 1);
+        await group.At(sites.A).ModifyAsync(group.HandleAt(sites.A));
+        await group.CallAsync(sites.A, Rpc.Enable);
+        await group.CallAsync(sites.A, Rpc.Promote, parameters: EachMinute);
+        await Eventually.TrueAsync(async () => (await StateAsync(group, sites.A))!.TakenAt is not null, "nothing is due");
+        Assert.Equal(0, (await StateAsync(group, sites.A))!.Generation);
+    }
+
+    [Fact]
     public async Task Without_an_interval_none_is_taken_and_the_info_says_so()
     {
         var group = await ProtectAsync();

@@ -72,8 +72,9 @@ public sealed class GenerationSchedule(GroupResolver resolver, GroupOperations o
             var look = await LookAsync(kept).ConfigureAwait(false);
             if (look.Wait is null && Leave(kept))
                 return;
+            // One that takes longer than its interval is due again already, and whoever writes needs some air.
             if (look.Wait is { } wait)
-                await kept.WaitAsync(Shorter(look.HasFailed ? pause : wait, LongestWait), time, _stop.Token).ConfigureAwait(false);
+                await kept.WaitAsync(look.HasFailed || wait <= TimeSpan.Zero ? pause : Shorter(wait, LongestWait), time, _stop.Token).ConfigureAwait(false);
             pause = look.HasFailed ? Shorter(2 * pause, LongestWait) : Pause;
         }
         while (!_stop.IsCancellationRequested);

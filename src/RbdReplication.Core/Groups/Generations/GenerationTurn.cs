@@ -50,7 +50,6 @@ internal sealed class GenerationTurn(VolumeGroup group, Action<GroupState?> seen
             return new(wait);
         var begun = time.GetUtcNow();
         var attempt = await TakeAsync(state, begun, cancellationToken).ConfigureAwait(false);
-        report(group.Handle, attempt);
         return attempt.IsTaken
             ? new((await ReadAsync(cancellationToken).ConfigureAwait(false))?.UntilDue(time.GetUtcNow()))
             : new(GenerationSchedule.Pause, HasFailed: true);
@@ -68,18 +67,28 @@ internal sealed class GenerationTurn(VolumeGroup group, Action<GroupState?> seen
         var uuid = group.Entry.Uuid;
         var images = await KnownMembers.ReadAsync(group.Pool, group.RequireMembers($"take a generation of {group}"), cancellationToken).ConfigureAwait(false);
         if (images.FirstOrDefault(image => image.ImageId is null) is { } missing)
-            return GenerationAttempt.Failed($"the image of volume {missing.Member.Id} is missing");
+            return Told(GenerationAttempt.Failed($"the image of volume {missing.Member.Id} is missing"));
         string[] ids = [.. images.Select(image => image.ImageId!)];
         if (ids.Length == 0)
+        {
+            await _object.SetTakenAsync(state.Taken, begun).ConfigureAwait(false);
             return new(0, GenerationResult.Taken, 0, TimeSpan.Zero, "");
+        }
         var members = await Task.WhenAll(ids.Select(id => ReadAsync(id, cancellationToken))).ConfigureAwait(false);
         var number = Math.Max(state.Generation + 1, GenerationRules.NextNumber(uuid, members));
         await _object.GiveNumberAsync(number).ConfigureAwait(false);
         var outcome = await GenerationTaking.TakeAsync(group.Pool, ids, new GenerationName(uuid, number).ToString(), state.MaximumHold, cancellationToken).ConfigureAwait(false);
         if (outcome.Result == GenerationResult.Taken)
             await _object.SetTakenAsync(number, begun).ConfigureAwait(false);
+        var attempt = Told(new(number, outcome.Result, ids.Length, outcome.Held, ProblemOf(outcome, state, images)));
         await TidyAsync(members, number, cancellationToken).ConfigureAwait(false);
-        return new(number, outcome.Result, ids.Length, outcome.Held, ProblemOf(outcome, state, images));
+        return attempt;
+    }
+
+    private GenerationAttempt Told(GenerationAttempt attempt)
+    {
+        report(group.Handle, attempt);
+        return attempt;
     }
 
     private static string ProblemOf(GenerationOutcome outcome, GroupState state, IReadOnlyList<KnownMember> images)
