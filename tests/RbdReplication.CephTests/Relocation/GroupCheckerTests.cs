@@ -5,12 +5,13 @@ using RbdReplication.Core;
 
 namespace RbdReplication.CephTests.Relocation;
 
+/// <summary>All of it belongs to <c>make check-groups</c>.</summary>
 [Collection("Faults")]
 public sealed class GroupCheckerTests(TwoSites sites)
 {
     private static readonly int Seed = Setting("GROUP_SEED") ?? Random.Shared.Next(1, 1_000_000);
 
-    [Theory]
+    [Theory(Explicit = true)]
     [InlineData(2)]
     [InlineData(8)]
     public async Task A_group_moves_with_every_write_or_comes_up_as_of_one_instant_that_was_told(int members)
@@ -19,7 +20,7 @@ public sealed class GroupCheckerTests(TwoSites sites)
         await RunAsync(Seed, members, isLost: (Seed + (members / 8)) % 2 == 0, TimeSpan.FromSeconds(5), withDeadClients: false);
     }
 
-    [Fact]
+    [Fact(Explicit = true)]
     public async Task Without_the_barrier_the_checker_sees_that_a_group_is_not_of_one_instant()
     {
         var group = await ReplicatedGroup.ProtectAsync(sites, 8);
