@@ -17,6 +17,7 @@ namespace RbdReplication.CephTests.Relocation;
 /// <param name="log">Told of what happens.</param>
 internal sealed class GroupChecker(TwoSites sites, int seed, int members, TimeSpan longest, bool withDeadClients, Action<string> log)
 {
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan LongestFault = TimeSpan.FromSeconds(6);
 
     private readonly Random _random = new(seed);
@@ -45,11 +46,15 @@ internal sealed class GroupChecker(TwoSites sites, int seed, int members, TimeSp
         {
             await writers.AbandonAsync();
         }
-        Summary = $"seed {seed}: {members} members, {writers}, generation {generations.Last} told, {(isLost ? "site lost, of one instant" : "moved with every write")}, {_clock.Elapsed.TotalSeconds:0} s";
+        Summary = $"seed {seed}: {members} members, {writers}, told was: {generations.Last}, {(isLost ? "site lost, of one instant" : "moved with every write")}, {_clock.Elapsed.TotalSeconds:0} s";
         Note(Summary);
-        await group.RetryAsync(sites.B, Rpc.Disable);
-        await group.RetryAsync(sites.A, Rpc.Disable);
+        await DisableAsync(group, sites.B);
+        // What was left behind there follows nobody.
+        await DisableAsync(group, sites.A);
     }
+
+    private static Task DisableAsync(ReplicatedGroup group, Site site) =>
+        TestVolume.RetryAsync(() => group.CallAsync(site, Rpc.Disable, parameters: ("force", "true")), $"it is disabled at {site}");
 
     private async Task MoveAsync(ReplicatedGroup group, GroupWriters writers, GenerationRequests generations, ControllerPlay controller)
     {
@@ -83,7 +88,7 @@ internal sealed class GroupChecker(TwoSites sites, int seed, int members, TimeSp
             await sites.A.KillServerAsync();
             await lost.CancelAsync();
             await watching;
-            Note($"{sites.A} is lost, {generations.Last} was told");
+            Note($"{sites.A} is lost; told was: {generations.Last}");
             await UnderFaultsAsync(Fault.At(sites, sites.B), controller, () => controller.PrimaryByForceAsync(sites.B));
             await group.AssertRoleAsync(sites.B, arePrimary: true);
             Require(await writers.FindTearAsync(sites.B, generations.Told));
@@ -147,7 +152,7 @@ internal sealed class GroupChecker(TwoSites sites, int seed, int members, TimeSp
     private async Task UnderFaultsAsync(IReadOnlyList<Fault> faults, ControllerPlay controller, Func<Task> work)
     {
         using var end = new CancellationTokenSource();
-        var injecting = new FaultInjector(faults, LongestFault, new Random(_random.Next()), () => controller.IsOverdue, Note).RunAsync(end.Token);
+        var injecting = new FaultInjector(faults, LongestPause, LongestFault, new Random(_random.Next()), () => controller.IsOverdue, Note).RunAsync(end.Token);
         try
         {
             await work();

@@ -17,7 +17,7 @@ public sealed class GroupCheckerTests(TwoSites sites)
     public async Task A_group_moves_with_every_write_or_comes_up_as_of_one_instant_that_was_told(int members)
     {
         // The one moves, the other loses its site.
-        await RunAsync(Seed, members, isLost: (Seed + (members / 8)) % 2 == 0, TimeSpan.FromSeconds(5), withDeadClients: false);
+        await RunAsync(Seed, members, isLost: (Seed + (members / 8)) % 2 == 0, TimeSpan.FromSeconds(10), withDeadClients: false);
     }
 
     [Fact(Explicit = true)]

@@ -49,8 +49,8 @@ public sealed class RelocationChecker(TwoSites sites, string mode, int seed, boo
     }
 
     private FaultInjector NewInjector() => new(
-        [.. Fault.At(sites, sites.A), Fault.Partition(sites), .. Fault.At(sites, sites.B), Fault.Partition(sites)], TimeSpan.FromSeconds(25), new Random(seed),
-        () => _controllers.Any(controller => controller.IsOverdue), Note);
+        [.. Fault.At(sites, sites.A), Fault.Partition(sites), .. Fault.At(sites, sites.B), Fault.Partition(sites)], TimeSpan.FromSeconds(6), TimeSpan.FromSeconds(25),
+        new Random(seed), () => _controllers.Any(controller => controller.IsOverdue), Note);
 
     private void Note(string line) => log($"{_clock.Elapsed.TotalSeconds,7:0.0} {line}");
 
