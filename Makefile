@@ -8,7 +8,7 @@ BINARY := $(PUBLISH)/rbd-replication
 IMAGE ?= rbd-replication:dev
 SOURCES := $(shell find src proto -type f -not -path '*/obj/*' -not -path '*/bin/*') Directory.Build.props Directory.Packages.props global.json
 
-.PHONY: help deps build publish test check-relocation check-groups test-matrix bench soak demo figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
+.PHONY: help deps build publish test check-relocation check-groups test-groups test-matrix bench soak demo figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,11 @@ check-groups: publish ## Write to volume groups under faults, then move them or 
 	RBD_REPLICATION_BINARY=$(CURDIR)/$(BINARY) GROUP_MINUTES=$(MINUTES) GROUP_SEED=$(SEED) GROUP_MEMBERS=$(MEMBERS) \
 	tests/RbdReplication.CephTests/bin/Release/net10.0/RbdReplication.CephTests -noLogo -noColor -showLiveOutput -explicit only \
 	  -class RbdReplication.CephTests.Relocation.GroupCheckerTests
+
+test-groups: publish ## The tests of replicated volume groups on real Ceph, which wait for their schedules
+	dotnet build tests/RbdReplication.CephTests -nologo -v quiet -clp:ErrorsOnly -c Release
+	RBD_REPLICATION_BINARY=$(CURDIR)/$(BINARY) \
+	tests/RbdReplication.CephTests/bin/Release/net10.0/RbdReplication.CephTests -noLogo -noColor -explicit off -class '*.Group*'
 
 test-matrix: publish ## The tests on real Ceph with Ceph 18.2 and 20.2, clusters and libraries, in roots that it makes (SUITES="trixie sid")
 	@tests/matrix.sh

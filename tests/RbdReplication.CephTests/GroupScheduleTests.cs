@@ -6,7 +6,7 @@ namespace RbdReplication.CephTests;
 
 public sealed class GroupScheduleTests(TwoSites sites)
 {
-    private static readonly (string, string) EachMinute = ("schedulingInterval", "1m");
+    private static readonly (string, string)[] EachMinute = [("schedulingInterval", "1m"), ("maximumHold", "30s")];
 
     [Fact]
     public async Task Generations_are_taken_where_a_group_is_primary_reach_the_peer_and_those_that_are_not_needed_go()

@@ -22,7 +22,7 @@ public sealed record GenerationAttempt(long Number, GenerationResult Result, int
 
 /// <summary>What came of a look at a group that is kept.</summary>
 /// <param name="Wait">When to look again; null where no generation is to be taken of the group.</param>
-/// <param name="HasFailed">Whether a generation was due and not taken.</param>
+/// <param name="HasFailed">Whether a call failed, which another attempt soon may not mend.</param>
 internal readonly record struct GenerationLook(TimeSpan? Wait, bool HasFailed = false);
 
 /// <summary>One look at a group that is kept: takes a generation if one is due and no other server does, and removes what is not needed any more.</summary>
@@ -52,7 +52,7 @@ internal sealed class GenerationTurn(VolumeGroup group, Action<GroupState?> seen
         var attempt = await TakeAsync(state, begun, cancellationToken).ConfigureAwait(false);
         return attempt.IsTaken
             ? new((await ReadAsync(cancellationToken).ConfigureAwait(false))?.UntilDue(time.GetUtcNow()))
-            : new(GenerationSchedule.Pause, HasFailed: true);
+            : new(GenerationSchedule.Pause, HasFailed: attempt.Result == GenerationResult.Failed);
     }
 
     private async Task<GroupState?> ReadAsync(CancellationToken cancellationToken)
