@@ -199,17 +199,36 @@ public sealed class ForwardingTests(ForwardingRig rig) : IClassFixture<Forwardin
     [Fact]
     public async Task A_server_that_stops_waits_for_what_is_with_the_driver_and_forwards_no_more()
     {
-        await using var server = await rig.StartAsync("stopping.sock", rig.DriverPath, ["--stop-timeout", "2s"]);
-        var before = (await Unheard.CountAsync(Channel)).Hanging;
-        var hanging = Unheard.StatusAsync(server.Channel, "Hang", [], new CallOptions(deadline: DateTime.UtcNow + Minute));
-        await Eventually.TrueAsync(async () => (await Unheard.CountAsync(Channel)).Hanging > before, "the call is with the driver");
+        await using var server = await rig.StartAsync("stopping.sock", rig.DriverPath, []);
+        var hanging = await HangAsync(server);
         var exitCode = server.TerminateAsync();
         await Eventually.TrueAsync(async () => (await server.Identity.ProbeAsync(new())).Ready == false, "the server says that it is stopping");
         Is(StatusCode.Unavailable, "unheard.of.Service/Echo was not forwarded, because this server is stopping", await Unheard.StatusAsync(server.Channel, "Echo", []));
-        Is(StatusCode.Unavailable, "this server is stopping, and the driver", await hanging);
+        Assert.False(exitCode.IsCompleted);
+        await Unheard.Call(Channel, "Release", []);
+        Is(StatusCode.OK, "", await hanging);
         Assert.Equal(0, await exitCode);
         Assert.Contains("for 0 changes that are under way and 1 calls that are with the driver", server.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_that_has_waited_long_enough_stops_without_the_drivers_answer()
+    {
+        await using var server = await rig.StartAsync("stopped.sock", rig.DriverPath, ["--stop-timeout", "1s"]);
+        var hanging = await HangAsync(server);
+        var exitCode = server.TerminateAsync();
+        Is(StatusCode.Unavailable, "this server is stopping, and the driver", await hanging);
+        Assert.Equal(0, await exitCode);
         Assert.Contains("1 calls are still with the driver", server.Log, StringComparison.Ordinal);
+    }
+
+    // A call through the server that the driver has, and does not answer.
+    private async Task<Task<Status>> HangAsync(ServerProcess server)
+    {
+        var before = (await Unheard.CountAsync(Channel)).Hanging;
+        var hanging = Unheard.StatusAsync(server.Channel, "Hang", [], new CallOptions(deadline: DateTime.UtcNow + Minute));
+        await Eventually.TrueAsync(async () => (await Unheard.CountAsync(Channel)).Hanging > before, "the call is with the driver");
+        return hanging;
     }
 
     [Fact]

@@ -12,6 +12,7 @@ import grpc
 
 MIB = 1024 * 1024
 counts = {"hanging": 0, "cancelled": 0, "asked": 0}
+released = asyncio.Event()
 
 
 async def echo(request, context):
@@ -37,10 +38,19 @@ async def fail(request, context):
 async def hang(request, context):
     counts["hanging"] += 1
     try:
-        await asyncio.Event().wait()
+        await released.wait()
+        return b"released"
     except asyncio.CancelledError:
         counts["cancelled"] += 1
         raise
+
+
+async def release(request, context):
+    """Lets everything go that hangs now, and nothing that comes later."""
+    global released
+    released.set()
+    released = asyncio.Event()
+    return b""
 
 
 async def count(request, context):
@@ -80,6 +90,7 @@ METHODS = {
     "/unheard.of.Service/TimeLeft": grpc.unary_unary_rpc_method_handler(time_left),
     "/unheard.of.Service/Fail": grpc.unary_unary_rpc_method_handler(fail),
     "/unheard.of.Service/Hang": grpc.unary_unary_rpc_method_handler(hang),
+    "/unheard.of.Service/Release": grpc.unary_unary_rpc_method_handler(release),
     "/unheard.of.Service/Count": grpc.unary_unary_rpc_method_handler(count),
     "/unheard.of.Service/Sized": grpc.unary_unary_rpc_method_handler(sized),
     "/unheard.of.Service/Stream": grpc.unary_stream_rpc_method_handler(stream),
