@@ -13,13 +13,13 @@ public sealed class GroupScheduleTests(TwoSites sites)
     {
         var group = await ProtectAsync(EachMinute);
         var info = await AwaitHeldAsync(group, sites.A, 1);
-        var first = (await SnapshotsAsync(group, sites.A)).Select(member => member.Single(one => one.Number == 1).TakenAt).Min();
+        var first = (await SnapshotsAsync(group, sites.A)).Select(member => member.Single(one => one.Name.Number == 1).TakenAt).Min();
         Assert.Equal(first, info.LastSyncTime.ToDateTimeOffset());
         Assert.Contains("of all 3 volumes", info.StatusMessage, StringComparison.Ordinal);
 
         // The next come with the minutes.
         await AwaitHeldAsync(group, sites.A, 3);
-        Assert.All(await SnapshotsAsync(group, sites.A), member => Assert.DoesNotContain(member, one => one.Number == 1));
+        Assert.All(await SnapshotsAsync(group, sites.A), member => Assert.DoesNotContain(member, one => one.Name.Number == 1));
 
         await group.RetryAsync(sites.A, Rpc.Demote);
         var last = (await StateAsync(group, sites.A))!.Generation;
@@ -27,6 +27,9 @@ public sealed class GroupScheduleTests(TwoSites sites)
         // The other site takes its own from now on, and this one none.
         await AwaitHeldAsync(group, sites.B, 1);
         Assert.Equal(last, (await StateAsync(group, sites.A))!.Generation);
+        // What this site took under the uuid that the group has here goes then, there and, with the next copies, here.
+        foreach (var site in new[] { sites.B, sites.A })
+            await Eventually.TrueAsync(async () => (await SnapshotsAsync(group, site)).All(member => member.TrueForAll(one => one.Name.Group == group.At(sites.B).NewUuid)), $"{site} has the other site's alone");
     }
 
     [Fact]
@@ -51,6 +54,21 @@ public sealed class GroupScheduleTests(TwoSites sites)
         await group.RetryAsync(sites.A, Rpc.Disable);
         Assert.All(await SnapshotsAsync(group, sites.A), Assert.Empty);
         Assert.Null(await StateAsync(group, sites.A));
+    }
+
+    [Fact]
+    public async Task A_group_that_has_moved_and_is_disabled_leaves_nothing_of_either_site()
+    {
+        var group = await ProtectAsync(EachMinute);
+        await AwaitHeldAsync(group, sites.A, 1);
+        await group.RetryAsync(sites.A, Rpc.Demote);
+        await TestVolume.RetryAsync(() => group.CallAsync(sites.B, Rpc.Promote), "site-b is promoted");
+        // The site that follows is disabled first: its copies follow, with all that they have.
+        await group.CallAsync(sites.A, Rpc.Disable);
+        Assert.All(await SnapshotsAsync(group, sites.A), Assert.NotEmpty);
+        Assert.All(await SnapshotsAsync(group, sites.B), Assert.NotEmpty);
+        await group.RetryAsync(sites.B, Rpc.Disable);
+        Assert.All(await SnapshotsAsync(group, sites.B), Assert.Empty);
     }
 
     [Fact]
@@ -95,12 +113,12 @@ public sealed class GroupScheduleTests(TwoSites sites)
             return info.LastSyncTime is not null && int.Parse(words[at + 1]) >= number ? info : null;
         }, $"the peer has generation {number}");
 
-    /// <summary>The generations of which each member has the snapshot.</summary>
-    private static async Task<List<(long Number, DateTimeOffset TakenAt)>[]> SnapshotsAsync(ReplicatedGroup group, Site site) => await Task.WhenAll(group.Volumes.Select(async volume =>
+    /// <summary>The generations of which each member has the snapshot, by whichever uuid of the group.</summary>
+    private static async Task<List<(GenerationName Name, DateTimeOffset TakenAt)>[]> SnapshotsAsync(ReplicatedGroup group, Site site) => await Task.WhenAll(group.Volumes.Select(async volume =>
     {
         await using var image = await volume.OpenAsync(site);
         return (await image.Snapshots.ListAsync(CancellationToken.None))
-            .Where(snapshot => GenerationName.NumberOf(group.At(site).NewUuid, snapshot.Name, out _) is not null)
-            .Select(snapshot => (GenerationName.NumberOf(group.At(site).NewUuid, snapshot.Name, out _)!.Value, snapshot.TakenAt)).ToList();
+            .Where(snapshot => GenerationName.Parse(snapshot.Name, out _) is not null)
+            .Select(snapshot => (GenerationName.Parse(snapshot.Name, out _)!.Value, snapshot.TakenAt)).ToList();
     }));
 }

@@ -44,7 +44,7 @@ public sealed class MembershipChange(VolumeOperations volumes, FlattenReport fla
             await CreateAsync(group.RbdGroup).ConfigureAwait(false);
         var join = await JoinAsync(group, request, cancellationToken).ConfigureAwait(false);
         if (join.IsReplicated)
-            await EachAsync(group, request, plan.Leaves, member => LeaveAsync(group, new VolumeRequest(member.Handle, request.Credentials), cancellationToken)).ConfigureAwait(false);
+            await EachAsync(group, request, plan.Leaves, member => LeaveAsync(new VolumeRequest(member.Handle, request.Credentials), cancellationToken)).ConfigureAwait(false);
         foreach (var image in plan.ImagesToRemove)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -67,11 +67,11 @@ public sealed class MembershipChange(VolumeOperations volumes, FlattenReport fla
         }
     }
 
-    private async Task LeaveAsync(VolumeGroup group, VolumeRequest member, CancellationToken cancellationToken)
+    private async Task LeaveAsync(VolumeRequest member, CancellationToken cancellationToken)
     {
         try
         {
-            await volumes.ChangeAsync(member, "disable", (open, token) => _replication.LeaveAsync(open, group.Entry.Uuid, token), cancellationToken).ConfigureAwait(false);
+            await volumes.ChangeAsync(member, "disable", _replication.LeaveAsync, cancellationToken).ConfigureAwait(false);
         }
         catch (ReplicationException e) when (e.Error == ReplicationError.NotFound)
         {

@@ -80,11 +80,4 @@ public sealed class FailoverRulesTests
         Assert.Null(To(copy, copy with { IsPrimary = true }));
         Assert.Null(To());
     }
-
-    [Theory]
-    [InlineData("rbd-replication." + Group + ".7", 7L)]
-    [InlineData("rbd-replication." + Group + ".x", null)]
-    [InlineData("rbd-replication.7", null)]
-    [InlineData("snap", null)]
-    public void Names_are_read(string name, long? number) => Assert.Equal(number, FailoverRules.Parse(name)?.Number);
 }

@@ -36,7 +36,7 @@ public static class GenerationFailover
     {
         await image.Snapshots.RollBackAsync(generation.ToString(), _ => { }, cancellationToken).ConfigureAwait(false);
         var seen = await MemberSnapshots.ReadAsync(image, cancellationToken).ConfigureAwait(false);
-        foreach (var snapshot in GenerationRules.LeftBehind(generation.Group, [seen], generation.Number))
+        foreach (var snapshot in GenerationRules.LeftBehind(seen, generation))
             await image.Snapshots.RemoveAsync(snapshot.SnapshotName, cancellationToken).ConfigureAwait(false);
         return seen;
     }

@@ -17,15 +17,26 @@ public readonly record struct GenerationName(string Group, long Number)
     /// <param name="group">Uuid of the group.</param>
     /// <param name="snapshotName">Name of the snapshot.</param>
     /// <param name="isFinished">Whether all members had it of one instant when it got its name.</param>
-    public static long? NumberOf(string group, string snapshotName, out bool isFinished)
+    public static long? NumberOf(string group, string snapshotName, out bool isFinished) =>
+        Parse(snapshotName, out isFinished) is { } name && name.Group == group ? name.Number : null;
+
+    /// <summary>Which generation a user snapshot belongs to, of whichever group; null for one that is of none.</summary>
+    /// <param name="snapshotName">Name of the snapshot.</param>
+    /// <param name="isFinished">Whether all members had it of one instant when it got its name.</param>
+    public static GenerationName? Parse(string snapshotName, out bool isFinished)
     {
         ArgumentNullException.ThrowIfNull(snapshotName);
         var mark = snapshotName.IndexOf(GenerationTaking.UnfinishedMark, StringComparison.Ordinal);
         isFinished = mark < 0;
         var name = isFinished ? snapshotName : snapshotName[..mark];
-        return long.TryParse(name.AsSpan(name.LastIndexOf('.') + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-            && new GenerationName(group, number).ToString() == name
-            ? number
+        return name.Split('.') is [_, var group, var digits]
+            && Guid.TryParseExact(group, "D", out _)
+            && long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && new GenerationName(group, number) is var generation && generation.ToString() == name
+            ? generation
             : null;
     }
+
+    /// <summary>The generation that a finished user snapshot is of; null for one that is of none, or not finished.</summary>
+    public static GenerationName? Parse(string snapshotName) => Parse(snapshotName, out var isFinished) is { } generation && isFinished ? generation : null;
 }

@@ -14,10 +14,15 @@ internal static class GenerationRemoval
                 await RemoveAsync(image, snapshot.SnapshotName, cancellationToken).ConfigureAwait(false);
         }));
 
-    /// <summary>Removes all of a group that a volume has, which is not replicated with it any more.</summary>
-    public static async Task OfAllAsync(OpenVolume open, string group, CancellationToken cancellationToken)
+    /// <summary>
+    /// Removes all that a volume has which is not mirrored any more, by whichever uuid of its group they were taken. A copy that still follows keeps
+    /// its own: librbd answers EROFS there, and they go with it.
+    /// </summary>
+    public static async Task OfAllAsync(OpenVolume open, CancellationToken cancellationToken)
     {
-        var all = GenerationRules.LeftBehind(group, [await MemberSnapshots.ReadAsync(open.Image, cancellationToken).ConfigureAwait(false)], generation: 0);
+        if (await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false) is not { State: MirrorImageState.Disabled })
+            return;
+        var all = GenerationRules.All(await MemberSnapshots.ReadAsync(open.Image, cancellationToken).ConfigureAwait(false));
         if (all.Count == 0)
             return;
         await open.LockAsync().ConfigureAwait(false);

@@ -68,7 +68,8 @@ public static class GenerationRules
     /// <summary>
     /// What can be removed at the primary: all but the generation in hand, the newest that all members have, the newest that the peers have, and those that
     /// a peer gets next by a mirror snapshot that it still needs, since it has one of them, or none, while it copies. What is newer than the one in
-    /// hand stays, too.
+    /// hand stays, too. Those that the other site has taken under a uuid of its own are all older; a failover would return to one of them as long as the
+    /// peers have none of this site's.
     /// </summary>
     /// <param name="group">Uuid of the group.</param>
     /// <param name="members">The members, which are primary.</param>
@@ -80,12 +81,29 @@ public static class GenerationRules
         HashSet<long?> needed = [NewestTaken(group, members), NewestAtPeers(group, members, followers), NewestAtPeersBefore(group, members, followers)];
         foreach (var member in members)
             needed.UnionWith(Awaited(member, group, followers));
-        return Select(group, members, (number, isFinished) => number < inHand && !(isFinished && needed.Contains(number)));
+        var keepsOthers = NewestAtPeers(group, members, followers) is null;
+        return [.. members.SelectMany(member => Select(member, (_, name, isFinished) => name.Group == group
+            ? name.Number < inHand && !(isFinished && needed.Contains(name.Number))
+            : !keepsOthers))];
     }
 
-    /// <summary>What a failover to a generation leaves behind, whole or not: nothing of it is ever returned to.</summary>
-    public static IReadOnlyList<UnneededSnapshot> LeftBehind(string group, IReadOnlyList<MemberSnapshots> members, long generation) =>
-        Select(group, members, (number, isFinished) => number > generation || !isFinished);
+    /// <summary>
+    /// What a failover to a generation leaves behind in a member, whole or not: nothing of it is ever returned to. That is what came after it, by
+    /// whichever uuid of the group, and whatever was not finished.
+    /// </summary>
+    public static IReadOnlyList<UnneededSnapshot> LeftBehind(MemberSnapshots member, GenerationName generation)
+    {
+        ArgumentNullException.ThrowIfNull(member);
+        var to = member.FinishedOf(generation.Group)[generation.Number].Id;
+        return Select(member, (snapshot, _, isFinished) => snapshot.Id > to || !isFinished);
+    }
+
+    /// <summary>All of any group: what a volume has no use for that is not replicated any more.</summary>
+    public static IReadOnlyList<UnneededSnapshot> All(MemberSnapshots member)
+    {
+        ArgumentNullException.ThrowIfNull(member);
+        return Select(member, (_, _, _) => true);
+    }
 
     // Where a member has joined the group since, none but the others has it.
     private static long? NewestAtPeersBefore(string group, IReadOnlyList<MemberSnapshots> members, IReadOnlyCollection<string> followers) => members
@@ -99,8 +117,8 @@ public static class GenerationRules
             .Select(mirror => finished.Where(one => one.Value.Id < mirror.Id).Select(one => (long?)one.Key).Max());
     }
 
-    private static List<UnneededSnapshot> Select(string group, IReadOnlyList<MemberSnapshots> members, Func<long, bool, bool> which) =>
-        [.. members.SelectMany(member => member.Users
-            .Where(snapshot => GenerationName.NumberOf(group, snapshot.Name, out var isFinished) is { } number && which(number, isFinished))
-            .Select(snapshot => new UnneededSnapshot(member.ImageId, snapshot.Name)))];
+    private static List<UnneededSnapshot> Select(MemberSnapshots member, Func<UserSnapshot, GenerationName, bool, bool> which) =>
+        [.. member.Users
+            .Where(snapshot => GenerationName.Parse(snapshot.Name, out var isFinished) is { } name && which(snapshot, name, isFinished))
+            .Select(snapshot => new UnneededSnapshot(member.ImageId, snapshot.Name))];
 }

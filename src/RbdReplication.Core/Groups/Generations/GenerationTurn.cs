@@ -74,7 +74,7 @@ internal sealed class GenerationTurn(VolumeGroup group, Action<GroupState?> seen
             await _object.SetTakenAsync(state.Taken, begun).ConfigureAwait(false);
             return new(0, GenerationResult.Taken, 0, TimeSpan.Zero, "");
         }
-        var members = await Task.WhenAll(ids.Select(id => ReadAsync(id, cancellationToken))).ConfigureAwait(false);
+        var members = await Task.WhenAll(ids.Select(id => MemberSnapshots.ReadAsync(group.Pool, id, cancellationToken))).ConfigureAwait(false);
         var number = Math.Max(state.Generation + 1, GenerationRules.NextNumber(uuid, members));
         await _object.GiveNumberAsync(number).ConfigureAwait(false);
         var outcome = await GenerationTaking.TakeAsync(group.Pool, ids, new GenerationName(uuid, number).ToString(), state.MaximumHold, cancellationToken).ConfigureAwait(false);
@@ -101,12 +101,6 @@ internal sealed class GenerationTurn(VolumeGroup group, Action<GroupState?> seen
             GenerationResult.Torn => "others took snapshots of members at the same moment, each time",
             _ => $"{(volume is null ? "" : $"volume {volume}: ")}{outcome.Failure?.Message}",
         };
-    }
-
-    private async Task<MemberSnapshots> ReadAsync(string imageId, CancellationToken cancellationToken)
-    {
-        await using var image = await RbdImage.OpenByIdAsync(group.Pool, imageId, readOnly: true, cancellationToken).ConfigureAwait(false);
-        return await MemberSnapshots.ReadAsync(image, cancellationToken).ConfigureAwait(false);
     }
 
     // By what was seen before: what the newest has made unneeded goes with the next.

@@ -8,6 +8,14 @@ namespace RbdReplication.Core;
 /// <param name="Mirrors">Mirror snapshots, oldest first.</param>
 public sealed record MemberSnapshots(string ImageId, IReadOnlyList<UserSnapshot> Users, IReadOnlyList<MirrorSnapshot> Mirrors)
 {
+    /// <summary>Opens a member for them, read-only.</summary>
+    /// <exception cref="CephException">ENOENT: the image is gone.</exception>
+    public static async Task<MemberSnapshots> ReadAsync(RadosPool pool, string imageId, CancellationToken cancellationToken)
+    {
+        await using var image = await RbdImage.OpenByIdAsync(pool, imageId, readOnly: true, cancellationToken).ConfigureAwait(false);
+        return await ReadAsync(image, cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Reads them; they come with the open image and cost no round trip.</summary>
     public static async Task<MemberSnapshots> ReadAsync(RbdImage image, CancellationToken cancellationToken)
     {

@@ -35,10 +35,10 @@ public static class FailoverRules
         ArgumentNullException.ThrowIfNull(members);
         if (members.Count == 0)
             return null;
-        var whole = members[0].Users.Select(snapshot => Parse(snapshot.Name)?.Group).OfType<string>().Distinct()
+        var whole = members[0].Users.Select(snapshot => GenerationName.Parse(snapshot.Name)?.Group).OfType<string>().Distinct()
             .Select(group => GenerationRules.NewestWhole(group, members) is { } number ? new GenerationName(group, number) : (GenerationName?)null).OfType<GenerationName>().ToList();
         // The other site may know the group by another uuid, and both may have taken some.
-        return members[0].Users.OrderByDescending(snapshot => snapshot.TakenAt).Select(snapshot => Parse(snapshot.Name)).FirstOrDefault(name => name is { } one && whole.Contains(one));
+        return members[0].Users.OrderByDescending(snapshot => snapshot.TakenAt).Select(snapshot => GenerationName.Parse(snapshot.Name)).FirstOrDefault(name => name is { } one && whole.Contains(one));
     }
 
     /// <summary>To what a site that follows would return the group, for people.</summary>
@@ -63,15 +63,6 @@ public static class FailoverRules
         ArgumentNullException.ThrowIfNull(members);
         return members.SelectMany(member => member.Snapshots.Users).Max(snapshot => GenerationName.NumberOf(to.Group, snapshot.Name, out _)) is { } newest && newest > to.Number
             ? newest
-            : null;
-    }
-
-    /// <summary>The generation that a snapshot is of, of whichever group; null for one that is of none, or not finished.</summary>
-    public static GenerationName? Parse(string snapshotName)
-    {
-        ArgumentNullException.ThrowIfNull(snapshotName);
-        return snapshotName.Split('.') is [_, var group, _] && GenerationName.NumberOf(group, snapshotName, out var isFinished) is { } number && isFinished
-            ? new GenerationName(group, number)
             : null;
     }
 }

@@ -32,17 +32,11 @@ internal sealed class GroupLister(ClusterEntry cluster, ClusterConnection connec
             return null;
         if (known.FirstOrDefault(member => member.ImageId is null) is { } missing)
             return new ReturnPoint(null, ReplicationHealth.Error, $"the image of volume {missing.Member.Id} is missing");
-        var members = await Task.WhenAll(known.Select(member => ReadAsync(member.ImageId!, cancellationToken))).ConfigureAwait(false);
+        var members = await Task.WhenAll(known.Select(member => MemberSnapshots.ReadAsync(pool, member.ImageId!, cancellationToken))).ConfigureAwait(false);
         if (group.State.Role == WantedRole.Secondary)
             return FailoverRules.ReturnPoint(members);
         var sites = await connection.GetSitesAsync(pool, cancellationToken).ConfigureAwait(false);
         var held = GenerationRules.HeldBy(group.Uuid, members, sites.FollowerUuids);
         return new ReturnPoint(held, held is null ? ReplicationHealth.Degraded : ReplicationHealth.Healthy, GroupInfo.AtPeer(held, members.Length));
-    }
-
-    private async Task<MemberSnapshots> ReadAsync(string imageId, CancellationToken cancellationToken)
-    {
-        await using var image = await RbdImage.OpenByIdAsync(pool, imageId, readOnly: true, cancellationToken).ConfigureAwait(false);
-        return await MemberSnapshots.ReadAsync(image, cancellationToken).ConfigureAwait(false);
     }
 }

@@ -51,24 +51,20 @@ public sealed class GroupReplication(
     {
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(parameters);
-        await operations.ChangeAsync(
-            request.Handle, force ? $"{VolumeReplication.ForcedPromotionName} volume group" : "promote volume group",
-            async (scope, token) =>
+        await ChangeAsync(
+            request, force ? VolumeReplication.ForcedPromotionName : "promote",
+            (group, change, state, token) =>
             {
-                var group = await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false);
-                var change = new GroupChange(group, scope, volumes, time);
-                // One that was begun by force is finished by whichever promotion comes next.
-                var isForced = (await change.LookAsync(token).ConfigureAwait(false))?.Failover is not null || force;
                 var failover = new GroupFailoverRun(parameters, _questions, time, report);
-                await (isForced
+                // One that was begun by force is finished by whichever promotion comes next.
+                return force || state?.Failover is not null
                     ? change.RunAsync(
                         GroupCall.Promote, VolumeReplication.ForcedPromotionName, request.Credentials, failover.PromoteAsync, failover.Begun, failover.Ended,
                         to => failover.ReturnAsync(group, to, token), token)
                     : change.RunAsync(
                         GroupCall.Promote, "promote", request.Credentials,
                         (open, consent, stop) => new Promotion(parameters with { Schedule = null }, force: false, _questions, time, consent).RunAsync(open, stop),
-                        failover.Ended, failover.Ended, together: null, token)).ConfigureAwait(false);
-                return true;
+                        failover.Ended, failover.Ended, together: null, token);
             }, cancellationToken).ConfigureAwait(false);
         generations.Keep(request, isChanged: true);
     }
@@ -105,7 +101,7 @@ public sealed class GroupReplication(
         async (open, consent, token) =>
         {
             await new Disabling(force, _questions, time, consent).RunAsync(open, token).ConfigureAwait(false);
-            await GenerationRemoval.OfAllAsync(open, request.Handle.Uuid, token).ConfigureAwait(false);
+            await GenerationRemoval.OfAllAsync(open, token).ConfigureAwait(false);
         },
         begun: now => now, ended: _ => null, cancellationToken);
 
@@ -166,7 +162,11 @@ public sealed class GroupReplication(
 
     private Task<bool> ChangeAsync(
         VolumeRequest request, GroupCall call, string name, MemberOperation operation, Func<GroupState?, GroupState?> begun, Func<GroupState?, GroupState?> ended,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken) => ChangeAsync(
+            request, name, (_, change, _, token) => change.RunAsync(call, name, request.Credentials, operation, begun, ended, together: null, token), cancellationToken);
+
+    private Task<bool> ChangeAsync(
+        VolumeRequest request, string name, Func<VolumeGroup, GroupChange, GroupState?, CancellationToken, Task> run, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(request);
         return operations.ChangeAsync(
@@ -175,8 +175,7 @@ public sealed class GroupReplication(
             {
                 var group = await resolver.FindCompleteAsync(request, scope, token).ConfigureAwait(false);
                 var change = new GroupChange(group, scope, volumes, time);
-                await change.LookAsync(token).ConfigureAwait(false);
-                await change.RunAsync(call, name, request.Credentials, operation, begun, ended, together: null, token).ConfigureAwait(false);
+                await run(group, change, await change.LookAsync(token).ConfigureAwait(false), token).ConfigureAwait(false);
                 return true;
             }, cancellationToken);
     }

@@ -51,7 +51,7 @@ public sealed record GroupFailover(DateTimeOffset Since, string? SnapshotName, l
     {
         if (SnapshotName is null)
             return "its volumes were left as they were, as this site held what the application had left when it was stopped";
-        var to = FailoverRules.Parse(SnapshotName) is { } generation ? $"generation {generation.Number} (snapshot {SnapshotName})" : SnapshotName;
+        var to = GenerationName.Parse(SnapshotName) is { } generation ? $"generation {generation.Number} (snapshot {SnapshotName})" : SnapshotName;
         return $"its volumes were returned to {to}, and what was newer was left behind{(LeftBehind is { } number ? $", of which this site had a part as far as generation {number}" : "")}";
     }
 }

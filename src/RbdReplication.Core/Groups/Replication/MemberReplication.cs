@@ -32,15 +32,14 @@ internal sealed class MemberReplication(FlattenReport flattenReport, TimeProvide
 
     /// <summary>Stops replicating a volume that is primary here. The copy of the peer's is left to the site that has the primary.</summary>
     /// <param name="open">The volume.</param>
-    /// <param name="group">Uuid of the group, whose generations it has.</param>
     /// <param name="cancellationToken">No further step is begun.</param>
     /// <exception cref="ReplicationException">A mirrored clone depends on it.</exception>
-    public async Task LeaveAsync(OpenVolume open, string group, CancellationToken cancellationToken)
+    public async Task LeaveAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         if (await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false) is not { State: MirrorImageState.Enabled, IsPrimary: false })
         {
             await new Disabling(force: false, _questions, time, _consent).RunAsync(open, cancellationToken).ConfigureAwait(false);
-            await GenerationRemoval.OfAllAsync(open, group, cancellationToken).ConfigureAwait(false);
+            await GenerationRemoval.OfAllAsync(open, cancellationToken).ConfigureAwait(false);
         }
     }
 }

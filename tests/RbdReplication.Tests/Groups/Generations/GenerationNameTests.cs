@@ -18,6 +18,17 @@ public sealed class GenerationNameTests
         Assert.False(isFinished);
     }
 
+    [Fact]
+    public void A_snapshot_of_any_group_tells_which()
+    {
+        var name = new GenerationName(Group, 7);
+        Assert.Equal(name, GenerationName.Parse($"{name}"));
+        Assert.Null(GenerationName.Parse(name + GenerationTaking.UnfinishedMark + "00ff"));
+        Assert.Equal(name, GenerationName.Parse(name + GenerationTaking.UnfinishedMark + "00ff", out _));
+        Assert.Null(GenerationName.Parse("rbd-replication.before-upgrade.7", out _));
+        Assert.Null(GenerationName.Parse("rbd-replication.7", out _));
+    }
+
     [Theory]
     [InlineData("before-upgrade")]
     [InlineData("rbd-replication.0c23de1c-18fb-11eb-a903-0242ac110006.42")]

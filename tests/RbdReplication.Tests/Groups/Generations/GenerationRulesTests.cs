@@ -29,6 +29,8 @@ public sealed class GenerationRulesTests
 
     private static string U(long number) => new GenerationName(Group, number).ToString();
 
+    private static string Theirs(long number) => new GenerationName("0c23de1c-18fb-11eb-a903-0242ac110006", number).ToString();
+
     private static string Unfinished(long number) => U(number) + GenerationTaking.UnfinishedMark + "1";
 
     private static MirrorSnapshot Mirror(MirrorSnapshotState state, bool isComplete = true, string from = "", params string[] neededBy) =>
@@ -50,7 +52,7 @@ public sealed class GenerationRulesTests
     public void The_next_number_is_above_all_that_were_ever_given_those_of_other_groups_left_out()
     {
         Assert.Equal(1, GenerationRules.NextNumber(Group, [Member("a"), Member("b", "before-upgrade")]));
-        Assert.Equal(8, GenerationRules.NextNumber(Group, [Member("a", U(3), Unfinished(7)), Member("b", U(5), new GenerationName("other", 90).ToString())]));
+        Assert.Equal(8, GenerationRules.NextNumber(Group, [Member("a", U(3), Unfinished(7)), Member("b", U(5), Theirs(90))]));
     }
 
     [Fact]
@@ -173,7 +175,24 @@ public sealed class GenerationRulesTests
     }
 
     [Fact]
-    public void A_failover_leaves_behind_what_is_newer_and_what_is_unfinished() => Assert.Equal(
-        [new("a", U(3)), new("b", Unfinished(1)), new UnneededSnapshot("b", Unfinished(3))],
-        GenerationRules.LeftBehind(Group, [Member("a", U(1), U(2), U(3)), Member("b", "x", Unfinished(1), U(2), Unfinished(3))], 2));
+    public void Those_of_the_other_site_go_when_the_peers_have_one_of_this_site()
+    {
+        var a = Member("a", Theirs(8), Theirs(9), Taken(), U(1), Taken(Peer));
+        Assert.Equal(["a " + Theirs(8), "a " + Theirs(9), "b " + Theirs(9)], Unneeded(2, a, Member("b", Theirs(9), "x", Taken(), U(1), Taken(Peer))));
+        // Until then a failover would return to 9.
+        Assert.Empty(Unneeded(2, a, Member("b", Theirs(9), Taken(Peer), U(1), Taken(Peer))));
+    }
+
+    [Fact]
+    public void A_failover_leaves_behind_what_came_later_by_whichever_uuid_and_what_is_unfinished()
+    {
+        Assert.Equal([new UnneededSnapshot("a", U(3))], GenerationRules.LeftBehind(Member("a", Theirs(9), U(1), U(2), U(3)), new(Group, 2)));
+        Assert.Equal(
+            [new("b", Unfinished(1)), new("b", Theirs(1)), new UnneededSnapshot("b", Unfinished(3))],
+            GenerationRules.LeftBehind(Member("b", "x", Unfinished(1), U(2), Theirs(1), Unfinished(3), "y"), new(Group, 2)));
+    }
+
+    [Fact]
+    public void A_volume_that_is_not_replicated_any_more_needs_none_of_any_group() => Assert.Equal(
+        [new("a", U(1)), new("a", Theirs(9)), new UnneededSnapshot("a", Unfinished(2))], GenerationRules.All(Member("a", U(1), "x", Theirs(9), Taken(), Unfinished(2))));
 }
