@@ -185,4 +185,17 @@ public sealed class GroupReplicationTests(TwoSites sites)
         await a.ModifyAsync(group.HandleAt(sites.A), group.Volumes[0], comes);
         await a.AssertMembersAsync(a.NewUuid, group.Volumes[0], comes);
     }
+
+    [Fact]
+    public async Task A_volume_whose_joining_was_cut_off_and_which_is_not_wanted_any_more_is_not_left_mirrored()
+    {
+        var group = await ReplicatedGroup.ProtectAsync(sites, 1);
+        var (a, gone) = (group.At(sites.A), await ReplicatedGroup.NewVolumeAsync(sites));
+        await a.RbdGroup(a.NewUuid).AddImageAsync(gone.ImageName, CancellationToken.None);
+        await sites.A.RbdAsync("mirror", "image", "enable", sites.A.Pool.SpecOf(gone.ImageName), "snapshot");
+        await a.ModifyAsync(group.HandleAt(sites.A), group.Volumes[0]);
+        await a.AssertMembersAsync(a.NewUuid, group.Volumes[0]);
+        Assert.Equal(MirrorImageState.Disabled, (await gone.InfoAsync(sites.A)).State);
+        Assert.True(await group.Volumes[0].InfoAsync(sites.A) is { State: MirrorImageState.Enabled, IsPrimary: true });
+    }
 }

@@ -44,7 +44,10 @@ public sealed class MembershipChange(VolumeOperations volumes, FlattenReport fla
             await CreateAsync(group.RbdGroup).ConfigureAwait(false);
         var join = await JoinAsync(group, request, cancellationToken).ConfigureAwait(false);
         if (join.IsReplicated)
-            await EachAsync(group, request, plan.Leaves, member => LeaveAsync(new VolumeRequest(member.Handle, request.Credentials), cancellationToken)).ConfigureAwait(false);
+        {
+            IReadOnlyList<GroupMember> leaves = [.. plan.Leaves, .. await UnlistedAsync(group, plan, cancellationToken).ConfigureAwait(false)];
+            await EachAsync(group, request, leaves, member => LeaveAsync(new VolumeRequest(member.Handle, request.Credentials), cancellationToken)).ConfigureAwait(false);
+        }
         foreach (var image in plan.ImagesToRemove)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -65,6 +68,18 @@ public sealed class MembershipChange(VolumeOperations volumes, FlattenReport fla
             cancellationToken.ThrowIfCancellationRequested();
             await WriteAsync(group, plan, left).ConfigureAwait(false);
         }
+    }
+
+    // Those whose joining was cut off and is not wanted any more: they may be mirrored, and the journal does not know them.
+    private static async Task<IEnumerable<GroupMember>> UnlistedAsync(VolumeGroup group, MembershipPlan plan, CancellationToken cancellationToken)
+    {
+        if (plan.ImagesToRemove.Count == 0)
+            return [];
+        var names = await ImageDirectory.ReadNamesAsync(group.Pool, plan.ImagesToRemove, cancellationToken).ConfigureAwait(false);
+        return names.Values
+            .Select(name => new VolumeHandle(group.Cluster.ClusterId, group.Pool.Id, name[Math.Max(0, name.Length - VolumeHandle.UuidLength)..]))
+            .Where(handle => Guid.TryParseExact(handle.Uuid, "D", out _) && !plan.Leaves.Any(member => member.Handle.Uuid.Equals(handle.Uuid, StringComparison.OrdinalIgnoreCase)))
+            .Select(handle => new GroupMember($"{handle}", handle));
     }
 
     private async Task LeaveAsync(VolumeRequest member, CancellationToken cancellationToken)
