@@ -55,6 +55,8 @@ public sealed class GroupFailoverTests(TwoSites sites)
         await AssertEndedAsync(group);
         await group.AssertReadsAsync(sites.B, 0, data);
         Assert.Contains(Generation(group, sites.A, 2), sites.B.Server.Log, StringComparison.Ordinal);
+        var failover = (await group.At(sites.B).StateAsync(group.At(sites.B).NewUuid))!.LastFailover!;
+        Assert.True(failover.TakenBy < failover.Since, $"{failover}");
         // Once it is in use nothing is thrown away any more.
         var newer = await group.WriteAsync(sites.B, 0);
         await group.CallAsync(sites.B, Rpc.Promote, force: true);

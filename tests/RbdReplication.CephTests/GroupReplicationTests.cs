@@ -35,7 +35,7 @@ public sealed class GroupReplicationTests(TwoSites sites)
         await group.AwaitCopiesAsync();
         var info = await Eventually.GetAsync(async () => await a.GetInfoAsync(here) is { LastSyncTime: not null } seen ? seen : null, "a sync is reported");
         Assert.Equal(Health.Healthy, info.Status);
-        Assert.StartsWith("the peer has generation 1 of the group", info.StatusMessage, StringComparison.Ordinal);
+        Assert.StartsWith("the peer has generation 1 of all", info.StatusMessage, StringComparison.Ordinal);
 
         // As secondary, all the while.
         await group.CallAsync(sites.B, Rpc.Demote);

@@ -39,7 +39,7 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
                     var statuses = await ReadStatusesAsync(connection, pool, groups, cancellationToken).ConfigureAwait(false);
                     await MarkResyncsAsync(pool, statuses, cancellationToken).ConfigureAwait(false);
                     var listing = await ToListingAsync(cluster, pool, listedAt, statuses, int.MaxValue, cancellationToken).ConfigureAwait(false);
-                    listings.Add(listing with { Groups = await new GroupLister(cluster, connection, pool, opensMembers, time).RunAsync(groups, cancellationToken).ConfigureAwait(false) });
+                    listings.Add(listing with { Groups = await new GroupLister(cluster, connection, pool, opensMembers, time).RunAsync(groups, statuses, cancellationToken).ConfigureAwait(false) });
                 }
             }
             return listings;

@@ -18,7 +18,7 @@ public enum ReplicationHealth
     Error,
 }
 
-/// <summary>How health is compared.</summary>
+/// <summary>How health is compared and named.</summary>
 public static class ReplicationHealthOrder
 {
     /// <summary>How much what has this health wants to be looked at; the worst has the highest number.</summary>
@@ -28,6 +28,15 @@ public static class ReplicationHealthOrder
         ReplicationHealth.Degraded => 2,
         ReplicationHealth.Unknown => 1,
         _ => 0,
+    };
+
+    /// <summary>What volumes of this health are, within a sentence.</summary>
+    internal static string Words(this ReplicationHealth health) => health switch
+    {
+        ReplicationHealth.Error => "in error",
+        ReplicationHealth.Degraded => "degraded",
+        ReplicationHealth.Unknown => "of unknown health",
+        _ => "healthy",
     };
 }
 

@@ -50,12 +50,14 @@ internal abstract class StatusView
             if (report.Groups.Count > 0)
             {
                 _console.Write(Of(report.Groups));
-                _console.WriteLine($"{report.Groups.Count} replicated groups: {Counts(report.Groups.Select(group => group.Health))}");
+                _console.WriteLine($"{Number(report.Groups.Count, "replicated group")}: {Counts(report.Groups.Select(group => group.Health))}");
             }
             if (report.Volumes.Count > 0)
                 _console.Write(Of(report.Volumes));
-            _console.WriteLine($"{report.Volumes.Count} replicated volumes{(report.Volumes.Count > 0 ? ": " : "")}{Counts(report.Volumes.Select(volume => volume.Status.Health))}");
+            _console.WriteLine($"{Number(report.Volumes.Count, "replicated volume")}{(report.Volumes.Count > 0 ? ": " : "")}{Counts(report.Volumes.Select(volume => volume.Status.Health))}");
         }
+
+        private static string Number(int number, string what) => $"{number} {what}{(number == 1 ? "" : "s")}";
 
         private static string Counts(IEnumerable<ReplicationHealth> all) =>
             string.Join(", ", all.CountBy(health => health).OrderByDescending(pair => pair.Key).Select(pair => $"{pair.Value} {Word(pair.Key)}"));
@@ -88,8 +90,8 @@ internal abstract class StatusView
                     new Text(Word(group.State.Role)),
                     new Text(Word(group.Health), style),
                     new Text($"{group.Members}"),
-                    new Text(group.State.TakenAt is null ? "-" : $"{group.State.Taken}"),
-                    new Text(group.State.TakenAt is { } taken ? Age(DateTimeOffset.UtcNow - taken) : "-"),
+                    new Text(group.Newest is { } newest ? $"{newest.Number}" : "-"),
+                    new Text(group.Newest is { } taken ? Age(DateTimeOffset.UtcNow - taken.TakenAt) : "-"),
                     new Text(group.State.Schedule?.Interval ?? "-"),
                     new Text(group.Message, group.Health == ReplicationHealth.Healthy ? Style.Plain : style));
             }
@@ -146,10 +148,10 @@ internal abstract class StatusView
 
         private static GroupJson Of(GroupStatus group)
         {
-            var state = group.State;
+            var (state, newest) = (group.State, group.Newest);
             return new GroupJson(
                 group.Handle.ToString(), group.Name, group.Pool, group.Namespace, Word(state.Role), Word(group.Health), group.Members, state.Schedule?.Interval,
-                state.TakenAt is null ? null : state.Taken, state.TakenAt, (DateTimeOffset.UtcNow - state.TakenAt)?.TotalSeconds, group.ReturnPoint?.Generation,
+                newest?.Number, newest?.TakenAt, (DateTimeOffset.UtcNow - newest?.TakenAt)?.TotalSeconds, group.ReturnPoint?.Generation,
                 state.Failover, state.LastFailover, group.Message);
         }
     }

@@ -110,7 +110,7 @@ internal static partial class ServeHost
             services.AddSingleton<FailoverReport>(provider =>
             {
                 var logger = provider.GetRequiredService<ILogger<GroupReplication>>();
-                return (group, failover) => GroupFailedOver(logger, group, failover.Since, failover.Describe(), failover.SnapshotName);
+                return (group, failover) => GroupFailedOver(logger, group, failover.Since, failover.Describe());
             });
             services.AddRpcService<VolumeGroupService>();
         }
@@ -153,8 +153,8 @@ internal static partial class ServeHost
     [LoggerMessage(EventIds.Flattening, LogLevel.Information, "Flattening {Image} of volume {VolumeHandle}, a clone of {Parent}: {Percent} %")]
     private static partial void Flattening(ILogger logger, string image, VolumeHandle volumeHandle, string parent, int percent);
 
-    [LoggerMessage(EventIds.GroupFailedOver, LogLevel.Warning, "Volume group {VolumeGroupHandle} was promoted by force, begun at {Since:u}: {Outcome} ({Snapshot})")]
-    private static partial void GroupFailedOver(ILogger logger, VolumeHandle volumeGroupHandle, DateTimeOffset since, string outcome, string? snapshot);
+    [LoggerMessage(EventIds.GroupFailedOver, LogLevel.Warning, "Volume group {VolumeGroupHandle} was promoted by force, begun at {Since:u}: {Outcome}")]
+    private static partial void GroupFailedOver(ILogger logger, VolumeHandle volumeGroupHandle, DateTimeOffset since, string outcome);
 
     [LoggerMessage(EventIds.LockLost, LogLevel.Warning, "The lock that keeps other servers off volume {VolumeHandle} ran out during {Operation}: it could not be renewed, or another server has it now; no further step is begun")]
     private static partial void LockLost(ILogger logger, string operation, VolumeHandle volumeHandle);

@@ -67,7 +67,11 @@ public sealed class FailoverRulesTests
     public void A_site_that_follows_tells_what_it_would_return_to()
     {
         var copied = Member([User(1, Group, 1)], Copy(2)).Snapshots;
-        Assert.Equal((1, ReplicationHealth.Healthy), (FailoverRules.ReturnPoint([copied]).Generation!.Number, FailoverRules.ReturnPoint([copied]).Health));
+        // The mirror daemon made the copy of each in its turn, after the instant.
+        var later = Member([User(1, Group, 1) with { TakenAt = Ago(900) }], Copy(2)).Snapshots;
+        var point = FailoverRules.ReturnPoint([later, copied]);
+        Assert.Equal((new HeldGeneration(1, Ago(999)), ReplicationHealth.Healthy), (point.Generation, point.Health));
+        Assert.Null(FailoverRules.TakenBy([copied, later with { Users = [] }], new(Group, 1)));
         Assert.Equal(ReplicationHealth.Degraded, FailoverRules.ReturnPoint([copied with { Users = [] }]).Health);
         var stopped = FailoverRules.ReturnPoint([copied with { Mirrors = [Copy(2), Copy(3, MirrorSnapshotState.NonPrimaryDemoted)] }]);
         Assert.Equal((null, ReplicationHealth.Healthy), (stopped.Generation, stopped.Health));

@@ -15,7 +15,7 @@ public sealed class GroupInfoTests
     {
         var info = GroupInfo.Of([Fine("a", 10), Fine("b", 30), Fine("c", 20)], new(7, Ago(35)));
         Assert.Equal((ReplicationHealth.Healthy, Ago(35), TimeSpan.FromSeconds(30), 60), (info.Health, info.LastSyncTime, info.LastSyncDuration, info.LastSyncBytes));
-        Assert.Equal("the peer has generation 7 of the group, of 11:59:25 UTC, of all 3 volumes", info.Message);
+        Assert.Equal("the peer has generation 7 of all 3 volumes, as of 2026-01-01 11:59:25 UTC", info.Message);
         Assert.False(info.IsAwaited);
     }
 
@@ -28,14 +28,14 @@ public sealed class GroupInfoTests
     }
 
     [Theory]
-    [InlineData(ReplicationHealth.Error, ReplicationHealth.Degraded)]
-    [InlineData(ReplicationHealth.Degraded, ReplicationHealth.Unknown)]
-    [InlineData(ReplicationHealth.Unknown, ReplicationHealth.Healthy)]
-    public void The_worst_health_is_told_with_its_volume(ReplicationHealth worse, ReplicationHealth better)
+    [InlineData(ReplicationHealth.Error, ReplicationHealth.Degraded, "in error")]
+    [InlineData(ReplicationHealth.Degraded, ReplicationHealth.Unknown, "degraded")]
+    [InlineData(ReplicationHealth.Unknown, ReplicationHealth.Healthy, "of unknown health")]
+    public void The_worst_health_is_told_with_its_volume(ReplicationHealth worse, ReplicationHealth better, string words)
     {
         var info = GroupInfo.Of([Member("a", better, 1), Member("b", worse, 1), Member("c", worse, 1)], new(7, Ago(35)));
         Assert.Equal((worse, Ago(35)), (info.Health, info.LastSyncTime));
-        Assert.StartsWith("2 of 3 volumes of the group are no better than volume b: words of b; the peer has generation 7", info.Message, StringComparison.Ordinal);
+        Assert.StartsWith($"2 of 3 volumes of the group are {words}; volume b: words of b; the peer has generation 7", info.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -15,10 +15,12 @@ public sealed class GroupStateTests
         string[] keys =
         [
             GroupStateKeys.Role, GroupStateKeys.Interval, GroupStateKeys.StartTime, GroupStateKeys.MaximumHold, GroupStateKeys.Generation, GroupStateKeys.Taken,
-            GroupStateKeys.TakenAt, GroupStateKeys.Failover, GroupStateKeys.FailoverSnapshot, GroupStateKeys.FailoverLeft, GroupStateKeys.Last,
+            GroupStateKeys.TakenAt, GroupStateKeys.Failover, GroupStateKeys.FailoverSnapshot, GroupStateKeys.FailoverLeft, GroupStateKeys.FailoverTakenBy,
+            GroupStateKeys.Last,
         ];
         Assert.Equal(
-            ["role", "interval", "start_time", "maximum_hold_ms", "generation", "taken", "taken_at", "failover", "failover_snapshot", "failover_left", "last_"], keys);
+            ["role", "interval", "start_time", "maximum_hold_ms", "generation", "taken", "taken_at", "failover", "failover_snapshot", "failover_left", "failover_taken_by", "last_"],
+            keys);
         Assert.Equal(("primary", "secondary"), (GroupStateKeys.RoleText(WantedRole.Primary), GroupStateKeys.RoleText(WantedRole.Secondary)));
     }
 
@@ -73,7 +75,10 @@ public sealed class GroupStateTests
     public void The_forced_promotion_by_which_a_group_is_primary_is_read_beside_one_that_has_not_ended()
     {
         var state = Read(
-            ("role", "primary"), ("last_failover", GroupStateKeys.TimeText(Now)), ("last_failover_snapshot", "snap"), ("last_failover_left", "7"))!;
-        Assert.Equal((null, new GroupFailover(Now, "snap", 7)), (state.Failover, state.LastFailover));
+            ("role", "primary"), ("last_failover", GroupStateKeys.TimeText(Now)), ("last_failover_snapshot", "snap"), ("last_failover_left", "7"),
+            ("last_failover_taken_by", GroupStateKeys.TimeText(Now.AddMinutes(-2))))!;
+        Assert.Equal((null, new GroupFailover(Now, "snap", 7, Now.AddMinutes(-2))), (state.Failover, state.LastFailover));
+        Assert.Equal(Now, state.PartedAt);
+        Assert.Null((state with { LastFailover = new(Now, null) }).PartedAt);
     }
 }

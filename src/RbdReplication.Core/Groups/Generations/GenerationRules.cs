@@ -44,12 +44,19 @@ public static class GenerationRules
     public static long? NewestAtPeers(string group, IReadOnlyList<MemberSnapshots> members, IReadOnlyCollection<string> followers) =>
         followers.Count == 0 ? null : Newest(group, members, (member, snapshot) => snapshot.Id < member.BaseOf(followers));
 
-    /// <summary>The same with the instant that it is of.</summary>
-    /// <inheritdoc cref="NewestAtPeers" path="/param"/>
-    public static HeldGeneration? HeldBy(string group, IReadOnlyList<MemberSnapshots> members, IReadOnlyCollection<string> followers) =>
-        members.Count > 0 && NewestAtPeers(group, members, followers) is { } number
-            ? new HeldGeneration(number, members.Min(member => member.FinishedOf(group)[number].TakenAt))
-            : null;
+    /// <summary>The same with the instant that it is of; null where the peers have parted from this site since, which they do not follow then.</summary>
+    /// <param name="group">Uuid of the group.</param>
+    /// <param name="members">The members, which are primary.</param>
+    /// <param name="followers">Ids of the pool's peers that follow it, as mirror snapshots name them.</param>
+    /// <param name="partedAt">Since when; null: they have not.</param>
+    public static HeldGeneration? HeldBy(string group, IReadOnlyList<MemberSnapshots> members, IReadOnlyCollection<string> followers, DateTimeOffset? partedAt)
+    {
+        if (members.Count == 0 || NewestAtPeers(group, members, followers) is not { } number)
+            return null;
+        var takenAt = members.Min(member => member.FinishedOf(group)[number].TakenAt);
+        // Before a peer has copied anything since, it stands on the snapshot of the promotion, which the older generations are before.
+        return takenAt < partedAt ? null : new HeldGeneration(number, takenAt);
+    }
 
     private static long? Newest(string group, IReadOnlyList<MemberSnapshots> members, Func<MemberSnapshots, UserSnapshot, bool> counts) =>
         Common(group, members, counts).Select(number => (long?)number).Max();

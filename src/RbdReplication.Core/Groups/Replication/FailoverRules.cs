@@ -46,15 +46,23 @@ public static class FailoverRules
     {
         ArgumentNullException.ThrowIfNull(members);
         var decision = Decide([.. members.Select(snapshots => new FailoverSighting(IsPrimary: false, snapshots))], out var to);
-        // The mirror daemon makes a snapshot when it comes to it, so that its time is not the instant that it is of.
-        var held = to is { } generation
-            ? new HeldGeneration(generation.Number, members.Max(member => member.FinishedOf(generation.Group)[generation.Number].TakenAt))
-            : null;
+        var held = to is { } generation && TakenBy(members, generation) is { } takenBy ? new HeldGeneration(generation.Number, takenBy) : null;
         return decision.Refusal is null
             ? new ReturnPoint(
                 held, ReplicationHealth.Healthy,
-                held is null ? $"a forced promotion here would leave it as it is: {decision.Reason}" : $"a forced promotion here would return to generation {held.Number}, which has come by {held.TakenAt:HH:mm:ss} UTC")
+                held is null ? $"a forced promotion here would leave it as it is: {decision.Reason}" : $"a forced promotion here would return to generation {held.Number}, taken no later than {held.TakenAt:yyyy-MM-dd HH:mm:ss} UTC")
             : new ReturnPoint(null, ReplicationHealth.Degraded, $"a forced promotion here would be refused: {decision.Reason}");
+    }
+
+    /// <summary>
+    /// The latest time that the instant of a generation can be of, by the copies at a site that follows; null where not all have it. The mirror daemon
+    /// makes a snapshot when it comes to it, so that its time there is not the instant.
+    /// </summary>
+    public static DateTimeOffset? TakenBy(IReadOnlyList<MemberSnapshots> members, GenerationName generation)
+    {
+        ArgumentNullException.ThrowIfNull(members);
+        var copies = members.Select(member => member.FinishedOf(generation.Group).GetValueOrDefault(generation.Number)).ToList();
+        return copies.Count > 0 && copies.All(copy => copy is not null) ? copies.Min(copy => copy!.TakenAt) : null;
     }
 
     /// <summary>The newest generation that a site has any part of, where that is later than the one it returns to; null: none.</summary>

@@ -54,7 +54,12 @@ internal sealed class GroupFailoverRun(ReplicationParameters parameters, OpenQue
             if (GenerationName.Parse(name) is not { } generation)
                 throw new ReplicationException(ReplicationError.Unexpected, $"{group}: what a forced promotion is to return to is written down as \"{name}\", which is no generation");
             var reached = await GenerationFailover.RunAsync(group.Pool, [.. _seen.Select(member => member.Snapshots.ImageId)], generation, cancellationToken).ConfigureAwait(false);
-            _ended = failover with { SnapshotName = reached.ToString(), LeftBehind = failover.LeftBehind > reached.Number ? failover.LeftBehind : null };
+            _ended = failover with
+            {
+                SnapshotName = reached.ToString(),
+                LeftBehind = failover.LeftBehind > reached.Number ? failover.LeftBehind : null,
+                TakenBy = FailoverRules.TakenBy([.. _seen.Select(member => member.Snapshots)], reached),
+            };
         }
         report(group.Handle, _ended);
     }

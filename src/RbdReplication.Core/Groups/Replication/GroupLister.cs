@@ -11,8 +11,12 @@ namespace RbdReplication.Core;
 internal sealed class GroupLister(ClusterEntry cluster, ClusterConnection connection, RadosPool pool, bool opensMembers, TimeProvider time)
 {
     /// <summary>Shows them.</summary>
-    public async Task<IReadOnlyList<GroupStatus>> RunAsync(IReadOnlyList<ListedGroup> groups, CancellationToken cancellationToken)
+    /// <param name="groups">The groups.</param>
+    /// <param name="images">The mirrored images of the pool.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task<IReadOnlyList<GroupStatus>> RunAsync(IReadOnlyList<ListedGroup> groups, IReadOnlyList<ImageStatus> images, CancellationToken cancellationToken)
     {
+        var health = images.Where(image => image.VolumeUuid is not null).ToLookup(image => image.VolumeUuid, image => image.Health, StringComparer.OrdinalIgnoreCase);
         List<GroupStatus> statuses = [];
         foreach (var group in groups)
         {
@@ -20,7 +24,7 @@ internal sealed class GroupLister(ClusterEntry cluster, ClusterConnection connec
             var returnPoint = opensMembers && entry is not null && group.State.Failover is null ? await ReadReturnPointAsync(group, entry, cancellationToken).ConfigureAwait(false) : null;
             statuses.Add(GroupStatus.Of(
                 new VolumeHandle(cluster.ClusterId, pool.Id, group.Uuid), entry?.RequestName ?? group.RbdGroupName, pool.Name, pool.Namespace,
-                entry?.Members.Count ?? group.ImageIds.Count, group.State, returnPoint, time.GetUtcNow()));
+                entry?.Members.Count ?? group.ImageIds.Count, [.. entry?.Volumes.SelectMany(volume => health[volume.Uuid]) ?? []], group.State, returnPoint, time.GetUtcNow()));
         }
         return statuses;
     }
@@ -36,7 +40,7 @@ internal sealed class GroupLister(ClusterEntry cluster, ClusterConnection connec
         if (group.State.Role == WantedRole.Secondary)
             return FailoverRules.ReturnPoint(members);
         var sites = await connection.GetSitesAsync(pool, cancellationToken).ConfigureAwait(false);
-        var held = GenerationRules.HeldBy(group.Uuid, members, sites.FollowerUuids);
+        var held = GenerationRules.HeldBy(group.Uuid, members, sites.FollowerUuids, group.State.PartedAt);
         return new ReturnPoint(held, held is null ? ReplicationHealth.Degraded : ReplicationHealth.Healthy, GroupInfo.AtPeer(held, members.Length));
     }
 }

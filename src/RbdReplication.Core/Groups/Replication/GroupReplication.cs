@@ -127,7 +127,7 @@ public sealed class GroupReplication(
                 var sites = await group.Connection.GetSitesAsync(group.Pool, token).ConfigureAwait(false);
                 // Of a member whose image is gone the peer has no generation that anybody could return to.
                 var held = members.All(member => member.Snapshots is not null)
-                    ? GenerationRules.HeldBy(group.Entry.Uuid, [.. members.Select(member => member.Snapshots!)], sites.FollowerUuids)
+                    ? GenerationRules.HeldBy(group.Entry.Uuid, [.. members.Select(member => member.Snapshots!)], sites.FollowerUuids, state?.PartedAt)
                     : null;
                 var info = GroupInfo.Of([.. members.Select(member => member.Info!)], held);
                 return info.IsAwaited ? throw new ReplicationException(ReplicationError.NotFound, $"{group} has no sync time yet: {info.Message}") : info;

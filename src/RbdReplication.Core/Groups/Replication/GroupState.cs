@@ -24,6 +24,11 @@ public sealed record GroupState(WantedRole Role, ReplicationSchedule? Schedule, 
     /// <summary>The forced promotion by which the group is primary here, with the snapshot that was returned to; null: it is so by a planned one, or secondary.</summary>
     public GroupFailover? LastFailover { get; init; }
 
+    /// <summary>
+    /// Since when the other site has parted from this one by a forced promotion here; null: it has not. What it had before it throws away when it follows again.
+    /// </summary>
+    public DateTimeOffset? PartedAt => LastFailover is { SnapshotName: not null } last ? last.Since : null;
+
     /// <summary>The same, taken as the class says.</summary>
     public GroupState TakenBy(ReplicationParameters parameters)
     {
@@ -44,7 +49,8 @@ public sealed record GroupState(WantedRole Role, ReplicationSchedule? Schedule, 
 /// <param name="Since">When it was begun.</param>
 /// <param name="SnapshotName">The snapshot, of one generation, that all members return to; null where they need not.</param>
 /// <param name="LeftBehind">The newest generation that this site had a part of, where that is a later one; null where it had none.</param>
-public sealed record GroupFailover(DateTimeOffset Since, string? SnapshotName, long? LeftBehind = null)
+/// <param name="TakenBy">Of one that has ended: the latest time that the instant can be of which all members have returned to; null where they need not.</param>
+public sealed record GroupFailover(DateTimeOffset Since, string? SnapshotName, long? LeftBehind = null, DateTimeOffset? TakenBy = null)
 {
     /// <summary>To which instant it has gone, and what it has left behind, for people.</summary>
     public string Describe()
@@ -52,6 +58,8 @@ public sealed record GroupFailover(DateTimeOffset Since, string? SnapshotName, l
         if (SnapshotName is null)
             return "its volumes were left as they were, as this site held what the application had left when it was stopped";
         var to = GenerationName.Parse(SnapshotName) is { } generation ? $"generation {generation.Number} (snapshot {SnapshotName})" : SnapshotName;
-        return $"its volumes were returned to {to}, and what was newer was left behind{(LeftBehind is { } number ? $", of which this site had a part as far as generation {number}" : "")}";
+        var time = TakenBy is { } takenBy ? $", taken no later than {takenBy:yyyy-MM-dd HH:mm:ss} UTC" : "";
+        var part = LeftBehind is { } number ? $", of which this site had a part as far as generation {number}" : "";
+        return $"its volumes were returned to {to}{time}; what was written later was left behind{part}";
     }
 }

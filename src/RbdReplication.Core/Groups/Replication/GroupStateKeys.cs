@@ -38,6 +38,9 @@ public static class GroupStateKeys
     /// <summary>Key of the generation that a forced promotion leaves behind; absent where this site had no part of a later one.</summary>
     public const string FailoverLeft = "failover_left";
 
+    /// <summary>Key of the latest time that the instant can be of which a forced promotion has returned to.</summary>
+    public const string FailoverTakenBy = "failover_taken_by";
+
     /// <summary>What the keys of the forced promotion by which the group is primary have before their names.</summary>
     public const string Last = "last_";
 
@@ -73,7 +76,8 @@ public static class GroupStateKeys
 
     private static GroupFailover? ReadFailover(IReadOnlyDictionary<string, string> keys, string prefix) => keys.ContainsKey(prefix + Failover)
         ? new GroupFailover(
-            Time(keys, prefix + Failover) ?? DateTimeOffset.UnixEpoch, keys.GetValueOrDefault(prefix + FailoverSnapshot), Number(keys, prefix + FailoverLeft))
+            Time(keys, prefix + Failover) ?? DateTimeOffset.UnixEpoch, keys.GetValueOrDefault(prefix + FailoverSnapshot), Number(keys, prefix + FailoverLeft),
+            Time(keys, prefix + FailoverTakenBy))
         : null;
 
     private static DateTimeOffset? Time(IReadOnlyDictionary<string, string> keys, string key) =>

@@ -48,6 +48,7 @@ public sealed class GroupStateObject(RadosPool pool, string uuid)
         new(prefix + GroupStateKeys.Failover, failover is null ? null : GroupStateKeys.TimeText(failover.Since)),
         new(prefix + GroupStateKeys.FailoverSnapshot, failover?.SnapshotName),
         new(prefix + GroupStateKeys.FailoverLeft, failover?.LeftBehind is { } number ? NumberText(number) : null),
+        new(prefix + GroupStateKeys.FailoverTakenBy, failover?.TakenBy is { } takenBy ? GroupStateKeys.TimeText(takenBy) : null),
     ];
 
     /// <summary>

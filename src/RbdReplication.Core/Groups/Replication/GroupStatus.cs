@@ -14,20 +14,38 @@ public sealed record ReturnPoint(HeldGeneration? Generation, ReplicationHealth H
 /// <param name="Members">Number of its volumes.</param>
 /// <param name="State">What is known here of its replication.</param>
 /// <param name="ReturnPoint">What a forced promotion would return to; null where that was not asked for.</param>
-/// <param name="Health">How well it is replicated, apart from what its volumes show.</param>
+/// <param name="Health">How well it is replicated: no better than any of its volumes.</param>
 /// <param name="Message">What is seen and, where something is wrong, what to do; for people.</param>
 public sealed record GroupStatus(
     VolumeHandle Handle, string Name, string Pool, string Namespace, int Members, GroupState State, ReturnPoint? ReturnPoint, ReplicationHealth Health, string Message)
 {
+    /// <summary>The newest generation that this site has taken as the primary; null: none, or it is secondary.</summary>
+    public HeldGeneration? Newest => State is { Role: WantedRole.Primary, TakenAt: { } takenAt } ? new HeldGeneration(State.Taken, takenAt) : null;
+
     /// <summary>Judges a group by what is known of it now.</summary>
+    /// <param name="handle">Its handle at this site.</param>
+    /// <param name="name">The name that it was asked for by, or that of its RBD group.</param>
+    /// <param name="pool">Pool name.</param>
+    /// <param name="radosNamespace">Rados namespace; empty for the default one.</param>
+    /// <param name="members">Number of its volumes.</param>
+    /// <param name="volumes">Health of those that are mirrored.</param>
+    /// <param name="state">What is known here of its replication.</param>
+    /// <param name="returnPoint">What a forced promotion would return to; null where that was not asked for.</param>
+    /// <param name="now">The time.</param>
     public static GroupStatus Of(
-        VolumeHandle handle, string name, string pool, string radosNamespace, int members, GroupState state, ReturnPoint? returnPoint, DateTimeOffset now)
+        VolumeHandle handle, string name, string pool, string radosNamespace, int members, IReadOnlyList<ReplicationHealth> volumes, GroupState state,
+        ReturnPoint? returnPoint, DateTimeOffset now)
     {
         var (health, message) = Judge(state, members, now);
         if (returnPoint is not null && state.Failover is null)
         {
             health = health == ReplicationHealth.Healthy ? returnPoint.Health : health;
             message += $"; {returnPoint.Message}";
+        }
+        if (volumes.Count > 0 && volumes.MaxBy(ReplicationHealthOrder.Severity) is var worst and not ReplicationHealth.Healthy)
+        {
+            health = worst.Severity() > health.Severity() ? worst : health;
+            message += $"; {volumes.Count(volume => volume == worst)} of its volumes are {worst.Words()}";
         }
         if (state.LastFailover is { } last)
             message += $"; promoted by force at {last.Since:yyyy-MM-dd HH:mm:ss} UTC: {last.Describe()}";
@@ -52,7 +70,7 @@ public sealed record GroupStatus(
         {
             null => (ReplicationHealth.Degraded, "no generation is taken yet, which takes some seconds after a promotion; else event 2010 in the servers' logs says why"),
             { } taken when now - taken > interval * ReplicationInfo.LateAfterIntervals => (ReplicationHealth.Degraded, $"behind: {NoGeneration(interval)}"),
-            _ => (ReplicationHealth.Healthy, "taken as a whole"),
+            _ => (ReplicationHealth.Healthy, "generations are taken on schedule"),
         };
     }
 }

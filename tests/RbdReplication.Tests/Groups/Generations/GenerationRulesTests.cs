@@ -137,6 +137,20 @@ public sealed class GenerationRulesTests
     }
 
     [Fact]
+    public void A_peer_that_has_parted_has_what_it_copied_since_and_nothing_older()
+    {
+        var parted = new DateTimeOffset(2026, 11, 27, 10, 0, 0, TimeSpan.Zero);
+        MemberSnapshots Timed(MemberSnapshots member) =>
+            member with { Users = [.. member.Users.Select(user => user with { TakenAt = parted.AddMinutes(user.Name == U(4) ? -1 : 1) })] };
+        HeldGeneration? Held(MemberSnapshots member, DateTimeOffset? since) => GenerationRules.HeldBy(Group, [member], Followers, since);
+
+        var promoted = Timed(Member("a", U(4), Taken(Peer), U(5), Taken(Peer)));
+        Assert.Equal(4, Held(promoted, null)!.Number);
+        Assert.Null(Held(promoted, parted));
+        Assert.Equal(new HeldGeneration(5, parted.AddMinutes(1)), Held(Timed(Member("a", U(4), Taken(), U(5), Taken(Peer))), parted));
+    }
+
+    [Fact]
     public void Of_several_peers_the_last_one_counts()
     {
         var member = Member("a", U(1), Taken(Other), U(2), Taken(Peer, Other));
