@@ -197,8 +197,9 @@ public sealed partial class DeployTests
         Assert.Empty(ReplicationParameters.Parse(parameters).UnknownKeys);
         Assert.Equal(DefaultOf("serve", "--driver-name"), replicationClass.Text("spec", "provisioner"));
 
-        var claim = Only("PersistentVolumeClaim");
-        Assert.Equal(Only("StorageClass").Name(), claim.Text("spec", "storageClassName"));
+        var claims = examples.Where(o => o.Kind() == "PersistentVolumeClaim").ToList();
+        Assert.All(claims, o => Assert.Equal(Only("StorageClass").Name(), o.Text("spec", "storageClassName")));
+        var claim = Assert.Single(claims, o => o.At("metadata", "labels") is null);
         var replications = examples.Where(o => o.Kind() == "VolumeReplication").ToList();
         Assert.Equal(["primary", "resync", "secondary"], replications.Select(o => o.Text("spec", "replicationState")).Order(StringComparer.Ordinal));
         Assert.All(replications, o => Assert.Equal(
@@ -213,8 +214,16 @@ public sealed partial class DeployTests
         var groupReplication = Only("VolumeGroupReplication");
         Assert.Equal(
             (groupClass.Name(), replicationClass.Name()), (groupReplication.Text("spec", "volumeGroupReplicationClassName"), groupReplication.Text("spec", "volumeReplicationClassName")));
+        Assert.Equal(parameters["schedulingInterval"], groupParameters["schedulingInterval"]);
+        Assert.Equal(GroupState.DefaultHold, ReplicationParameters.Parse(parameters).MaximumHold);
+        var label = Assert.Single(groupReplication.Map("spec", "source", "selector", "matchLabels"));
+        var members = claims.Where(o => o != claim).ToList();
+        Assert.All(members, o => Assert.Equal(
+            (groupReplication.Text("metadata", "namespace"), label.Value), (o.Text("metadata", "namespace"), o.Map("metadata", "labels")[label.Key])));
+        Assert.Contains("exclusive-lock", Only("StorageClass").Map("parameters")["imageFeatures"].Split(','));
         var contents = ManifestReader.Read(Path.Combine(Manifests.Folder, "examples", "volume-group-replication-content.yaml")).Groups.Single();
         var request = GroupRequest.From(contents, out _)!;
+        Assert.Equal(members.Count, request.Reservation.Members.Count);
         Assert.Equal((groupClass.Name(), group.Pool, group.ClusterId, false), (contents.ClassName, request.Pool, request.Handle.ClusterId, GroupRequest.IsExempt(contents, groupClass.Text("spec", "provisioner"))));
 
         var files = Only("ConfigMap").Map("data");
