@@ -65,7 +65,7 @@ public sealed class GroupReplicationRefusalTests(TwoSites sites)
     {
         var group = await ReplicatedGroup.ProtectAsync(sites, 2);
         var (a, here, gone) = (group.At(sites.A), group.HandleAt(sites.A), group.Volumes[1]);
-        await sites.A.RbdAsync("trash", "mv", sites.A.Pool.SpecOf(gone.ImageName));
+        await a.MoveToTrashAsync(gone, a.NewUuid);
         var info = await a.GetInfoAsync(here);
         Assert.Equal((Health.Error, null), (info.Status, info.LastSyncTime));
         Assert.Contains(gone.Handle.Uuid, info.StatusMessage, StringComparison.Ordinal);

@@ -226,7 +226,7 @@ public sealed class VolumeGroupTests(TwoSites sites)
         var group = new TestGroup(sites.A);
         var volumes = await VolumesAsync(2);
         var handle = (await group.CreateAsync(volumes)).VolumeGroupId;
-        await sites.A.RbdAsync("trash", "mv", volumes[0].PoolAt(sites.A).SpecOf(volumes[0].ImageName));
+        await group.MoveToTrashAsync(volumes[0], UuidOf(handle));
         Assert.Contains("does not exist", await TestGroup.RefusedAsync(StatusCode.NotFound, () => group.ModifyAsync(handle, volumes)), StringComparison.Ordinal);
         await group.ModifyAsync(handle, volumes[1]);
         await group.AssertMembersAsync(UuidOf(handle), volumes[1]);
