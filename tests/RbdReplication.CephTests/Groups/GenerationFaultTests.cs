@@ -1,4 +1,3 @@
-using System.Globalization;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
 
@@ -58,11 +57,11 @@ public sealed class GenerationFaultTests(TwoSites sites) : IAsyncLifetime
         var members = await MemberImages.CreateAsync(sites.A, 3);
         using var frozen = await FrozenWriter.StartAsync(sites.A, members.Volumes[2]);
         await using var writer = await GroupWriter.StartAsync(sites.A, members.Volumes.Take(2));
-        var before = Processes();
+        var before = GenerationProcesses.Of(Environment.ProcessId);
         var name = NewName();
         var taking = TakeAsync(members, name);
         await HeldAsync(members, writer);
-        await ProcessOutput.OfAsync("kill", "-KILL", Assert.Single(Processes().Except(before)));
+        GenerationProcesses.Kill(Assert.Single(GenerationProcesses.Of(Environment.ProcessId).Except(before)));
         var outcome = await taking;
         Assert.Equal((GenerationResult.Failed, Errno.EBUSY), (outcome.Result, outcome.Failure!.Errno));
         Assert.Contains("the process that took the generation ended with status 137", outcome.Failure.Detail, StringComparison.Ordinal);
@@ -123,22 +122,5 @@ public sealed class GenerationFaultTests(TwoSites sites) : IAsyncLifetime
     {
         await using var image = await members.Volumes[0].OpenAsync(sites.A, readOnly: false);
         await Eventually.TrueAsync(async () => await image.Lock.ListOwnersAsync(None) is [var owner] && owner != writer.Address, "the writer is held");
-    }
-
-    private static HashSet<string> Processes() => [.. Directory.GetDirectories("/proc/", "*")
-        .Select(folder => Path.GetFileName(folder)).Where(name => name.All(char.IsAsciiDigit))
-        .Where(pid => Read(pid, "status").Contains($"PPid:\t{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}\n", StringComparison.Ordinal)
-            && Read(pid, "cmdline").Contains("take-generations", StringComparison.Ordinal))];
-
-    private static string Read(string pid, string file)
-    {
-        try
-        {
-            return File.ReadAllText($"/proc/{pid}/{file}");
-        }
-        catch (IOException)
-        {
-            return "";
-        }
     }
 }

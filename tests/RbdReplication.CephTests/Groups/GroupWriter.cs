@@ -60,6 +60,9 @@ internal sealed class GroupWriter : IAsyncDisposable
     /// <summary>The last number that all images had for certain at an instant of the past.</summary>
     public long RoundsAt(DateTimeOffset instant) => _acknowledged.Count(time => time <= instant);
 
+    /// <summary>An instant at which a number was not written yet, the latest that is known of.</summary>
+    public DateTimeOffset Before(ulong number) => number < 2 ? DateTimeOffset.MinValue : _acknowledged.ElementAt((int)number - 2);
+
     /// <summary>Waits until it has written to all images once more.</summary>
     public async Task GoesOnAsync()
     {

@@ -20,6 +20,8 @@ internal sealed class GroupChecker(TwoSites sites, int seed, int members, TimeSp
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan LongestFault = TimeSpan.FromSeconds(6);
 
+    private const ulong LastOffset = TestVolume.SizeBytes - 4096;
+
     private readonly Random _random = new(seed);
     private readonly Stopwatch _clock = Stopwatch.StartNew();
 
@@ -62,14 +64,18 @@ internal sealed class GroupChecker(TwoSites sites, int seed, int members, TimeSp
         {
             await WriteAsync(generations);
             await writers.StopAsync();
+            await group.WriteAsync(sites.A, LastOffset);
         });
+        string[] left = [];
         await UnderFaultsAsync([.. Fault.At(sites, sites.A), .. Fault.At(sites, sites.B), Fault.Partition(sites)], controller, async () =>
         {
             await controller.SecondaryAsync(sites.A);
+            left = await Eventually.GetAsync(() => group.DigestsAsync(sites.A)!, "what the application has left can be read");
             await controller.PrimaryAsync(sites.B);
         });
         await group.AssertRoleAsync(sites.A, arePrimary: false);
         Require(await writers.FindLossAsync(sites.B));
+        Require((await group.DigestsAsync(sites.B)).SequenceEqual(left) ? null : "some bytes are not those that the application has left");
     }
 
     private async Task LoseAsync(ReplicatedGroup group, GroupWriters writers, GenerationRequests generations, ControllerPlay controller)
@@ -117,24 +123,52 @@ internal sealed class GroupChecker(TwoSites sites, int seed, int members, TimeSp
         }
     }
 
+    // Those that are aimed at a generation come twice as often as each of the others.
     private List<Fault> AllFaults(ReplicatedGroup group, GroupWriters writers, GenerationRequests generations)
     {
         var random = new Random(_random.Next());
-        List<Fault> faults = [.. Fault.At(sites, sites.A), .. Fault.At(sites, sites.B), Fault.Partition(sites), ServerKilledInside(generations, random)];
+        Task InsideAsync() => ReachBarrierAsync(group, writers, generations, random);
+        Fault[] inside =
+        [
+            new("server killed inside a generation", async () =>
+            {
+                await InsideAsync();
+                await sites.A.KillServerAsync();
+            }, sites.A.RestartServerAsync),
+            // As when the container goes: else the generation is ended by its own process.
+            new("server and its process killed inside a generation", async () =>
+            {
+                await InsideAsync();
+                foreach (var process in GenerationProcesses.Of(sites.A.Server.ProcessId))
+                    GenerationProcesses.Kill(process);
+                await sites.A.KillServerAsync();
+            }, sites.A.RestartServerAsync),
+            new("osd frozen inside a generation", async () =>
+            {
+                await InsideAsync();
+                await sites.StopAsync(sites.A, "osd", "freeze");
+            }, () => sites.StartAsync(sites.A, "osd")),
+        ];
+        List<Fault> faults = [.. Fault.At(sites, sites.A), .. Fault.At(sites, sites.B), Fault.Partition(sites), .. inside, .. inside];
         if (withDeadClients)
             faults.Add(ClientGone(group, writers, random));
         return faults;
     }
 
-    private Fault ServerKilledInside(GenerationRequests generations, Random random) => new(
-        "server killed inside a generation",
-        async () =>
+    /// <summary>Has a generation begun, waits until it has the lock of a member, and a moment more.</summary>
+    private async Task ReachBarrierAsync(ReplicatedGroup group, GroupWriters writers, GenerationRequests generations, Random random)
+    {
+        await generations.BeginAsync();
+        var volume = group.Volumes[random.Next(members)];
+        var reached = false;
+        await using (var image = await volume.OpenAsync(sites.A))
         {
-            await generations.BeginAsync();
-            await Task.Delay(random.Next(400));
-            await sites.A.KillServerAsync();
-        },
-        sites.A.RestartServerAsync);
+            for (var i = 0; i < 300 && !reached; i++)
+                reached = (await image.Lock.ListOwnersAsync(CancellationToken.None)) is [var owner] && !writers.Addresses.Contains(owner);
+        }
+        await Task.Delay(random.Next(150));
+        Note(reached ? $"a generation has the lock of {volume.Handle.Uuid[..8]}" : "no generation was seen with a lock");
+    }
 
     private Fault ClientGone(ReplicatedGroup group, GroupWriters writers, Random random)
     {

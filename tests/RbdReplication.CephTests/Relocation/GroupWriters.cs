@@ -66,26 +66,32 @@ internal sealed class GroupWriters
     }
 
     /// <summary>What is wrong if a site is to have every acknowledged write; null: nothing.</summary>
-    public Task<string?> FindLossAsync(Site site) => FindAsync(
-        site, (writer, numbers) => numbers.All(number => number == (ulong)writer.Rounds) ? null : $"not all have {writer.Rounds}");
+    public async Task<string?> FindLossAsync(Site site) => (await ReadAsync(site))
+        .Where(seen => seen.Numbers.Any(number => number != (ulong)seen.Writer.Rounds))
+        .Select(seen => $"not all have {seen.Writer.Rounds}: {seen}").FirstOrDefault();
 
     /// <summary>What is wrong if a site is to be of one instant, no older than this one; null: nothing.</summary>
-    public Task<string?> FindTearAsync(Site site, DateTimeOffset since) => FindAsync(site, (writer, numbers) =>
+    public async Task<string?> FindTearAsync(Site site, DateTimeOffset since)
     {
-        if (!MemberImages.AreOfOneInstant(numbers))
-            return "they are not of one instant";
-        return numbers[^1] < (ulong)writer.RoundsAt(since) ? $"{writer.RoundsAt(since)} was acknowledged by {since:HH:mm:ss.fff}" : null;
-    });
+        var all = await ReadAsync(site);
+        if (all.FirstOrDefault(seen => !MemberImages.AreOfOneInstant(seen.Numbers)) is { } torn)
+            return $"they are not of one instant: {torn}";
+        if (FindOlder(all, since) is { } old)
+            return $"they are older than what was told: {old}";
+        // Where one has a number, the others have all that was acknowledged before that was written.
+        return FindOlder(all, all.Max(seen => seen.Writer.Before(seen.Numbers[0]))) is { } behind ? $"they are not of one instant, one writer's and another's: {behind}" : null;
+    }
 
-    private async Task<string?> FindAsync(Site site, Func<GroupWriter, ulong[], string?> judge)
+    private static string? FindOlder(IEnumerable<Seen> all, DateTimeOffset since) => all
+        .Where(seen => seen.Numbers[^1] < (ulong)seen.Writer.RoundsAt(since))
+        .Select(seen => $"{seen.Writer.RoundsAt(since)} was acknowledged by {since:HH:mm:ss.fff}: {seen}").FirstOrDefault();
+
+    private Task<Seen[]> ReadAsync(Site site) =>
+        Task.WhenAll(_writers.Select(async one => new Seen(one.Writer, await one.Members.NumbersAsync(site, one.Writer))));
+
+    private sealed record Seen(GroupWriter Writer, ulong[] Numbers)
     {
-        foreach (var (writer, members) in _writers)
-        {
-            var numbers = await members.NumbersAsync(site, writer);
-            if (judge(writer, numbers) is { } wrong)
-                return $"{wrong}: {string.Join(' ', numbers)}, written at {writer.Offset} until {writer.Rounds}";
-        }
-        return null;
+        public override string ToString() => $"{string.Join(' ', Numbers)}, written at {Writer.Offset} until {Writer.Rounds}";
     }
 
     public override string ToString() => $"{_writers.Count} writers of {Addresses.Distinct().Count()} clients, {string.Join(' ', _writers.Select(one => one.Writer.Rounds))} rounds";

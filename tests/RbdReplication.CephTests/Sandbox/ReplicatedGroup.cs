@@ -72,6 +72,9 @@ public sealed class ReplicatedGroup
             Assert.Equal(data[i], await Volumes[i].ReadAsync(site, offset, data[i].Length));
     }
 
+    /// <summary>A digest of all bytes of each member.</summary>
+    public Task<string[]> DigestsAsync(Site site) => Task.WhenAll(Volumes.Select(volume => volume.DigestAsync(site)));
+
     /// <summary>Whether each member is primary at a site.</summary>
     public async Task<bool[]> ArePrimaryAsync(Site site) => await Task.WhenAll(Volumes.Select(async volume => (await volume.InfoAsync(site)).IsPrimary));
 

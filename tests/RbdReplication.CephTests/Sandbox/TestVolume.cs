@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Grpc.Core;
 using RbdReplication.Ceph;
 using RbdReplication.Core;
@@ -78,6 +79,20 @@ public sealed class TestVolume
         var data = new byte[length];
         await image.ReadAsync(offset, data, CancellationToken.None);
         return data;
+    }
+
+    /// <summary>A digest of all bytes.</summary>
+    public async Task<string> DigestAsync(Site site)
+    {
+        await using var image = await OpenAsync(site);
+        using var digest = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var data = new byte[1 << 20];
+        for (ulong offset = 0; offset < SizeBytes; offset += (ulong)data.Length)
+        {
+            await image.ReadAsync(offset, data, CancellationToken.None);
+            digest.AppendData(data);
+        }
+        return Convert.ToHexString(digest.GetHashAndReset());
     }
 
     /// <summary>Takes a mirror snapshot, as a schedule does: only what one holds is copied.</summary>
