@@ -14,14 +14,22 @@ public sealed class GroupFailoverTests(TwoSites sites)
     /// <summary>Takes a generation of a group that nobody writes to, and waits until site-b has it.</summary>
     private async Task TakeGenerationAsync(ReplicatedGroup group, long number)
     {
+        await BeginGenerationAsync(group, number);
+        await AwaitWholeAsync(group, group.Volumes, number);
+    }
+
+    /// <summary>Takes one, whoever copies it.</summary>
+    private async Task BeginGenerationAsync(ReplicatedGroup group, long number)
+    {
         foreach (var volume in group.Volumes)
             await sites.A.RbdAsync("snap", "create", "--no-progress", $"{volume.PoolAt(sites.A).SpecOf(volume.ImageName)}@{Generation(group, sites.A, number)}");
         await Task.WhenAll(group.Volumes.Select(volume => volume.TakeSnapshotAsync(sites.A)));
-        await Eventually.TrueAsync(
-            async () => GenerationRules.NewestWhole(group.At(sites.A).NewUuid, await SeenAsync(group)) == number, "site-b has the generation");
     }
 
-    private async Task<MemberSnapshots[]> SeenAsync(ReplicatedGroup group) => await Task.WhenAll(group.Volumes.Select(async volume =>
+    private Task AwaitWholeAsync(ReplicatedGroup group, IEnumerable<TestVolume> volumes, long number) => Eventually.TrueAsync(
+        async () => GenerationRules.NewestWhole(group.At(sites.A).NewUuid, await SeenAsync(volumes)) == number, $"site-b has generation {number}");
+
+    private async Task<MemberSnapshots[]> SeenAsync(IEnumerable<TestVolume> volumes) => await Task.WhenAll(volumes.Select(async volume =>
     {
         await using var image = await volume.OpenAsync(sites.B);
         return await MemberSnapshots.ReadAsync(image, CancellationToken.None);
@@ -62,6 +70,53 @@ public sealed class GroupFailoverTests(TwoSites sites)
         await group.CallAsync(sites.B, Rpc.Promote, force: true);
         await group.CallAsync(sites.B, Rpc.Promote);
         await group.AssertReadsAsync(sites.B, 0, newer);
+    }
+
+    [Fact]
+    public async Task One_that_is_not_copied_any_more_keeps_the_whole_group_at_the_last_generation_that_it_has()
+    {
+        var group = await ReplicatedGroup.ProtectAsync(sites, 4);
+        var (lagging, others) = (group.Volumes[2], group.Volumes.Where((_, i) => i != 2).ToArray());
+        await TakeGenerationAsync(group, 1);
+        await AssertToldAsync(group, 1);
+        await sites.B.CopyAsync(lagging, goOn: false);
+        var data = await group.WriteAsync(sites.A, 0);
+        await BeginGenerationAsync(group, 2);
+        await AwaitWholeAsync(group, others, 2);
+        await AssertToldAsync(group, 1);
+        // As soon as it has caught up it keeps nobody back.
+        await sites.B.CopyAsync(lagging, goOn: true);
+        await AwaitWholeAsync(group, group.Volumes, 2);
+        await AssertToldAsync(group, 2);
+        await sites.B.CopyAsync(lagging, goOn: false);
+        foreach (var number in (long[])[3, 4])
+        {
+            await group.WriteAsync(sites.A, 0);
+            await BeginGenerationAsync(group, number);
+            await AwaitWholeAsync(group, others, number);
+        }
+        await AssertToldAsync(group, 2);
+        await group.CallAsync(sites.B, Rpc.Promote, force: true);
+        await AssertEndedAsync(group);
+        await group.AssertReadsAsync(sites.B, 0, data);
+    }
+
+    /// <summary>That the info tells the instant of this generation, of which the peer's report may be on its way.</summary>
+    private async Task AssertToldAsync(ReplicatedGroup group, long number)
+    {
+        var takenAt = (await Task.WhenAll(group.Volumes.Select(async volume =>
+        {
+            await using var image = await volume.OpenAsync(sites.A);
+            return (await image.Snapshots.ListAsync(CancellationToken.None)).Single(snapshot => snapshot.Name == Generation(group, sites.A, number)).TakenAt;
+        }))).Min();
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                var info = await group.At(sites.A).GetInfoAsync(group.HandleAt(sites.A));
+                Assert.False(info.LastSyncTime?.ToDateTimeOffset() > takenAt, $"{info.StatusMessage}, which one has not");
+                return info.LastSyncTime?.ToDateTimeOffset() == takenAt
+                    && info.StatusMessage.Contains($"the peer has generation {number} of the group", StringComparison.Ordinal);
+            }, $"the info tells of generation {number}");
     }
 
     [Fact]

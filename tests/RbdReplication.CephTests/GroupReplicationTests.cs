@@ -111,6 +111,67 @@ public sealed class GroupReplicationTests(TwoSites sites)
     }
 
     [Fact]
+    public async Task One_that_alone_has_parted_from_its_peer_is_named_and_copied_again_and_no_other_is()
+    {
+        var group = await ReplicatedGroup.ProtectAsync(sites, 4);
+        var (a, b, here, there) = (group.At(sites.A), group.At(sites.B), group.HandleAt(sites.A), group.HandleAt(sites.B));
+        await group.CallAsync(sites.B, Rpc.Demote);
+        await Eventually.TrueAsync(async () => !await b.ResyncAsync(there), "site-b follows");
+        var parted = group.Volumes[2];
+        await parted.PromoteByToolAsync(sites.B, force: true);
+        await parted.WriteAsync(sites.B, 0, [1]);
+        await parted.DemoteByToolAsync(sites.B);
+        var data = await group.WriteAsync(sites.A, 0);
+        foreach (var volume in group.Volumes)
+            await volume.TakeSnapshotAsync(sites.A);
+        var info = await Eventually.GetAsync(
+            async () => await a.GetInfoAsync(here) is { Status: Health.Error } seen && seen.StatusMessage.Contains("split-brain", StringComparison.Ordinal) ? seen : null,
+            "a split-brain is told of");
+        Assert.Contains(parted.Handle.ToString(), info.StatusMessage, StringComparison.Ordinal);
+        Assert.StartsWith("1 of 4 volumes", info.StatusMessage, StringComparison.Ordinal);
+
+        var before = await ImageIdsAsync(group, sites.B);
+        Assert.Contains(parted.Handle.Uuid, await ResyncRefusedAsync(b, there, force: false, StatusCode.FailedPrecondition, "only with force"), StringComparison.Ordinal);
+        Assert.Equal(before, await ImageIdsAsync(group, sites.B));
+        Assert.Contains(parted.Handle.Uuid, await ResyncRefusedAsync(b, there, force: true, StatusCode.Unavailable, "a resync was started"), StringComparison.Ordinal);
+        await TestVolume.RetryAsync(() => b.ResyncAsync(there, force: true), "site-b follows as a whole");
+        await parted.AwaitCopyAsync(sites.B);
+        var after = await ImageIdsAsync(group, sites.B);
+        Assert.Equal([2], Enumerable.Range(0, 4).Where(i => before[i] != after[i]));
+        await TestVolume.RetryAsync(() => b.ModifyAsync(there, group.Volumes), "the new image is taken in");
+        Assert.Equal(Health.Degraded, (await Eventually.GetAsync(
+            async () => await a.GetInfoAsync(here) is { Status: not Health.Error } seen ? seen : null, "it is no error any more")).Status);
+
+        await group.RetryAsync(sites.A, Rpc.Demote);
+        await Eventually.TrueAsync(() => b.ResyncAsync(there), "all of the group is ready");
+        await group.RetryAsync(sites.B, Rpc.Promote);
+        await group.AssertReadsAsync(sites.B, 0, data);
+        Assert.Equal(after, await ImageIdsAsync(group, sites.B));
+    }
+
+    private static Task<string[]> ImageIdsAsync(ReplicatedGroup group, Site site) => Task.WhenAll(group.Volumes.Select(volume => volume.ImageIdAsync(site)));
+
+    /// <summary>What a resync is refused with in the end, after what is waited for.</summary>
+    private static async Task<string> ResyncRefusedAsync(TestGroup group, string handle, bool force, StatusCode code, string says)
+    {
+        var detail = "";
+        await TestVolume.AwaitRefusalAsync(
+            async () =>
+            {
+                try
+                {
+                    await group.ResyncAsync(handle, force);
+                }
+                catch (RpcException e)
+                {
+                    detail = e.Status.Detail;
+                    throw;
+                }
+            }, code, says);
+        return detail;
+    }
+
+    [Fact]
     public async Task A_hundred_volumes_are_enabled_promoted_told_of_and_disabled()
     {
         var group = await ReplicatedGroup.CreateAsync(sites, GroupMember.Maximum);

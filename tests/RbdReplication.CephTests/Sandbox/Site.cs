@@ -90,6 +90,15 @@ public sealed class Site(string name, int port) : IAsyncDisposable
     /// <summary>Runs the rbd tool as admin.</summary>
     public Task<string> RbdAsync(params string[] arguments) => ProcessOutput.OfAsync("rbd", ["-c", ConfFile, .. arguments]);
 
+    /// <summary>Has the mirror daemon of this site stop copying an image, as a person does with <c>rbd mirror stop</c>, or go on.</summary>
+    public async Task CopyAsync(TestVolume volume, bool goOn)
+    {
+        var run = Path.Combine(TwoSites.Folder, name, "run");
+        var pid = (await File.ReadAllTextAsync(Path.Combine(run, "client.rbd-mirror.x.pid"))).Trim();
+        await ProcessOutput.OfAsync(
+            "ceph", "--admin-daemon", Path.Combine(run, $"client.rbd-mirror.x.{pid}.asok"), "rbd", "mirror", goOn ? "start" : "stop", volume.PoolAt(this).SpecOf(volume.ImageName));
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (Server is not null)
