@@ -33,14 +33,24 @@ internal sealed class GenerationRequests(Site site, ReplicatedGroup group, Actio
         }
     }
 
-    /// <summary>Makes one due, and waits until it has its number; or for so long that something else must be in the way.</summary>
+    /// <summary>Makes one due until it has its number; or so often that something else must be in the way.</summary>
     public async Task BeginAsync()
     {
-        var before = (await _group.StateAsync(_group.NewUuid))!.Generation;
-        await MakeDueAsync();
-        for (var i = 0; i < 100 && (await _group.StateAsync(_group.NewUuid))!.Generation == before; i++)
-            await Task.Delay(20);
+        var before = await NumberAsync();
+        for (var i = 0; i < 10; i++)
+        {
+            // One that is being taken meanwhile writes down when it was begun, and then none is due.
+            await MakeDueAsync();
+            for (var j = 0; j < 10; j++)
+            {
+                if (await NumberAsync() != before)
+                    return;
+                await Task.Delay(20);
+            }
+        }
     }
+
+    private async Task<long> NumberAsync() => (await _group.StateAsync(_group.NewUuid))!.Generation;
 
     private async Task MakeDueAsync()
     {

@@ -90,13 +90,21 @@ public sealed class Site(string name, int port) : IAsyncDisposable
     /// <summary>Runs the rbd tool as admin.</summary>
     public Task<string> RbdAsync(params string[] arguments) => ProcessOutput.OfAsync("rbd", ["-c", ConfFile, .. arguments]);
 
-    /// <summary>Has the mirror daemon of this site stop copying an image, as a person does with <c>rbd mirror stop</c>, or go on.</summary>
-    public async Task CopyAsync(TestVolume volume, bool goOn)
+    /// <summary>Has the mirror daemon of this site stop copying an image, as a person does with <c>rbd mirror stop</c>.</summary>
+    public Task StopCopyingAsync(TestVolume volume) => TellMirrorAsync(volume, "stop", "Stopped");
+
+    /// <summary>Lets it go on.</summary>
+    public Task GoOnCopyingAsync(TestVolume volume) => TellMirrorAsync(volume, "start", "Replaying");
+
+    // The command does not wait for the end.
+    private async Task TellMirrorAsync(TestVolume volume, string command, string state)
     {
         var run = Path.Combine(TwoSites.Folder, name, "run");
         var pid = (await File.ReadAllTextAsync(Path.Combine(run, "client.rbd-mirror.x.pid"))).Trim();
-        await ProcessOutput.OfAsync(
-            "ceph", "--admin-daemon", Path.Combine(run, $"client.rbd-mirror.x.{pid}.asok"), "rbd", "mirror", goOn ? "start" : "stop", volume.PoolAt(this).SpecOf(volume.ImageName));
+        Task<string> AskAsync(string what) => ProcessOutput.OfAsync(
+            "ceph", "--admin-daemon", Path.Combine(run, $"client.rbd-mirror.x.{pid}.asok"), "rbd", "mirror", what, volume.PoolAt(this).SpecOf(volume.ImageName));
+        await AskAsync(command);
+        await Eventually.TrueAsync(async () => (await AskAsync("status")).Contains($"\"{state}\"", StringComparison.Ordinal), $"the daemon says {state}");
     }
 
     public async ValueTask DisposeAsync()

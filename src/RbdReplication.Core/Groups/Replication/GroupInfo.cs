@@ -17,11 +17,13 @@ public static class GroupInfo
 
     /// <summary>
     /// The worst health with its volume's words, the instant to which a forced promotion at the peer would return, the longest transfer, and the sum
-    /// of the bytes. It is awaited only where nothing worse is seen than that members have just become primary.
+    /// of the bytes. It is awaited only where nothing worse is seen than that members have just become primary, and the peers have no generation that was
+    /// taken here: with one they have followed, and one that has stopped since is not about to begin.
     /// </summary>
     /// <param name="members">Its members.</param>
     /// <param name="held">The generation that the peers have; null: none.</param>
-    public static ReplicationInfo Of(IReadOnlyList<MemberInfo> members, HeldGeneration? held)
+    /// <param name="taken">The number of the last generation that was taken at this site; 0: none.</param>
+    public static ReplicationInfo Of(IReadOnlyList<MemberInfo> members, HeldGeneration? held, long taken)
     {
         ArgumentNullException.ThrowIfNull(members);
         if (members.Count == 0)
@@ -34,7 +36,8 @@ public static class GroupInfo
         else if (held is null)
             health = ReplicationHealth.Degraded;
         return new ReplicationInfo(
-            health, message, held?.TakenAt, members.Max(member => member.Info.LastSyncDuration), members.Sum(member => member.Info.LastSyncBytes), worst.Info.IsAwaited);
+            health, message, held?.TakenAt, members.Max(member => member.Info.LastSyncDuration), members.Sum(member => member.Info.LastSyncBytes),
+            worst.Info.IsAwaited && !(held?.Number <= taken));
     }
 
     /// <summary>That of a group whose promotion by force has not ended: its volumes may be of different instants.</summary>

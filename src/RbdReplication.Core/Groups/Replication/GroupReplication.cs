@@ -129,7 +129,7 @@ public sealed class GroupReplication(
                 var held = members.All(member => member.Snapshots is not null)
                     ? GenerationRules.HeldBy(group.Entry.Uuid, [.. members.Select(member => member.Snapshots!)], sites.FollowerUuids, state?.PartedAt)
                     : null;
-                var info = GroupInfo.Of([.. members.Select(member => member.Info!)], held);
+                var info = GroupInfo.Of([.. members.Select(member => member.Info!)], held, state?.Taken ?? 0);
                 return info.IsAwaited ? throw new ReplicationException(ReplicationError.NotFound, $"{group} has no sync time yet: {info.Message}") : info;
             }, cancellationToken);
     }
