@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Text.Json;
+using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
 
 namespace RbdReplication.CephTests.Groups;
@@ -11,9 +13,8 @@ internal sealed class FrozenWriter : IDisposable
     private FrozenWriter(Process process) => _process = process;
 
     /// <param name="site">Where.</param>
-    /// <param name="volume">The image, whose first bytes it writes.</param>
-    /// <param name="others">Addresses of those who write to it as well.</param>
-    public static async Task<FrozenWriter> StartAsync(Site site, TestVolume volume, params IEnumerable<string> others)
+    /// <param name="volume">The image, whose first bytes it writes; others may write to it as well.</param>
+    public static async Task<FrozenWriter> StartAsync(Site site, TestVolume volume)
     {
         var process = Process.Start(new ProcessStartInfo(
             "rbd", ["-c", site.ConfFile, "bench", "--io-type", "write", "--io-size", "512", "--io-threads", "1", "--io-total", "1T", $"{TwoSites.Pool}/{volume.ImageName}"])
@@ -27,8 +28,16 @@ internal sealed class FrozenWriter : IDisposable
         try
         {
             await using var image = await volume.OpenAsync(site, readOnly: false);
-            await Eventually.TrueAsync(async () => (await image.Lock.ListOwnersAsync(CancellationToken.None)).Except(others).Any(), "it writes");
-            await frozen.SignalAsync("-STOP");
+            var address = await Eventually.GetAsync(() => AddressAsync(site, image), "it has the image open");
+            await Eventually.TrueAsync(
+                async () =>
+                {
+                    await frozen.SignalAsync("-STOP");
+                    if (await image.Lock.ListOwnersAsync(CancellationToken.None) is [var owner] && owner == address)
+                        return true;
+                    await frozen.ResumeAsync();
+                    return false;
+                }, "it has the lock");
             return frozen;
         }
         catch
@@ -36,6 +45,16 @@ internal sealed class FrozenWriter : IDisposable
             frozen.Dispose();
             throw;
         }
+    }
+
+    // It alone writes as admin.
+    private static async Task<string?> AddressAsync(Site site, RbdImage image)
+    {
+        using var sessions = JsonDocument.Parse(await site.CephAsync("tell", "mon.a", "sessions", "--format", "json"));
+        var admins = sessions.RootElement.EnumerateArray().Where(session => session.GetProperty("entity_name").GetString() == "client.admin")
+            .SelectMany(session => session.GetProperty("addrs").GetProperty("addrvec").EnumerateArray())
+            .Select(address => $"{address.GetProperty("addr").GetString()}/{address.GetProperty("nonce").GetUInt64()}").ToHashSet();
+        return (await image.ListWatchersAsync(CancellationToken.None)).Select(watcher => watcher.Address).FirstOrDefault(admins.Contains);
     }
 
     /// <summary>Lets it go on, upon which it gives the lock to whoever wants it.</summary>

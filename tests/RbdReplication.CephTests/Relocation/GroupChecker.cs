@@ -151,7 +151,7 @@ internal sealed class GroupChecker(TwoSites sites, int seed, int members, TimeSp
         ];
         List<Fault> faults = [.. Fault.At(sites, sites.A), .. Fault.At(sites, sites.B), Fault.Partition(sites), .. inside, .. inside];
         if (withDeadClients)
-            faults.Add(ClientGone(group, writers, random));
+            faults.AddRange([ClientGone(group, random), ClientGone(group, random)]);
         return faults;
     }
 
@@ -161,7 +161,7 @@ internal sealed class GroupChecker(TwoSites sites, int seed, int members, TimeSp
         await generations.BeginAsync();
         var volume = group.Volumes[random.Next(members)];
         var reached = false;
-        await using (var image = await volume.OpenAsync(sites.A))
+        await using (var image = await volume.OpenAsync(sites.A, readOnly: false))
         {
             for (var i = 0; i < 300 && !reached; i++)
                 reached = (await image.Lock.ListOwnersAsync(CancellationToken.None)) is [var owner] && !writers.Addresses.Contains(owner);
@@ -170,12 +170,12 @@ internal sealed class GroupChecker(TwoSites sites, int seed, int members, TimeSp
         Note(reached ? $"a generation has the lock of {volume.Handle.Uuid[..8]}" : "no generation was seen with a lock");
     }
 
-    private Fault ClientGone(ReplicatedGroup group, GroupWriters writers, Random random)
+    private Fault ClientGone(ReplicatedGroup group, Random random)
     {
         FrozenWriter? client = null;
         return new(
             "client gone with the lock",
-            async () => client = await FrozenWriter.StartAsync(sites.A, group.Volumes[random.Next(members)], writers.Addresses),
+            async () => client = await FrozenWriter.StartAsync(sites.A, group.Volumes[random.Next(members)]),
             () =>
             {
                 client?.Dispose();
