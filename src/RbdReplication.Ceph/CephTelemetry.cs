@@ -19,7 +19,7 @@ public static class CephTelemetry
     public const string QueuedCallsName = "rbd_replication.ceph.calls.queued";
 
     /// <summary>What that metric tells.</summary>
-    public const string QueuedCallsDescription = "Blocking calls that wait for a thread: changes, lookups, long (flatten), reclaims (sparsify), fencing, barriers (of groups) or monitors (their commands).";
+    public const string QueuedCallsDescription = "Blocking calls that wait for a thread: changes, lookups, long (flatten), rollbacks (of groups that are failed over), reclaims (sparsify), fencing, barriers (of groups) or monitors (their commands).";
 
     private static readonly ActivitySource Source = new(SourceName);
     private static readonly Meter Meter = new(SourceName);

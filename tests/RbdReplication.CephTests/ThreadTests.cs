@@ -91,6 +91,46 @@ public sealed class ThreadTests(TwoSites sites)
     }
 
     [Fact]
+    public async Task A_rollback_waits_behind_no_flatten()
+    {
+        var parent = "parent-" + Guid.NewGuid().ToString("N");
+        await sites.A.RbdAsync("create", "--size", "16M", "--image-feature", "layering", $"{TwoSites.Pool}/{parent}");
+        await sites.A.RbdAsync("snap", "create", "--no-progress", $"{TwoSites.Pool}/{parent}@base");
+        List<RbdImage> clones = [];
+        for (var i = 0; i < LongThreads + 1; i++)
+        {
+            await sites.A.RbdAsync("clone", "--rbd-default-clone-format", "2", $"{TwoSites.Pool}/{parent}@base", $"{TwoSites.Pool}/{parent}-{i}");
+            clones.Add(await RbdImage.OpenAsync(sites.A.Pool, $"{parent}-{i}", readOnly: false, None));
+        }
+        byte[] before = [.. Enumerable.Repeat((byte)1, 512)];
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.WriteAsync(sites.A, 0, before);
+        await using var image = await volume.OpenAsync(sites.A, readOnly: false);
+        await image.Snapshots.CreateAsync("before", None);
+        await volume.WriteAsync(sites.A, 0, new byte[before.Length]);
+        using var queue = new QueueLengths();
+        List<Task> calls;
+        await sites.StopAsync(sites.A, "osd", "freeze");
+        try
+        {
+            calls = [.. clones.Select(clone => clone.FlattenAsync(_ => { }, None))];
+            await Eventually.TrueAsync(() => Task.FromResult(queue["long"] == 1), "all threads for flattening are taken, and one call waits");
+            calls.Add(image.Snapshots.RollBackAsync("before", _ => { }, None));
+            await Eventually.TrueAsync(() => Task.FromResult(queue["rollbacks"] == 0), "the rollback has a thread");
+            Assert.Equal(1, queue["long"]);
+            Assert.All(calls, call => Assert.False(call.IsCompleted));
+        }
+        finally
+        {
+            await sites.StartAsync(sites.A, "osd");
+        }
+        await Task.WhenAll(calls);
+        Assert.Equal(before, await volume.ReadAsync(sites.A, 0, before.Length));
+        foreach (var clone in clones)
+            await clone.DisposeAsync();
+    }
+
+    [Fact]
     public async Task A_pool_that_is_closed_while_an_image_is_being_opened_in_it_stays_until_the_image_is_closed()
     {
         var volume = await TestVolume.CreateAsync(sites.A);

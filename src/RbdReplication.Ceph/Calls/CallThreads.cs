@@ -15,6 +15,9 @@ internal sealed class CallThreads(string user)
     // Each moves data for minutes: more at once would only take the OSDs' bandwidth from each other.
     private const int MaximumLongCalls = 4;
 
+    // All members of a group return side by side; what bounds the operations at once is librbd's own limit for an image.
+    private const int MaximumRollbacks = 64;
+
     private const int MaximumFencing = 2;
 
     // All members of a group wait at once, of which there are 100 at most, and are looked at meanwhile.
@@ -31,6 +34,9 @@ internal sealed class CallThreads(string user)
 
     /// <summary>Calls that run for minutes: flatten.</summary>
     public BlockingCalls LongCalls { get; } = new("ceph-long-" + user, "long", MaximumLongCalls);
+
+    /// <summary>Returning images to a snapshot, for which a group waits that is failed over: behind no flatten, which may take hours.</summary>
+    public BlockingCalls Rollbacks { get; } = new("ceph-rollback-" + user, "rollbacks", MaximumRollbacks);
 
     /// <summary>Giving space back, which takes from minutes to hours and ends for whatever else is to be done: none waits here behind a flatten.</summary>
     public BlockingCalls Reclaims { get; } = new("ceph-reclaim-" + user, "reclaims", RadosCluster.MaximumReclaims);

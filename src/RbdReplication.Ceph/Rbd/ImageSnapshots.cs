@@ -63,7 +63,7 @@ public sealed class ImageSnapshots
     /// <param name="cancellationToken">Ends the wait; the work goes on.</param>
     /// <exception cref="CephException">ENOENT: there is none of this name. EROFS: a secondary, or another client holds the exclusive lock.</exception>
     public unsafe Task RollBackAsync(string name, Action<double> progress, CancellationToken cancellationToken) => _image.CallAsync(
-        "rbd_snap_rollback_with_progress", Threads.LongCalls,
+        "rbd_snap_rollback_with_progress", Threads.Rollbacks,
         () => ProgressCallback.Run(
             part =>
             {

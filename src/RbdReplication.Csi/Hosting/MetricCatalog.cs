@@ -124,7 +124,7 @@ internal static class MetricCatalog
         ["rpc.method"] = "Service and method, `replication.Controller/PromoteVolume`; of calls that are forwarded `_OTHER` for methods that the driver does not know, and beyond 64 of those that it does",
         ["rpc.response.status_code"] = "gRPC code as the .NET library spells it, `FailedPrecondition`",
         ["rbd.call"] = "C function of librados or librbd",
-        ["rbd.threads"] = "What the threads are for: `changes`, `lookups`, `long`, `reclaims`, `fencing` or `monitors`",
+        ["rbd.threads"] = "What the threads are for: `changes`, `lookups`, `long`, `rollbacks`, `reclaims`, `fencing`, `barriers` or `monitors`",
         ["error.type"] = "Name of the errno; missing when the call succeeded",
         ["cluster"] = "Cluster id, as in `config.json` and in volume handles",
         ["pool"] = "Pool name",
