@@ -154,7 +154,10 @@ public sealed class VolumeMetricsTests(TwoSites sites)
             var later = await Scrape.OfAsync(server);
             Assert.NotEmpty(later.Of(Health, atA));
             Assert.Equal(frozen.Value(Listings, atB), later.Value(Listings, atB));
-            Assert.Single(server.Log.Split('\n'), line => line.Contains($"of cluster {sites.B.Name} cannot be listed", StringComparison.Ordinal));
+            var log = server.Log.Split('\n');
+            int Told(string words) => log.Count(line => line.Contains($"of cluster {sites.B.Name} {words}", StringComparison.Ordinal));
+            // Once for all that fail: on a busy machine a listing may take longer than the interval before that, and then succeeds again.
+            Assert.Equal(1 + Told("are listed again"), Told("cannot be listed"));
         }
         finally
         {
