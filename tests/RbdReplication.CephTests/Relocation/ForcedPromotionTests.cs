@@ -51,6 +51,7 @@ public sealed class ForcedPromotionTests(TwoSites sites)
         finally
         {
             await sites.StartAsync(sites.A, "all");
+            await sites.RestartMirrorDaemonAsync(sites.B);
         }
     }
 

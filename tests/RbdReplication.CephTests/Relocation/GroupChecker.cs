@@ -103,6 +103,7 @@ internal sealed class GroupChecker(TwoSites sites, int seed, int members, TimeSp
         {
             await sites.StartAsync(sites.A, "all");
             await sites.A.RestartServerAsync();
+            await sites.RestartMirrorDaemonAsync(sites.B);
         }
     }
 

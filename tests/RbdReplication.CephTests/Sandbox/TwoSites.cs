@@ -67,6 +67,15 @@ public sealed class TwoSites : IAsyncLifetime
     /// <summary>Undoes <see cref="StopAsync"/>.</summary>
     public Task StartAsync(Site site, string daemon) => ScriptAsync("start", Folder, site.Name, daemon);
 
+    /// <summary>
+    /// Restarts a mirror daemon as the guide says, where a promotion by force has had to cut it off: it connects again by itself, or hangs.
+    /// </summary>
+    public async Task RestartMirrorDaemonAsync(Site site)
+    {
+        await StopAsync(site, "mirror", "kill");
+        await StartAsync(site, "mirror");
+    }
+
     /// <summary>Cuts the mirror daemons of both sites off from the other site.</summary>
     public Task PartitionAsync() => ScriptAsync("partition", Folder);
 
