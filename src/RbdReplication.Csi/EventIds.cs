@@ -16,6 +16,7 @@ internal static class EventIds
     public const int GroupFailedOver = 2008;
     public const int GenerationTaken = 2009;
     public const int GenerationNotTaken = 2010;
+    public const int MirrorDaemonCutOff = 2011;
 
     public const int CallEnded = 4001;
     public const int CallWithoutVolumeEnded = 4002;

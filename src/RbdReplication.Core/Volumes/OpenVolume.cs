@@ -28,6 +28,9 @@ public sealed class OpenVolume(Volume volume, RbdImage image) : IAsyncDisposable
     /// <summary>Whether it is open for writing.</summary>
     public bool IsWritable { get; private set; }
 
+    /// <summary>Gets told of mirror daemons that a promotion of it had to cut off.</summary>
+    internal CutOffReport? CutOffs { get; set; }
+
     /// <summary>Says how the volume is kept from other servers when something is to be changed.</summary>
     internal void LockWith(Func<Task<IAsyncDisposable>> takeLock) => _takeLock = takeLock;
 

@@ -14,7 +14,8 @@ public sealed record VolumeRequest(VolumeHandle Handle, CephCredentials Credenti
 /// <param name="resolver">Finds images.</param>
 /// <param name="gate">One changing operation per volume of this server.</param>
 /// <param name="locks">One server per volume.</param>
-public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, VolumeLocks locks)
+/// <param name="cutOffs">Gets told of mirror daemons that a promotion had to cut off.</param>
+public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, VolumeLocks locks, CutOffReport cutOffs)
 {
     /// <summary>Runs an operation that may change something.</summary>
     /// <param name="request">The volume.</param>
@@ -42,6 +43,7 @@ public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, V
         using var steps = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         // Closing waits for whatever librbd is still doing with the image, so leaving this method means that it is done.
         await using var open = await resolver.OpenAsync(request.Handle, request.Credentials, cancellationToken).ConfigureAwait(false);
+        open.CutOffs = cutOffs;
         open.LockWith(async () =>
         {
             await lockGroup().ConfigureAwait(false);

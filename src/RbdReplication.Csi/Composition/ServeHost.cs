@@ -79,6 +79,11 @@ internal static partial class ServeHost
             // In Kubernetes that is the name of the pod.
             return new VolumeLocks(Environment.MachineName, TimeProvider.System, (volume, operation) => LockLost(logger, operation, volume));
         });
+        services.AddSingleton<CutOffReport>(provider =>
+        {
+            var logger = provider.GetRequiredService<ILogger<VolumeReplication>>();
+            return (volume, address) => CutOff(logger, address, volume.ImageSpec, volume.Handle, DaemonHold.Patience.TotalSeconds);
+        });
         services.AddSingleton<VolumeOperations>();
         services.AddSingleton<VolumeReplication>();
         services.AddSingleton<Telemetry>();
@@ -155,6 +160,11 @@ internal static partial class ServeHost
 
     [LoggerMessage(EventIds.GroupFailedOver, LogLevel.Warning, "Volume group {VolumeGroupHandle} was promoted by force, begun at {Since:u}: {Outcome}")]
     private static partial void GroupFailedOver(ILogger logger, VolumeHandle volumeGroupHandle, DateTimeOffset since, string outcome);
+
+    [LoggerMessage(
+        EventIds.MirrorDaemonCutOff, LogLevel.Warning,
+        "The mirror daemon at {Address} did not let go of {Image} of volume {VolumeHandle} within {Seconds:0} s, so that it could not be promoted, and was put on the cluster's blocklist; it connects again by itself, or has to be restarted before anything is copied to this site again")]
+    private static partial void CutOff(ILogger logger, string address, string image, VolumeHandle volumeHandle, double seconds);
 
     [LoggerMessage(EventIds.LockLost, LogLevel.Warning, "The lock that keeps other servers off volume {VolumeHandle} ran out during {Operation}: it could not be renewed, or another server has it now; no further step is begun")]
     private static partial void LockLost(ILogger logger, string operation, VolumeHandle volumeHandle);

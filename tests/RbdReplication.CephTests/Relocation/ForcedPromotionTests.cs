@@ -227,6 +227,7 @@ public sealed class ForcedPromotionTests(TwoSites sites)
         {
             await volume.PromoteAsync(sites.B, force: true);
             await volume.WriteAsync(sites.B, 0, [2]);
+            Assert.Contains($"{volume.ImageName} of volume {volume.Handle} within 10 s, so that it could not be promoted", sites.B.Server.Log, StringComparison.Ordinal);
         }
         finally
         {

@@ -2,8 +2,13 @@ using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
+/// <summary>Gets told of a mirror daemon that was put on the cluster's blocklist.</summary>
+/// <param name="volume">The volume whose promotion waited for it.</param>
+/// <param name="address">Its network address.</param>
+public delegate void CutOffReport(Volume volume, string address);
+
 /// <summary>The image as this site's mirror daemon has it open, which a promotion has to see the end of.</summary>
-internal static class DaemonHold
+public static class DaemonHold
 {
     /// <summary>How long a daemon may take to release an image that is being promoted. An idle one takes one to two seconds.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -61,7 +66,10 @@ internal static class DaemonHold
         {
             var now = await open.Image.Mirroring.ListHoldingDaemonsAsync(CancellationToken.None).ConfigureAwait(false);
             foreach (var address in now.Where(daemon => before.Any(held => held.ClientId == daemon.ClientId)).Select(daemon => daemon.Address).Distinct())
+            {
                 await open.Volume.Connection.Cluster.BlocklistAsync(address, BlocklistDuration, CancellationToken.None).ConfigureAwait(false);
+                open.CutOffs?.Invoke(open.Volume, address);
+            }
         }
         // Or another call has found the connection to be of no more use and closed it.
         catch (Exception e) when (e is CephException or ObjectDisposedException)
