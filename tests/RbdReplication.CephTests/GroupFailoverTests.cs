@@ -130,7 +130,7 @@ public sealed class GroupFailoverTests(TwoSites sites)
                 var info = await group.At(sites.A).GetInfoAsync(group.HandleAt(sites.A));
                 Assert.False(info.LastSyncTime?.ToDateTimeOffset() > takenAt, $"{info.StatusMessage}, which one has not");
                 return info.LastSyncTime?.ToDateTimeOffset() == takenAt
-                    && info.StatusMessage.Contains($"the peer has generation {number} of the group", StringComparison.Ordinal);
+                    && info.StatusMessage.Contains($"the peer has generation {number} of all", StringComparison.Ordinal);
             }, $"the info tells of generation {number}");
     }
 
