@@ -50,7 +50,14 @@ public sealed class DecisionAndDeedTests(TwoSites sites)
         await TestVolume.RetryAsync(async () =>
         {
             await using var operation = new SlowOperation(sites.A, slow);
-            await operation.RunAsync(replication => replication.DemoteAsync(new(volume.Handle, sites.A.Credentials), force: false, CancellationToken.None));
+            try
+            {
+                await operation.RunAsync(replication => replication.DemoteAsync(new(volume.Handle, sites.A.Credentials), force: false, CancellationToken.None));
+            }
+            // Whether the peer copies the demotion in time is not what this is about, and another call would find nothing to do.
+            catch (ReplicationException) when (operation.Calls.Contains(Demotion))
+            {
+            }
             var since = operation.Calls.SkipWhile(call => call != Jump).ToList();
             Assert.Contains(Look, since.TakeWhile(call => call != Demotion));
             Assert.Contains(Demotion, since);
