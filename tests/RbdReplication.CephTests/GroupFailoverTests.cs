@@ -199,6 +199,8 @@ public sealed class GroupFailoverTests(TwoSites sites)
         await group.RetryAsync(sites.B, Rpc.Promote);
         await AssertEndedAsync(group);
         await group.AssertReadsAsync(sites.B, 0, data);
+        // What is waited for is that Ceph notices the killed one's end: this site's mirror daemon is not cut off for that.
+        Assert.All(group.Volumes, volume => Assert.DoesNotContain($"did not let go of {volume.PoolAt(sites.B).SpecOf(volume.ImageName)}", sites.B.Server.Log, StringComparison.Ordinal));
     }
 
     [Fact]

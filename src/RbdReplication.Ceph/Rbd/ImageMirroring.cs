@@ -87,9 +87,12 @@ public sealed class ImageMirroring
     /// This site's mirror daemons among those who have the image open. Nodes that use the image, other programs and the peer's
     /// daemons are not among them.
     /// </summary>
-    public async Task<IReadOnlyList<ImageWatcher>> ListHoldingDaemonsAsync(CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<ImageWatcher>> ListHoldingDaemonsAsync(CancellationToken cancellationToken) =>
+        await ListDaemonsAsync(await _image.ListWatchersAsync(cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+
+    /// <summary>This site's mirror daemons among clients that were seen to have the image open.</summary>
+    public async Task<IReadOnlyList<ImageWatcher>> ListDaemonsAsync(IReadOnlyList<ImageWatcher> watchers, CancellationToken cancellationToken)
     {
-        var watchers = await _image.ListWatchersAsync(cancellationToken).ConfigureAwait(false);
         string[] keys = [.. watchers.Select(DaemonKey).Distinct()];
         var daemons = await _image.Pool.ReadOmapAsync(DaemonsObject, keys, cancellationToken).ConfigureAwait(false);
         return daemons is null ? [] : [.. watchers.Where(watcher => daemons.ContainsKey(DaemonKey(watcher)))];

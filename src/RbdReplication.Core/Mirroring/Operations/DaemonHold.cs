@@ -56,6 +56,19 @@ public static class DaemonHold
     public static ReplicationException FollowsAgain(OpenVolume open) =>
         open.Refused("promote", ReplicationError.Busy, "this site's mirror daemon has begun to follow the peer at the same moment; retry");
 
+    /// <summary>Whether nobody but this client and mirror daemons has the image open for writing; false where that cannot be seen.</summary>
+    public static async Task<bool> IsAloneAsync(OpenVolume open)
+    {
+        try
+        {
+            return (await open.Image.Mirroring.ListUsersAsync(CancellationToken.None).ConfigureAwait(false)).Count == 0;
+        }
+        catch (Exception e) when (e is CephException or ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>
     /// Puts those on the cluster's blocklist that held the image before and still do. What fails here is left to the next attempt: the
     /// promotion's end alone counts.

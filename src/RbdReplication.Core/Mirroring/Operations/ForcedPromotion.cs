@@ -12,8 +12,9 @@ internal static class ForcedPromotion
     /// Promotes. librbd waits, without limit, until this site's mirror daemon releases the image. Where the link to the peer
     /// broke in mid-copy the daemon never does (16.2), and an attempt that is given up then leaves the image half copied: so a
     /// daemon that held the image from before and still does is cut off, upon which librbd rolls back and ends. The daemon
-    /// connects again by itself. Nobody else is cut off, however long it takes: a node that has the image mapped would lose its
-    /// other volumes too. Once begun all this is done to its end, whether or not the caller still waits: a promotion that
+    /// connects again by itself, as a rule. Nobody else is cut off, however long it takes: a node that has the image mapped would lose its
+    /// other volumes too; and the daemon is not as long as anybody else has the image open, whom librbd waits for first: a server
+    /// that was killed in the middle of a promotion counts for half a minute. Once begun all this is done to its end, whether or not the caller still waits: a promotion that
     /// nobody frees would keep the volume busy for as long as the daemon hangs.
     /// </summary>
     public static async Task RunAsync(OpenVolume open, MirrorImageMode mode, TimeProvider time, CancellationToken cancellationToken)
@@ -37,12 +38,19 @@ internal static class ForcedPromotion
 
     private static async Task PromoteAsync(OpenVolume open, TimeProvider time, CancellationToken cancellationToken)
     {
-        var before = await open.Image.Mirroring.ListHoldingDaemonsAsync(cancellationToken).ConfigureAwait(false);
+        var watchers = await open.Image.ListWatchersAsync(cancellationToken).ConfigureAwait(false);
+        var before = await open.Image.Mirroring.ListDaemonsAsync(watchers, cancellationToken).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();
+        var isAlone = watchers.Except(before).All(watcher => watcher.ClientId == (long)open.Volume.Connection.Cluster.InstanceId);
         var promotion = open.Image.Mirroring.PromoteAsync(force: true, CancellationToken.None);
         while (before.Count > 0
             && await Task.WhenAny(promotion, Task.Delay(DaemonHold.Patience, time, CancellationToken.None)).ConfigureAwait(false) != promotion)
-            await DaemonHold.CutOffAsync(open, before).ConfigureAwait(false);
+        {
+            var wasAlone = isAlone;
+            isAlone = await DaemonHold.IsAloneAsync(open).ConfigureAwait(false);
+            if (wasAlone && isAlone)
+                await DaemonHold.CutOffAsync(open, before).ConfigureAwait(false);
+        }
         await promotion.ConfigureAwait(false);
     }
 }
