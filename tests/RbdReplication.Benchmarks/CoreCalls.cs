@@ -12,7 +12,7 @@ internal sealed class CoreCalls : IAsyncDisposable
         var files = new ClusterFiles(site.ConfigPath, site.ConfigPath + ".none", (_, _) => { });
         Resolver = new VolumeResolver(files, new Places(_connections, TimeProvider.System), _connections, new PoolsInUse(TimeProvider.System, areWatched: false));
         Replication = new VolumeReplication(
-            new VolumeOperations(Resolver, new VolumeGate(TimeProvider.System), new VolumeLocks("benchmark", TimeProvider.System), (_, _) => { }), files, TimeProvider.System, (_, _, _) => { });
+            new VolumeOperations(Resolver, new VolumeGate(TimeProvider.System), new VolumeLocks("benchmark", TimeProvider.System), (_, _, _) => { }), files, TimeProvider.System, (_, _, _) => { });
         Lister = new PoolLister(_connections, TimeProvider.System);
         Cluster = files.Read().Config.Find(BenchSite.ClusterId)!;
     }

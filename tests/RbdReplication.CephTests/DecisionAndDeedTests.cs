@@ -82,7 +82,7 @@ public sealed class DecisionAndDeedTests(TwoSites sites)
             var files = new ClusterFiles(site.ConfigPath, site.MappingPath, (_, _) => { });
             var resolver = new VolumeResolver(files, new Places(_connections, TimeProvider.System), _connections, new PoolsInUse(TimeProvider.System, areWatched: false));
             _replication = new VolumeReplication(
-                new VolumeOperations(resolver, new VolumeGate(TimeProvider.System), new VolumeLocks("slow", TimeProvider.System), (_, _) => { }), files, _time, (_, _, _) => { });
+                new VolumeOperations(resolver, new VolumeGate(TimeProvider.System), new VolumeLocks("slow", TimeProvider.System), (_, _, _) => { }), files, _time, (_, _, _) => { });
             _listener = new ActivityListener
             {
                 ShouldListenTo = source => source.Name == CephTelemetry.SourceName,

@@ -108,7 +108,7 @@ public sealed class ImageMirroring
         var watchers = (await _image.ListWatchersAsync(cancellationToken).ConfigureAwait(false)).Where(watcher => watcher.ClientId != own).ToList();
         if (watchers.Count == 0)
             return watchers;
-        var daemons = (await ListHoldingDaemonsAsync(cancellationToken).ConfigureAwait(false)).Select(daemon => daemon.ClientId).ToHashSet();
+        var daemons = (await ListDaemonsAsync(watchers, cancellationToken).ConfigureAwait(false)).Select(daemon => daemon.ClientId).ToHashSet();
         daemons.UnionWith(await ListPeerDaemonsAsync(cancellationToken).ConfigureAwait(false));
         return [.. watchers.Where(watcher => !daemons.Contains(watcher.ClientId))];
     }

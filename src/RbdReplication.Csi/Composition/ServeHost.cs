@@ -82,7 +82,7 @@ internal static partial class ServeHost
         services.AddSingleton<CutOffReport>(provider =>
         {
             var logger = provider.GetRequiredService<ILogger<VolumeReplication>>();
-            return (volume, address) => CutOff(logger, address, volume.ImageSpec, volume.Handle, DaemonHold.Patience.TotalSeconds);
+            return (volume, address, patience) => CutOff(logger, address, volume.ImageSpec, volume.Handle, patience.TotalSeconds);
         });
         services.AddSingleton<VolumeOperations>();
         services.AddSingleton<VolumeReplication>();

@@ -85,13 +85,13 @@ public static class GenerationRules
     public static IReadOnlyList<UnneededSnapshot> Unneeded(
         string group, IReadOnlyList<MemberSnapshots> members, IReadOnlyCollection<string> followers, long inHand)
     {
-        HashSet<long?> needed = [NewestTaken(group, members), NewestAtPeers(group, members, followers), NewestAtPeersBefore(group, members, followers)];
+        var atPeers = NewestAtPeers(group, members, followers);
+        HashSet<long?> needed = [NewestTaken(group, members), atPeers, NewestAtPeersBefore(group, members, followers)];
         foreach (var member in members)
             needed.UnionWith(Awaited(member, group, followers));
-        var keepsOthers = NewestAtPeers(group, members, followers) is null;
         return [.. members.SelectMany(member => Select(member, (_, name, isFinished) => name.Group == group
             ? name.Number < inHand && !(isFinished && needed.Contains(name.Number))
-            : !keepsOthers))];
+            : atPeers is not null))];
     }
 
     /// <summary>

@@ -5,10 +5,11 @@ namespace RbdReplication.Core;
 /// <summary>Gets told of a mirror daemon that was put on the cluster's blocklist.</summary>
 /// <param name="volume">The volume whose promotion waited for it.</param>
 /// <param name="address">Its network address.</param>
-public delegate void CutOffReport(Volume volume, string address);
+/// <param name="patience">For how long, at least, it was waited for.</param>
+public delegate void CutOffReport(Volume volume, string address, TimeSpan patience);
 
 /// <summary>The image as this site's mirror daemon has it open, which a promotion has to see the end of.</summary>
-public static class DaemonHold
+internal static class DaemonHold
 {
     /// <summary>How long a daemon may take to release an image that is being promoted. An idle one takes one to two seconds.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -81,7 +82,7 @@ public static class DaemonHold
             foreach (var address in now.Where(daemon => before.Any(held => held.ClientId == daemon.ClientId)).Select(daemon => daemon.Address).Distinct())
             {
                 await open.Volume.Connection.Cluster.BlocklistAsync(address, BlocklistDuration, CancellationToken.None).ConfigureAwait(false);
-                open.CutOffs?.Invoke(open.Volume, address);
+                open.CutOffs?.Invoke(open.Volume, address, Patience);
             }
         }
         // Or another call has found the connection to be of no more use and closed it.
