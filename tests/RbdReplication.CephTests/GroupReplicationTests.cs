@@ -236,13 +236,20 @@ public sealed class GroupReplicationTests(TwoSites sites)
         await left.EnableAsync(sites.A);
     }
 
+    /// <summary>What a joining that was cut off leaves: in the RBD group and mirrored, and not in the journal.</summary>
+    private async Task<TestVolume> JoinHalfAsync(ReplicatedGroup group)
+    {
+        var (a, volume) = (group.At(sites.A), await ReplicatedGroup.NewVolumeAsync(sites));
+        await a.RbdGroup(a.NewUuid).AddImageAsync(volume.ImageName, CancellationToken.None);
+        await sites.A.RbdAsync("mirror", "image", "enable", sites.A.Pool.SpecOf(volume.ImageName), "snapshot");
+        return volume;
+    }
+
     [Fact]
     public async Task A_volume_whose_joining_a_replicated_group_was_cut_off_is_taken_in_by_the_next_call()
     {
         var group = await ReplicatedGroup.ProtectAsync(sites, 1);
-        var (a, comes) = (group.At(sites.A), await ReplicatedGroup.NewVolumeAsync(sites));
-        await a.RbdGroup(a.NewUuid).AddImageAsync(comes.ImageName, CancellationToken.None);
-        await sites.A.RbdAsync("mirror", "image", "enable", sites.A.Pool.SpecOf(comes.ImageName), "snapshot");
+        var (a, comes) = (group.At(sites.A), await JoinHalfAsync(group));
         await a.ModifyAsync(group.HandleAt(sites.A), group.Volumes[0], comes);
         await a.AssertMembersAsync(a.NewUuid, group.Volumes[0], comes);
     }
@@ -251,9 +258,7 @@ public sealed class GroupReplicationTests(TwoSites sites)
     public async Task A_volume_whose_joining_was_cut_off_and_which_is_not_wanted_any_more_is_not_left_mirrored()
     {
         var group = await ReplicatedGroup.ProtectAsync(sites, 1);
-        var (a, gone) = (group.At(sites.A), await ReplicatedGroup.NewVolumeAsync(sites));
-        await a.RbdGroup(a.NewUuid).AddImageAsync(gone.ImageName, CancellationToken.None);
-        await sites.A.RbdAsync("mirror", "image", "enable", sites.A.Pool.SpecOf(gone.ImageName), "snapshot");
+        var (a, gone) = (group.At(sites.A), await JoinHalfAsync(group));
         await a.ModifyAsync(group.HandleAt(sites.A), group.Volumes[0]);
         await a.AssertMembersAsync(a.NewUuid, group.Volumes[0]);
         Assert.Equal(MirrorImageState.Disabled, (await gone.InfoAsync(sites.A)).State);

@@ -55,19 +55,25 @@ public sealed class ThreadTests(TwoSites sites)
         Assert.Equal(0, queue["changes"]);
     }
 
-    [Fact]
-    public async Task Flattening_takes_few_threads_of_its_own_and_a_listener_that_throws_ends_neither_it_nor_the_process()
+    private async Task<List<RbdImage>> OpenClonesAsync(string size, int count)
     {
         var parent = "parent-" + Guid.NewGuid().ToString("N");
-        await sites.A.RbdAsync("create", "--size", "16G", "--image-feature", "layering", $"{TwoSites.Pool}/{parent}");
+        await sites.A.RbdAsync("create", "--size", size, "--image-feature", "layering", $"{TwoSites.Pool}/{parent}");
         await sites.A.RbdAsync("snap", "create", "--no-progress", $"{TwoSites.Pool}/{parent}@base");
         List<RbdImage> clones = [];
-        using var queue = new QueueLengths();
-        for (var i = 0; i < LongThreads + 2; i++)
+        for (var i = 0; i < count; i++)
         {
             await sites.A.RbdAsync("clone", "--rbd-default-clone-format", "2", $"{TwoSites.Pool}/{parent}@base", $"{TwoSites.Pool}/{parent}-{i}");
             clones.Add(await RbdImage.OpenAsync(sites.A.Pool, $"{parent}-{i}", readOnly: false, None));
         }
+        return clones;
+    }
+
+    [Fact]
+    public async Task Flattening_takes_few_threads_of_its_own_and_a_listener_that_throws_ends_neither_it_nor_the_process()
+    {
+        using var queue = new QueueLengths();
+        var clones = await OpenClonesAsync("16G", LongThreads + 2);
         var reports = 0;
         var flattening = clones.Select(clone => clone.FlattenAsync(
             _ =>
@@ -93,15 +99,7 @@ public sealed class ThreadTests(TwoSites sites)
     [Fact]
     public async Task A_rollback_waits_behind_no_flatten()
     {
-        var parent = "parent-" + Guid.NewGuid().ToString("N");
-        await sites.A.RbdAsync("create", "--size", "16M", "--image-feature", "layering", $"{TwoSites.Pool}/{parent}");
-        await sites.A.RbdAsync("snap", "create", "--no-progress", $"{TwoSites.Pool}/{parent}@base");
-        List<RbdImage> clones = [];
-        for (var i = 0; i < LongThreads + 1; i++)
-        {
-            await sites.A.RbdAsync("clone", "--rbd-default-clone-format", "2", $"{TwoSites.Pool}/{parent}@base", $"{TwoSites.Pool}/{parent}-{i}");
-            clones.Add(await RbdImage.OpenAsync(sites.A.Pool, $"{parent}-{i}", readOnly: false, None));
-        }
+        var clones = await OpenClonesAsync("16M", LongThreads + 1);
         byte[] before = [.. Enumerable.Repeat((byte)1, 512)];
         var volume = await TestVolume.CreateAsync(sites.A);
         await volume.WriteAsync(sites.A, 0, before);
