@@ -52,8 +52,9 @@ public sealed class KubernetesApi : IDisposable
                 ? KubernetesClientConfiguration.InClusterConfig()
                 : KubernetesClientConfiguration.BuildConfigFromConfigFile(kubeconfig));
         }
-        catch (Exception e) when (e is k8s.Exceptions.KubeConfigException or IOException or UnauthorizedAccessException
-            or YamlDotNet.Core.YamlException or CryptographicException or FormatException)
+        // Whatever it is: what reads these files, YAML and certificates, throws what it happens to trip over (NullReferenceException
+        // for a document that is empty, ArgumentException for a tag that is no URI), and all of it means that they cannot be used.
+        catch (Exception e) when (e is not OutOfMemoryException)
         {
             var source = kubeconfig is null
                 ? "the service account of this pod (give --kubeconfig outside of a cluster)"

@@ -54,8 +54,10 @@ public static class ManifestReader
         {
             throw new ManifestException($"{file}, line {e.Start.Line}: {e.Message}", e);
         }
-        // InvalidOperationException: half a surrogate pair in a text of JSON, or YAML that the parser is at a loss with.
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or InvalidDataException or InvalidOperationException)
+        // InvalidOperationException: half a surrogate pair in a text of JSON, or YAML that the parser is at a loss with. ArgumentException:
+        // a tag that is no URI.
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or InvalidDataException or InvalidOperationException
+            or ArgumentException)
         {
             throw new ManifestException($"{file}: {e.Message}", e);
         }

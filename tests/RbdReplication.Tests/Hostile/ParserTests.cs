@@ -3,6 +3,7 @@ using CsCheck;
 using RbdReplication.Core;
 using RbdReplication.Csi.Cli;
 using RbdReplication.Csi.Grpc;
+using RbdReplication.Kubernetes;
 using RbdReplication.Kubernetes.Manifests;
 
 namespace RbdReplication.Tests.Hostile;
@@ -23,6 +24,21 @@ public sealed class ParserTests : IDisposable
 
     private const string JournalMode =
         """replaying, {"bytes_per_second":0.0,"entries_behind_primary":17,"entries_per_second":0.0,"non_primary_position":{"entry_tid":1},"primary_position":{"entry_tid":3,"object_number":3,"tag_tid":6}}""";
+
+    private const string Kubeconfig = """
+        apiVersion: v1
+        kind: Config
+        current-context: here
+        contexts:
+        - name: here
+          context: {cluster: site-a, user: admin, namespace: ceph}
+        clusters:
+        - name: site-a
+          cluster: {server: "https://127.0.0.1:6443", insecure-skip-tls-verify: true}
+        users:
+        - name: admin
+          user: {token: abc}
+        """;
 
     private const string Manifest = """
         apiVersion: v1
@@ -200,6 +216,26 @@ public sealed class ParserTests : IDisposable
             catch (ManifestException e)
             {
                 Assert.StartsWith(path, e.Message, StringComparison.Ordinal);
+            }
+            finally
+            {
+                File.Delete(path);
+            }
+        }, iter: 5_000);
+
+    [Fact]
+    public void A_broken_kubeconfig_is_used_or_is_an_error_that_names_the_file() =>
+        JsonGen.Changes(Kubeconfig).Sample(text =>
+        {
+            var path = Path.Combine(_folder, Guid.NewGuid() + ".conf");
+            File.WriteAllBytes(path, JsonGen.Bytes(text));
+            try
+            {
+                KubernetesApi.Connect(path).Dispose();
+            }
+            catch (KubernetesApiException e)
+            {
+                Assert.Contains(path, e.Message, StringComparison.Ordinal);
             }
             finally
             {

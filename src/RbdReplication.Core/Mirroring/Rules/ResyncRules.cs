@@ -119,10 +119,12 @@ public static class ResyncRules
         var believed = firstAsked + RelocationTimes.ContentDelay;
         return peer.Role switch
         {
-            PeerRole.Primary when peer.Report!.LastUpdate >= believed => new(ResyncStep.CopyAnew, default, $"a resync was started; awaiting the copy from {peer.SiteName}"),
+            PeerRole.Down or PeerRole.Silent => Refuse(
+                ReplicationError.Unavailable, $"{words}, and whether the peer is primary cannot be seen: {peer.Describe(now)}; this site's data is thrown away only beside a primary"),
             // The daemon carries a request out when it finds the peer primary: one that is left lying would be carried out whenever it does.
-            PeerRole.Primary => Refuse(
-                ReplicationError.Busy, $"{words}; {peer.Describe(now)}; that is believed from a report later than {believed:HH:mm:ss} UTC, since a peer that was just demoted goes on saying so"),
+            _ when peer.Report!.LastUpdate < believed => Refuse(
+                ReplicationError.Busy, $"{words}; {peer.Describe(now)}; that is believed from a report later than {believed:HH:mm:ss} UTC, since a peer that was just promoted or demoted goes on with what it said before"),
+            PeerRole.Primary => new(ResyncStep.CopyAnew, default, $"a resync was started; awaiting the copy from {peer.SiteName}"),
             _ => Refuse(ReplicationError.FailedPrecondition, $"{words}, and there is no primary to copy from ({peer.Describe(now)}): promote the site whose data is to stay"),
         };
     }

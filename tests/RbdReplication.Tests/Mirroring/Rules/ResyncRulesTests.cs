@@ -97,14 +97,30 @@ public sealed class ResyncRulesTests
     [Theory]
     [MemberData(nameof(Parted))]
     public void A_split_brain_waits_for_a_new_report_of_the_primary(string past, string words) =>
-        Refuses(ReplicationError.Busy, "since a peer that was just demoted goes on saying so", Seen(past, Says(Primary, 6), Own(words)), asked: 35);
+        Refuses(ReplicationError.Busy, "goes on with what it said before", Seen(past, Says(Primary, 6), Own(words)), asked: 35);
+
+    [Theory]
+    [MemberData(nameof(Parted))]
+    public void A_split_brain_waits_for_a_new_report_of_a_peer_that_may_have_been_promoted(string past, string words)
+    {
+        foreach (var said in (string[])[Nobody, Replaying, SplitBrain])
+            Refuses(ReplicationError.Busy, "goes on with what it said before", Seen(past, Says(said, 6), Own(words)), asked: 35);
+    }
+
+    [Theory]
+    [MemberData(nameof(Parted))]
+    public void A_split_brain_beside_a_peer_that_cannot_be_seen_throws_nothing_away(string past, string words)
+    {
+        foreach (var peer in (PeerStatus[])[Down(Primary), Down(Nobody), Silent])
+            Refuses(ReplicationError.Unavailable, "whether the peer is primary cannot be seen", Seen(past, peer, Own(words)), LongAgo);
+    }
 
     [Theory]
     [MemberData(nameof(Parted))]
     public void A_split_brain_needs_a_primary(string past, string words)
     {
-        foreach (var peer in (PeerStatus[])[Says(Nobody), Down(Primary), Silent])
-            Refuses(ReplicationError.FailedPrecondition, "there is no primary to copy from", Seen(past, peer, Own(words)), LongAgo);
+        foreach (var said in (string[])[Nobody, Replaying, SplitBrain])
+            Refuses(ReplicationError.FailedPrecondition, "there is no primary to copy from", Seen(past, Says(said), Own(words)), LongAgo);
     }
 
     public static TheoryData<string, string> Parted => new()
