@@ -48,7 +48,7 @@ public static class GroupRules
     public static RelocationDecision Deletion(IReadOnlyList<string> members) => members.Count == 0
         ? RelocationDecision.Allow("it has no members")
         : RelocationDecision.Refuse(
-            ReplicationError.FailedPrecondition, $"it still has {members.Count} volumes; take them out first, by ModifyVolumeGroupMembership with an empty list");
+            ReplicationError.FailedPrecondition, $"it still has {VolumeCount.Words(members.Count)}; take them out first, by ModifyVolumeGroupMembership with an empty list");
 
     /// <summary>The uuid of the group that a name stands for, or why none can.</summary>
     /// <param name="listed">What the directory has for the name; null if nothing.</param>

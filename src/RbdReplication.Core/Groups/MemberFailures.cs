@@ -23,7 +23,7 @@ public static class MemberFailures
         var ordered = failures.Where(failure => !IsDone(failure.Error, call)).Distinct().OrderBy(failure => Weight(failure.Error, call)).ToList();
         if (ordered is not [var worst, .. var others])
             return null;
-        var more = others.Count == 0 ? "" : $"; and {others.Count} more of its volumes are refused as well";
+        var more = others.Count == 0 ? "" : $"; and {others.Count} more of its volumes {VolumeCount.Are(others.Count)} refused as well";
         return new ReplicationException(CodeOf(worst.Error, call), $"{group}: {worst.Message}{more}", worst);
     }
 

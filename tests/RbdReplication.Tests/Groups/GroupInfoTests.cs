@@ -17,6 +17,7 @@ public sealed class GroupInfoTests
         Assert.Equal((ReplicationHealth.Healthy, Ago(35), TimeSpan.FromSeconds(30), 60), (info.Health, info.LastSyncTime, info.LastSyncDuration, info.LastSyncBytes));
         Assert.Equal("the peer has generation 7 of all 3 volumes, as of 2026-01-01 11:59:25 UTC", info.Message);
         Assert.False(info.IsAwaited);
+        Assert.StartsWith("the peer has generation 7 of its one volume, as of", GroupInfo.Of([Fine("a")], new(7, Ago(35)), taken: 7).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -36,6 +37,8 @@ public sealed class GroupInfoTests
         var info = GroupInfo.Of([Member("a", better, 1), Member("b", worse, 1), Member("c", worse, 1)], new(7, Ago(35)), taken: 7);
         Assert.Equal((worse, Ago(35)), (info.Health, info.LastSyncTime));
         Assert.StartsWith($"2 of 3 volumes of the group are {words}; volume b: words of b; the peer has generation 7", info.Message, StringComparison.Ordinal);
+        info = GroupInfo.Of([Fine("a"), Member("b", worse, 1)], new(7, Ago(35)), taken: 7);
+        Assert.StartsWith($"1 of 2 volumes of the group is {words}; volume b:", info.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -61,6 +61,7 @@ public sealed class GroupRulesTests
     {
         Allowed(GroupRules.Deletion([]));
         Refused(ReplicationError.FailedPrecondition, "it still has 2 volumes; take them out first", GroupRules.Deletion(["a", "b"]));
+        Refused(ReplicationError.FailedPrecondition, "it still has 1 volume; take", GroupRules.Deletion(["a"]));
     }
 
     [Fact]

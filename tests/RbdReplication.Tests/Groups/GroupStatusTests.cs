@@ -60,7 +60,7 @@ public sealed class GroupStatusTests
     public void It_is_no_better_than_its_volumes()
     {
         ReplicationHealth[] volumes = [ReplicationHealth.Healthy, ReplicationHealth.Error, ReplicationHealth.Degraded];
-        AssertSeen(ReplicationHealth.Error, "generations are taken on schedule; 1 of its volumes are in error", Of(Primary, volumes: volumes));
+        AssertSeen(ReplicationHealth.Error, "generations are taken on schedule; 1 of its volumes is in error", Of(Primary, volumes: volumes));
         AssertSeen(ReplicationHealth.Error, "2 of its volumes are degraded", Of(Primary with { Failover = new(Now, null) }, volumes: [ReplicationHealth.Degraded, ReplicationHealth.Degraded]));
         Assert.DoesNotContain("of its volumes", Of(Primary, volumes: [ReplicationHealth.Healthy]).Message, StringComparison.Ordinal);
     }

@@ -77,8 +77,9 @@ public sealed class MemberFailuresTests
     public void The_message_names_the_worst_and_counts_the_rest()
     {
         Assert.Equal(
-            "group: NotFound!; and 1 more of its volumes are refused as well",
+            "group: NotFound!; and 1 more of its volumes is refused as well",
             MemberFailures.Of([Failure(Busy), Failure(NotFound)], "group", Create)?.Message);
+        Assert.EndsWith("; and 2 more of its volumes are refused as well", MemberFailures.Of([Failure(Busy), Failure(NotFound), Failure(Busy)], "group", Create)?.Message, StringComparison.Ordinal);
         // The group's own lock fails for all of them.
         var same = Failure(Busy);
         Assert.Equal("group: Busy!", MemberFailures.Of([same, same, same], "group", Demote)?.Message);

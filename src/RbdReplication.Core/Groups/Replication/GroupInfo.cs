@@ -32,9 +32,14 @@ public static class GroupInfo
         var health = worst.Info.Health;
         var message = AtPeer(held, members.Count);
         if (health != ReplicationHealth.Healthy)
-            message = $"{members.Count(member => Weight(member) == Weight(worst))} of {members.Count} volumes of the group are {health.Words()}; volume {worst.Volume}: {worst.Info.Message}; {message}";
+        {
+            var ill = members.Count(member => Weight(member) == Weight(worst));
+            message = $"{ill} of {VolumeCount.Words(members.Count)} of the group {VolumeCount.Are(ill)} {health.Words()}; volume {worst.Volume}: {worst.Info.Message}; {message}";
+        }
         else if (held is null)
+        {
             health = ReplicationHealth.Degraded;
+        }
         return new ReplicationInfo(
             health, message, held?.TakenAt, members.Max(member => member.Info.LastSyncDuration), members.Sum(member => member.Info.LastSyncBytes),
             worst.Info.IsAwaited && !(held?.Number <= taken));
@@ -53,7 +58,7 @@ public static class GroupInfo
     /// <summary>Which generation the peer has, for people.</summary>
     internal static string AtPeer(HeldGeneration? held, int members) => held is null
         ? "the peer has no generation of the group, to which a forced promotion could return"
-        : $"the peer has generation {held.Number} of all {members} volumes, as of {held.TakenAt:yyyy-MM-dd HH:mm:ss} UTC";
+        : $"the peer has generation {held.Number} of {(members == 1 ? "its one volume" : $"all {members} volumes")}, as of {held.TakenAt:yyyy-MM-dd HH:mm:ss} UTC";
 
     // One that has just become primary passes by itself, and is told only where nothing else is to be.
     private static int Weight(MemberInfo member) => member.Info switch

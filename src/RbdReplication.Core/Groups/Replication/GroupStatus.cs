@@ -45,7 +45,8 @@ public sealed record GroupStatus(
         if (volumes.Count > 0 && volumes.MaxBy(ReplicationHealthOrder.Severity) is var worst and not ReplicationHealth.Healthy)
         {
             health = worst.Severity() > health.Severity() ? worst : health;
-            message += $"; {volumes.Count(volume => volume == worst)} of its volumes are {worst.Words()}";
+            var ill = volumes.Count(volume => volume == worst);
+            message += $"; {ill} of its volumes {VolumeCount.Are(ill)} {worst.Words()}";
         }
         if (state.LastFailover is { } last)
             message += $"; promoted by force at {last.Since:yyyy-MM-dd HH:mm:ss} UTC: {last.Describe()}";
