@@ -35,7 +35,7 @@ internal sealed class GroupFailoverRun(ReplicationParameters parameters, OpenQue
 
     /// <summary>What is written down in the end.</summary>
     public GroupState Ended(GroupState? now) =>
-        ((now ?? new GroupState(WantedRole.Primary, null)) with { Role = WantedRole.Primary, Failover = null, LastFailover = _ended ?? now?.LastFailover }).TakenBy(parameters);
+        ((now ?? new GroupState(WantedRole.Primary, null)) with { Role = WantedRole.Primary, Failover = null, LastFailover = _ended ?? now?.LastFailover }).ScheduledBy(parameters);
 
     private GroupFailover Decide()
     {

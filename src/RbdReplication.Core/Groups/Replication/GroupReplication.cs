@@ -28,7 +28,7 @@ public sealed class GroupReplication(
             throw new ReplicationException(ReplicationError.InvalidArgument, $"volume group {request.Handle}: parameter mirroringMode is \"journal\", and groups are mirrored in snapshot mode; correct the class");
         var hasPrimary = false;
         GroupState Enabled(GroupState? now) =>
-            (now ?? new GroupState(hasPrimary ? WantedRole.Primary : WantedRole.Secondary, null)).TakenBy(parameters);
+            (now ?? new GroupState(hasPrimary ? WantedRole.Primary : WantedRole.Secondary, null)).ScheduledBy(parameters);
         await ChangeAsync(
             request, GroupCall.Enable, "enable",
             async (open, consent, token) =>

@@ -29,8 +29,8 @@ public sealed record GroupState(WantedRole Role, ReplicationSchedule? Schedule, 
     /// </summary>
     public DateTimeOffset? PartedAt => LastFailover is { SnapshotName: not null } last ? last.Since : null;
 
-    /// <summary>The same, taken as the class says.</summary>
-    public GroupState TakenBy(ReplicationParameters parameters)
+    /// <summary>The same, with generations as the class says: when, and for how long writers may be held.</summary>
+    public GroupState ScheduledBy(ReplicationParameters parameters)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         return this with { Schedule = parameters.Schedule, MaximumHold = parameters.MaximumHold ?? DefaultHold };
