@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the benchmarks on a sandbox of its own and prints their tables; the plot goes to artifacts/. PARTS chooses some of
 # micro, rpc, fleet, listing, growth, forward, group, rollback and omap; LISTING, GROWTH, FLEET, GROUP and OMAP are sizes, ROUNDS
-# how often omap is measured. Each part adds volumes to the pool.
+# how often omap is measured, PROFILE=fast shortens the timers of monitors and daemons. Each part adds volumes to the pool.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +11,7 @@ benchmarks=tests/RbdReplication.Benchmarks/bin/Release/net10.0/RbdReplication.Be
 trap 'tests/sandbox/two-sites.sh down "$sandbox" --purge >/dev/null' EXIT
 
 dotnet build tests/RbdReplication.Benchmarks -nologo -v quiet -clp:ErrorsOnly -c Release
-tests/sandbox/two-sites.sh up "$sandbox" --port "${PORT:-24200}" --realistic --store bluestore >"$sandbox.log"
+tests/sandbox/two-sites.sh up "$sandbox" --port "${PORT:-24200}" --"${PROFILE:-realistic}" --store bluestore >"$sandbox.log"
 read -ra listing <<<"${LISTING:-500}"
 read -ra growth <<<"${GROWTH:-100 1000}"
 read -ra group <<<"${GROUP:-8 64}"
