@@ -10,7 +10,6 @@ internal sealed class BenchGroup
 {
     private const ulong SizeBytes = 64 * 1024 * 1024;
 
-    private static readonly TimeSpan AmpleHold = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
     private readonly string _name = $"vgrcontent-{Guid.NewGuid()}";
@@ -21,8 +20,11 @@ internal sealed class BenchGroup
 
     public IReadOnlyList<BenchVolume> Volumes { get; }
 
-    /// <summary>Generations that were taken.</summary>
+    /// <summary>Number of the newest generation.</summary>
     public long Generation { get; private set; }
+
+    /// <summary>Attempts that were given up, since writers would have been held for longer than allowed.</summary>
+    public int GivenUp { get; private set; }
 
     // Of the site that takes generations.
     private string Uuid => UuidAt(_primary);
@@ -57,13 +59,22 @@ internal sealed class BenchGroup
     public async Task PromoteByForceAsync(ServerProcess server, BenchSite site) =>
         await server.Replication.PromoteVolumeAsync(new() { ReplicationSource = SourceAt(site), Secrets = { site.Secrets }, Force = true });
 
-    /// <summary>Takes a generation as <c>serve</c> does when one is due, of a group that nothing else is done to.</summary>
+    /// <summary>Takes a generation as <c>serve</c> does when one is due, of a group that nothing else is done to; again under the next number where one is given up.</summary>
     public async Task<GenerationOutcome> TakeGenerationAsync()
     {
         _imageIds ??= await ImageIdsAsync(_primary);
-        Generation++;
-        var outcome = await GenerationTaking.TakeAsync(_primary.Pool, _imageIds, NewestGeneration.ToString(), AmpleHold, CancellationToken.None);
-        return outcome.Result == GenerationResult.Taken ? outcome : throw new InvalidOperationException($"generation {Generation} was not taken: {outcome}");
+        while (true)
+        {
+            Generation++;
+            var outcome = await GenerationTaking.TakeAsync(_primary.Pool, _imageIds, NewestGeneration.ToString(), GroupState.DefaultHold, CancellationToken.None);
+            if (outcome.Result == GenerationResult.Taken)
+                return outcome;
+            // EBUSY: the one that was given up still waits for a lock.
+            if (outcome.Result != GenerationResult.HeldTooLong && outcome.Failure?.Errno != Errno.EBUSY)
+                throw new InvalidOperationException($"generation {Generation} was not taken: {outcome}");
+            GivenUp += outcome.Result == GenerationResult.HeldTooLong ? 1 : 0;
+            await Task.Delay(Pause);
+        }
     }
 
     /// <summary>Waits until a site has the newest generation of all members.</summary>

@@ -61,13 +61,15 @@ internal static class GroupBenchmark
                 Ratio(more.Percentile(99), less.Percentile(99)), Ratio(more.Latencies[^1], less.Latencies[^1]), "");
         }
         Table.Begin(
-            $"the generations of {group.Volumes.Count} members, medians and the longest:", "writers", "time s", "longest s", "new OSD maps", "lock kept from writers s", "longest s", "locks lost before the snapshot");
+            $"the generations of {group.Volumes.Count} members, medians and the longest:", "writers", "time s", "longest s", "new OSD maps", "lock kept from writers s", "longest s", "locks lost before the snapshot",
+            "given up");
         foreach (var (threads, _, _, takings) in writers)
         {
             Table.Row(
                 $"{threads}", Seconds(Table.Median(takings.Select(one => one.Elapsed))), Seconds(takings.Max(one => one.Elapsed)),
                 Table.Number(Table.Median(takings.Select(one => (double)one.Maps)), "0"), Seconds(Table.Median(takings.Select(one => one.Outcome.Held))),
-                Seconds(takings.Max(one => one.Outcome.Held)), Table.Number(takings.Sum(one => one.Outcome.Lost), "0"));
+                Seconds(takings.Max(one => one.Outcome.Held)), Table.Number(takings.Sum(one => one.Outcome.Lost), "0"),
+                Table.Number(takings.Sum(one => one.GivenUp), "0"));
         }
     }
 
@@ -112,16 +114,18 @@ internal static class GroupBenchmark
 
     /// <summary>One generation that was taken.</summary>
     /// <param name="Outcome">What became of it.</param>
-    /// <param name="Elapsed">Time from the order to the answer.</param>
+    /// <param name="Elapsed">Time from the order to the answer, with attempts that were given up.</param>
     /// <param name="Maps">OSD maps that the monitors have agreed on meanwhile: one for each round in which snapshots get their numbers.</param>
-    private sealed record Taking(GenerationOutcome Outcome, TimeSpan Elapsed, long Maps)
+    /// <param name="GivenUp">Attempts that were given up before.</param>
+    private sealed record Taking(GenerationOutcome Outcome, TimeSpan Elapsed, long Maps, int GivenUp)
     {
         public static async Task<Taking> OneAsync(BenchSite site, BenchGroup group)
         {
             var before = await MapAsync(site);
+            var givenUp = group.GivenUp;
             GenerationOutcome? outcome = null;
             var load = await Load.RunAsync([group], 1, 1, async one => outcome = await one.TakeGenerationAsync());
-            return new Taking(outcome!, load.Elapsed, await MapAsync(site) - before);
+            return new Taking(outcome!, load.Elapsed, await MapAsync(site) - before, group.GivenUp - givenUp);
         }
 
         private static async Task<long> MapAsync(BenchSite site)
