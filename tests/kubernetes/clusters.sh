@@ -72,7 +72,7 @@ launch() { # name
       --shutdown-delay-duration=0s;;
     */controllers) run "$name" "$BIN/kube-controller-manager" "$(mark "$name")" --leader-elect=false --port=0 --secure-port=0 --profiling=false \
       --controllers=persistentvolume-binder,pvc-protection,pv-protection,namespace,deployment,replicaset,statefulset,garbagecollector \
-      --pvclaimbinder-sync-period=1s --concurrent-gc-syncs=2;;
+      --pvclaimbinder-sync-period=3s --concurrent-gc-syncs=2 --kube-api-qps=100 --kube-api-burst=200;;
   esac
 }
 run() { # name command...: with nothing of who has started us but the environment

@@ -40,11 +40,27 @@ public sealed class GeneratorProcess : IDisposable
         return answer.IsSuccessStatusCode && await answer.Content.ReadAsStringAsync() == "ok\n";
     }, "the first pass is done");
 
+    /// <summary>Memory that it has in RAM, at most so far.</summary>
+    public long PeakResidentBytes
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.PeakWorkingSet64;
+        }
+    }
+
     public async Task KillAsync()
     {
         _process.Kill();
         await _process.WaitForExitAsync();
     }
+
+    /// <summary>Has it stand still, as a machine does whose disk hangs.</summary>
+    public Task FreezeAsync() => ProcessOutput.OfAsync("kill", "-STOP", _process.Id.ToString());
+
+    /// <summary>Lets it go on.</summary>
+    public Task ThawAsync() => ProcessOutput.OfAsync("kill", "-CONT", _process.Id.ToString());
 
     /// <summary>Asks the generator to stop, waits, and returns its exit code.</summary>
     public async Task<int> TerminateAsync()

@@ -20,7 +20,7 @@ public sealed class TwoSites : IAsyncLifetime
     public const string Namespace = "tenant1";
 
     /// <summary>First of 200 ports, below those that the kernel gives to clients; programs that run at once need different ones.</summary>
-    private static readonly int FirstPort =
+    public static int FirstPort { get; } =
         int.Parse(Environment.GetEnvironmentVariable("RBD_REPLICATION_TEST_PORT") ?? "21300", CultureInfo.InvariantCulture);
 
     /// <summary><c>fast</c> timers for tests, or <c>realistic</c> for Ceph's own.</summary>

@@ -10,8 +10,11 @@ namespace RbdReplication.KubernetesTests.Clusters;
 /// <summary>One cluster's API server as its user sees it: objects as JSON, by their path.</summary>
 public sealed class ApiServer : IDisposable
 {
-    /// <summary>Path of the kinds of CSI-Addons' replication.</summary>
-    public const string Replication = "apis/replication.storage.openshift.io/v1alpha1";
+    /// <summary>Group and version of the kinds of CSI-Addons' replication.</summary>
+    public const string ReplicationVersion = "replication.storage.openshift.io/v1alpha1";
+
+    /// <summary>Path of these kinds.</summary>
+    public const string Replication = "apis/" + ReplicationVersion;
 
     /// <summary>Path of the cluster's volumes.</summary>
     public const string Volumes = "api/v1/persistentvolumes";
@@ -71,12 +74,20 @@ public sealed class ApiServer : IDisposable
 
     public Task DeleteAsync(string path) => SendAsync(HttpMethod.Delete, path, null, "");
 
+    /// <summary>The lines of a watch, once the server has ended it.</summary>
+    public async Task<IReadOnlyList<JsonObject>> WatchAsync(string path)
+    {
+        using var request = Request(HttpMethod.Get, path);
+        using var response = await _client.SendAsync(request);
+        var text = await response.Content.ReadAsStringAsync();
+        return [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!.AsObject())];
+    }
+
     public void Dispose() => _client.Dispose();
 
     private async Task<JsonObject> SendAsync(HttpMethod method, string path, JsonObject? body, string mediaType)
     {
-        using var request = new HttpRequestMessage(method, path);
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
+        using var request = Request(method, path);
         if (body is not null)
             request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, mediaType);
         using var response = await _client.SendAsync(request);
@@ -85,4 +96,7 @@ public sealed class ApiServer : IDisposable
             ? JsonNode.Parse(text)!.AsObject()
             : throw KubernetesApiException.From(response.StatusCode, text);
     }
+
+    private HttpRequestMessage Request(HttpMethod method, string path) =>
+        new(method, path) { Headers = { Authorization = new AuthenticationHeaderValue("Bearer", _token) } };
 }

@@ -1,0 +1,82 @@
+using System.Collections.Concurrent;
+using RbdReplication.Ceph;
+using RbdReplication.CephTests.Sandbox;
+using RbdReplication.KubernetesTests.Clusters;
+using RbdReplication.KubernetesTests.Play;
+
+namespace RbdReplication.KubernetesTests.Sites;
+
+/// <summary>A claim's life under the played controller, over objects of two real API servers and on two real Ceph sites.</summary>
+[Collection("Ceph sites")]
+public sealed class ControllerTests(TwoClusters clusters, TwoSites sites) : IAsyncLifetime
+{
+    private const double Pace = 0.05;
+
+    private readonly ConcurrentQueue<string> _calls = new();
+    private GeneratorAccount _account = null!;
+    private PlayedController _a = null!;
+    private PlayedController _b = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _account = await GeneratorAccount.StartAsync(clusters.B, sites.B, "default");
+        await GeneratorAccount.InstallAsync(clusters.A, sites.A);
+        _a = new PlayedController(clusters.A, sites.A.Replication, Pace, _calls.Enqueue).Start();
+        _b = new PlayedController(clusters.B, sites.B.Replication, Pace, _calls.Enqueue).Start();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _a.DisposeAsync();
+        await _b.DisposeAsync();
+        await _account.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_claim_is_protected_restored_at_the_peer_moved_there_and_let_go()
+    {
+        var claim = new ProtectedClaim(await TestVolume.CreateAsync(sites.A), _account.Driver);
+        await claim.RestoreAsync(clusters.A);
+        await claim.AskAsync(clusters.A, "primary");
+        await claim.AwaitStateAsync(clusters.A, "Primary");
+        var status = (await claim.StatusAsync(clusters.A))!;
+        Assert.Equal(1, (long)status["observedGeneration"]!);
+        Assert.Equal("volume is marked primary", (string?)status["message"]);
+        Assert.Equal(claim.Volume.Handle.ToString(), (string?)status["destinationVolumeID"]);
+        Assert.Equal(("False", "False"), (await claim.ConditionAsync(clusters.A, "Degraded"), await claim.ConditionAsync(clusters.A, "Resyncing")));
+        Assert.Contains("replication.storage.openshift.io/pvc-protection", (await claim.ClaimAsync(clusters.A))["metadata"]!["finalizers"]!.ToJsonString(), StringComparison.Ordinal);
+
+        // At the peer the image comes, then the objects, and from them the generator makes the mapping.
+        await claim.Volume.AwaitCopyAsync(sites.B);
+        await claim.RestoreAsync(clusters.B);
+        using var generator = _account.Start();
+        await generator.ReadyAsync();
+        await claim.AwaitConditionAsync(clusters.A, "Replicating", "True");
+
+        await claim.AskAsync(clusters.A, "secondary");
+        await claim.AwaitStateAsync(clusters.A, "Secondary");
+        await claim.AskAsync(clusters.B, "primary");
+        await claim.AwaitStateAsync(clusters.B, "Primary");
+        Assert.DoesNotContain(_calls, call => call.Contains("Promote(force)", StringComparison.Ordinal));
+        await claim.AwaitConditionAsync(clusters.A, "Degraded", "False");
+        Assert.True((await claim.Volume.InfoAsync(sites.B)).IsPrimary);
+
+        await claim.UnprotectAsync(clusters.B);
+        Assert.Equal(MirrorImageState.Disabled, (await claim.Volume.InfoAsync(sites.B)).State);
+        Assert.DoesNotContain("replication", (await claim.ClaimAsync(clusters.B))["metadata"]!["finalizers"]!.ToJsonString(), StringComparison.Ordinal);
+        await claim.UnprotectAsync(clusters.A);
+    }
+
+    [Fact]
+    public async Task What_stands_in_the_way_is_in_the_status_and_the_controller_goes_on_when_it_is_gone()
+    {
+        var claim = new ProtectedClaim(TestVolume.At(sites.A, Guid.NewGuid().ToString()), _account.Driver);
+        await claim.RestoreAsync(clusters.A);
+        await claim.AskAsync(clusters.A, "primary");
+        await claim.AwaitConditionAsync(clusters.A, "Completed", "False");
+        await RbdImage.CreateAsync(sites.A.Pool, claim.Volume.ImageName, TestVolume.SizeBytes, ImageFeatures.Layering, TestContext.Current.CancellationToken);
+        await TestVolume.AdoptAsync(sites.A, claim.Volume.Handle.Uuid);
+        await claim.AwaitStateAsync(clusters.A, "Primary");
+        await claim.UnprotectAsync(clusters.A);
+    }
+}
