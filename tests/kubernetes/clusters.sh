@@ -98,15 +98,17 @@ post() { # path body: etcd's own JSON gateway, which needs no further package
   cat <&3; exec 3>&-
 }
 ready() { [[ $(kubectl_ "$1" get --raw /readyz) == ok ]]; }
-# The controllers start with each other: once the one for namespaces has removed one, the others watch, too.
-make_probe() { kubectl_ "$1" create namespace controllers-ready || kubectl_ "$1" get namespace controllers-ready; }
-probe_gone() { [[ -z $(kubectl_ "$1" get namespace controllers-ready --ignore-not-found -o name) ]]; }
+# The controllers start with each other: once the one for Deployments has seen one, the others watch, too.
+make_probe() { kubectl_ "$1" -n default create deployment controllers-ready --image=none --replicas=0 || kubectl_ "$1" -n default get deployment controllers-ready; }
+probe_seen() { [[ -n $(kubectl_ "$1" -n default get deployment controllers-ready -o 'jsonpath={.status.observedGeneration}') ]]; }
 api_up() { launch "$1/api"; await 120 "$1/api" "it is ready" ready "$1"; }
 controllers_up() {
   launch "$1/controllers"
-  await 30 "$1/api" "a namespace is made" make_probe "$1"
-  kubectl_ "$1" delete namespace controllers-ready --wait=false >/dev/null
-  await 60 "$1/controllers" "it removes a namespace" probe_gone "$1"
+  # A run that was stopped may have left it behind.
+  kubectl_ "$1" -n default delete deployment controllers-ready --ignore-not-found >/dev/null
+  await 30 "$1/api" "a Deployment is made" make_probe "$1"
+  await 60 "$1/controllers" "it sees a Deployment" probe_seen "$1"
+  kubectl_ "$1" -n default delete deployment controllers-ready >/dev/null
 }
 established() { # site
   [[ -z $(kubectl_ "$1" get crd -o 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Established")].status}{"\n"}{end}' | grep -vx True) ]]

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using RbdReplication.CephTests.Sandbox;
@@ -49,22 +50,32 @@ public sealed class TwoClusters : IAsyncLifetime
     /// <summary>A connection of ours, as administrator.</summary>
     public static KubernetesApi Connect(ApiServer server) => KubernetesApi.Connect(KubeConfigOf(server));
 
-    /// <summary>Stops an API server: kill, term or freeze.</summary>
-    public static Task StopAsync(ApiServer server, string how) => ScriptAsync("stop", Folder, server.Name, "api", how);
+    /// <summary>Stops an API server, or its controllers: kill, term or freeze.</summary>
+    public static Task StopAsync(ApiServer server, string how, string daemon = "api") => ScriptAsync("stop", Folder, server.Name, daemon, how);
 
     /// <summary>Undoes <see cref="StopAsync"/>.</summary>
-    public static Task StartAsync(ApiServer server) => ScriptAsync("start", Folder, server.Name, "api");
+    public static Task StartAsync(ApiServer server, string daemon = "api") => ScriptAsync("start", Folder, server.Name, daemon);
 
     /// <summary>Has etcd forget every version but the newest.</summary>
     public static Task CompactAsync() => ScriptAsync("compact", Folder);
 
     /// <summary>Takes an object out of etcd behind the back of its API server, which may be stopped.</summary>
-    public async Task RemoveAsync(ApiServer server, string resource, string name)
+    public async Task RemoveAsync(ApiServer server, string resource, string name) =>
+        Assert.Equal(1, await DeleteKeysAsync($$"""{"key":"{{Key($"/{server.Name}/{resource}/{name}")}}"}"""));
+
+    /// <summary>Takes all objects of a kind out of etcd, at once and without their finalizers being asked.</summary>
+    public Task RemoveAllAsync(ApiServer server, string resource) =>
+        // From the first to behind the last: '0' is what comes after '/'.
+        DeleteKeysAsync($$"""{"key":"{{Key($"/{server.Name}/{resource}/")}}","range_end":"{{Key($"/{server.Name}/{resource}0")}}"}""");
+
+    private async Task<long> DeleteKeysAsync(string range)
     {
-        var key = Convert.ToBase64String(Encoding.UTF8.GetBytes($"/{server.Name}/{resource}/{name}"));
-        using var answer = await _etcd.PostAsync(new Uri("/v3/kv/deleterange", UriKind.Relative), new StringContent($$"""{"key":"{{key}}"}"""));
-        Assert.Equal("1", (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["deleted"]);
+        using var body = new StringContent(range);
+        using var answer = await _etcd.PostAsync(new Uri("/v3/kv/deleterange", UriKind.Relative), body);
+        return long.Parse((string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["deleted"] ?? "0", CultureInfo.InvariantCulture);
     }
+
+    private static string Key(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
 
     /// <summary>Makes a namespace of a test's own.</summary>
     public static async Task<string> NewNamespaceAsync(ApiServer server)

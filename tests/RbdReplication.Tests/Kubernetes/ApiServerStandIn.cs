@@ -15,9 +15,15 @@ namespace RbdReplication.Tests.Kubernetes;
 
 /// <summary>
 /// Speaks the part of the Kubernetes API over HTTP that the generator uses: PersistentVolumes with paged lists and
-/// watches, VolumeGroupReplicationContents likewise where it has the kind, Secrets by GET, Leases with optimistic locking, Events. It can also misbehave on demand, in the ways real
-/// servers and networks do.
+/// watches, VolumeGroupReplicationContents likewise where it has the kind, Secrets by GET, Leases with optimistic locking, Events.
 /// </summary>
+/// <remarks>
+/// What a real server does is tested on one by RbdReplication.KubernetesTests. This one stays for what a real one cannot be made to do when
+/// a test wants it: to answer a chosen request with a chosen status or not yet (<see cref="Refuse"/>, <see cref="Before"/>), a write that is
+/// done and whose answer is lost, a watch that breaks off inside a line or has a line that is no event, an ERROR event instead of 410, the
+/// requests counted (<see cref="Requests"/>), an election by a clock of the test's own, a kind that is not installed, and volumes that no
+/// server would store. It also needs nothing that is installed or built, so that every change is tested on it.
+/// </remarks>
 public sealed class ApiServerStandIn : IAsyncDisposable
 {
     public const string GroupPath = "/apis/replication.storage.openshift.io/v1alpha1";
