@@ -78,7 +78,7 @@ launch() { # name
 run() { # name command...: with nothing of who has started us but the environment
   local log=$DIR/$1.log pidfile=$DIR/$1.pid; shift
   # shellcheck disable=SC2016
-  setsid bash -c 'for f in /proc/self/fd/*; do f=${f##*/}; (( f < 3 )) || eval "exec $f>&-"; done 2>/dev/null
+  setsid bash -c 'for f in /proc/self/fd/*; do f=${f##*/}; (( f < 3 )) || eval "exec $f>&-"; done
     echo $$ >"$1"; shift; exec "$@"' run "$pidfile" "$@" </dev/null >>"$log" 2>&1 &
 }
 
