@@ -63,6 +63,30 @@ public sealed class KubernetesApi : IDisposable
         }
     }
 
+    /// <summary>Connects to a context of a kubeconfig.</summary>
+    /// <param name="files">The files that may have it. The first that does has to have its cluster and user, too.</param>
+    /// <param name="context">Name of the context; null for the current one of the first file.</param>
+    /// <exception cref="KubernetesApiException">A file cannot be read, or none has such a context.</exception>
+    public static KubernetesApi Connect(IReadOnlyList<string> files, string? context)
+    {
+        var wanted = context is null ? "the current context" : $"context {context}";
+        try
+        {
+            var read = files.Select(file => KubernetesClientConfiguration.LoadKubeConfig(new FileInfo(file))).ToList();
+            var found = context is null
+                ? read.FirstOrDefault()
+                : read.FirstOrDefault(file => file.Contexts?.Any(known => known.Name == context) == true);
+            return found is null
+                ? throw new KubernetesApiException(null, null, $"{wanted} is not in kubeconfig {string.Join(", ", files)}; known are {string.Join(", ", read.SelectMany(file => file.Contexts ?? []).Select(known => known.Name))}")
+                : new KubernetesApi(KubernetesClientConfiguration.BuildConfigFromConfigObject(found, context));
+        }
+        // As above.
+        catch (Exception e) when (e is not (OutOfMemoryException or KubernetesApiException))
+        {
+            throw new KubernetesApiException(null, null, $"cannot use {wanted} of kubeconfig {string.Join(", ", files)}: {e.Message}", e);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _client.Dispose();
 
@@ -97,6 +121,11 @@ public sealed class KubernetesApi : IDisposable
         string path, T patch, JsonTypeInfo<T> type, TimeSpan timeout, TimeProvider time, CancellationToken cancellation) =>
         CallAsync(
             HttpMethod.Patch, path, Json(JsonSerializer.SerializeToUtf8Bytes(patch, type), "application/merge-patch+json"), type, timeout, time, cancellation);
+
+    /// <summary>Deletes an object, and returns the server's answer.</summary>
+    /// <inheritdoc cref="GetAsync" path="/exception"/>
+    internal Task<T> DeleteAsync<T>(string path, JsonTypeInfo<T> type, TimeSpan timeout, TimeProvider time, CancellationToken cancellation) =>
+        CallAsync(HttpMethod.Delete, path, null, type, timeout, time, cancellation);
 
     private static ByteArrayContent Json(byte[] body, string mediaType) =>
         new(body) { Headers = { ContentType = new MediaTypeHeaderValue(mediaType) } };

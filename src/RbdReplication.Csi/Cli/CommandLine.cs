@@ -8,7 +8,7 @@ internal static class CommandLine
     /// <summary>Runs the command that <paramref name="arguments"/> name and returns the exit code.</summary>
     public static async Task<int> RunAsync(string[] arguments)
     {
-        var parsed = Root().Parse(arguments);
+        var parsed = Root().Parse(IsPlugin ? [DrCommand.Name, .. arguments] : arguments);
         // What a shell asks to have completed is seldom a correct command line.
         var completes = arguments is [var first, ..] && first.StartsWith("[suggest", StringComparison.Ordinal);
         if (parsed.Errors.Count > 0 && !completes)
@@ -21,11 +21,15 @@ internal static class CommandLine
         return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = patience }).ConfigureAwait(false);
     }
 
+    // kubectl runs "kubectl rbd-dr status" as "kubectl-rbd_dr status".
+    private static bool IsPlugin => Path.GetFileName(Environment.GetCommandLineArgs()[0]) == DrCommand.PluginName;
+
     internal static RootCommand Root() =>
         new("Disaster recovery for Ceph RBD volumes under Kubernetes: CSI-Addons replication and PV-to-image mappings.")
         {
             ServeCommand.Create(),
             StatusCommand.Create(),
+            DrCommand.Create(),
             OmapGeneratorCommand.Create(),
             CallCommand.Create(),
             VolumeCommand.Create(),

@@ -1,0 +1,32 @@
+namespace RbdReplication.DisasterRecovery;
+
+/// <summary>Starting the application where its claims have moved to.</summary>
+internal static class Scaling
+{
+    /// <summary>A step that scales up what uses the claims; none where all of it runs.</summary>
+    /// <param name="site">Where the claims are primary from now on.</param>
+    /// <param name="before">The other site, which may have written down how many there were; null where it is lost.</param>
+    /// <param name="nameSpace">The claims' namespace.</param>
+    /// <param name="claims">The claims.</param>
+    /// <param name="remarks">Takes what has to be started by hand.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    public static async Task<IReadOnlyList<Step>> UpAsync(
+        Site site, Site? before, string nameSpace, IReadOnlyList<string> claims, List<string> remarks, CancellationToken cancellation)
+    {
+        var users = await new Workloads(site, nameSpace).FindUsersAsync(claims, cancellation).ConfigureAwait(false);
+        var others = before is null ? [] : await new Workloads(before, nameSpace).FindUsersAsync(claims, cancellation).ConfigureAwait(false);
+        if (users.Count == 0)
+            remarks.Add($"{site.Name} has no Deployment or StatefulSet that uses the claims: start the application there by hand");
+        List<(Workload, int)> scaled = [];
+        foreach (var user in users.Where(user => user.Replicas == 0))
+        {
+            var other = others.FirstOrDefault(other => other.Kind == user.Kind && other.Name == user.Name);
+            // One that is not scaled down yet says how many it has.
+            if ((user.ReplicasBefore ?? other?.ReplicasBefore ?? (other is { Replicas: > 0 } ? other.Replicas : null)) is { } replicas)
+                scaled.Add((user, replicas));
+            else
+                remarks.Add($"{site.Name}: {user} has no replicas, and nothing says how many it had: scale it by hand");
+        }
+        return scaled.Count > 0 ? [Steps.ScaleUp(site, nameSpace, scaled)] : [];
+    }
+}
