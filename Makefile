@@ -8,7 +8,7 @@ BINARY := $(PUBLISH)/rbd-replication
 IMAGE ?= rbd-replication:dev
 SOURCES := $(shell find src proto -type f -not -path '*/obj/*' -not -path '*/bin/*') Directory.Build.props Directory.Packages.props global.json
 
-.PHONY: help deps build publish test check-relocation check-groups test-groups test-kubernetes test-matrix bench soak demo figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
+.PHONY: help deps build publish test check-relocation check-groups test-groups test-kubernetes test-matrix bench soak demo demo-kubernetes figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -75,6 +75,10 @@ test-image: publish ## Build the image with local stand-ins for its bases, and s
 
 test-chart: deps ## Render the Helm chart with helm itself and compare it with what the tests read
 	@tests/chart.sh
+
+demo-kubernetes: publish ## The guide's procedures by `rbd-replication dr`, on two real Kubernetes API servers and two real Ceph sites
+	dotnet build tests/RbdReplication.KubernetesTests -nologo -v quiet -clp:ErrorsOnly -c Release
+	@tests/demo-kubernetes.sh
 
 figures: publish ## Measure the binary: size, start, idle memory
 	@python3 tests/figures.py

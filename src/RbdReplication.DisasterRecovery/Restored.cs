@@ -11,6 +11,9 @@ internal static class Restored
     private static readonly string[] OfOneCluster =
         ["uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields", "selfLink", "finalizers", "ownerReferences"];
 
+    // What the CSI-Addons controller and we write down is about the site where it was written.
+    private static readonly string[] GroupsOfNotes = ["replication.storage.openshift.io/", "rbd-replication.io/"];
+
     private static readonly string[] NotesOfOneCluster =
     [
         "pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller", "volume.beta.kubernetes.io/storage-provisioner",
@@ -84,6 +87,9 @@ internal static class Restored
     private static string? DifferenceOf(JsonObject here, JsonObject there, ReadOnlySpan<string> field) =>
         here.Text(field) == there.Text(field) ? null : $"{string.Join('.', field)} is \"{there.Text(field)}\" there and \"{here.Text(field)}\" here";
 
+    private static bool IsOfOneCluster(string note) =>
+        NotesOfOneCluster.Contains(note) || GroupsOfNotes.Any(group => note.StartsWith(group, StringComparison.Ordinal));
+
     private static JsonObject Copy(JsonObject item)
     {
         var copy = (JsonObject)item.DeepClone();
@@ -94,7 +100,7 @@ internal static class Restored
                 metadata.Remove(field);
             if (metadata["annotations"] is JsonObject annotations)
             {
-                foreach (var note in NotesOfOneCluster)
+                foreach (var note in annotations.Select(pair => pair.Key).Where(IsOfOneCluster).ToList())
                     annotations.Remove(note);
                 if (annotations.Count == 0)
                     metadata.Remove("annotations");

@@ -22,7 +22,8 @@ internal static class Steps
             var seen = await ProtectionsAsync(site, units, token).ConfigureAwait(false);
             foreach (var (unit, protection) in seen)
             {
-                if (protection?.Wanted == role && protection.Invalid is { } invalid)
+                // The controller leaves it there when it has succeeded later.
+                if (protection?.Wanted == role && !protection.Has(role) && protection.Invalid is { } invalid)
                     throw new ProcedureException($"{site.Name}: {unit.Kind.Kind} {unit.Name}: {invalid}", "mend that, and run this again; it goes on where it stopped");
             }
             return Awaited(seen, protection => protection?.Has(role) == true, "waiting for the controller");
