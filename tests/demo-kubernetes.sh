@@ -6,8 +6,8 @@
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
-binary=$PWD/artifacts/publish/rbd-replication
-player=$PWD/tests/RbdReplication.KubernetesTests/bin/Release/net10.0/RbdReplication.KubernetesTests
+binary=${RBD_REPLICATION_BINARY:-$PWD/artifacts/publish/rbd-replication}
+player=${PLAYER:-$PWD/tests/RbdReplication.KubernetesTests/bin/Release/net10.0/RbdReplication.KubernetesTests}
 dir=$PWD/artifacts/demo-kubernetes
 ceph=$dir/ceph
 kube=$dir/kubernetes
@@ -78,7 +78,9 @@ for site in site-a site-b; do
   on "$site" create namespace app >/dev/null
   on "$site" -n ceph-csi create secret generic csi-rbd-secret --from-literal=userID=csi --from-literal=userKey="$key" >/dev/null
   on "$site" -n ceph-csi create configmap ceph-csi-config --from-file=config.json="$dir/$site.json" --from-file=cluster-mapping.json="$dir/mapping.json" >/dev/null
-  sed 's/schedulingInterval: 5m/schedulingInterval: 1m/' deploy/examples/volume-replication-class.yaml | on "$site" apply -f deploy/examples/05-storage-class.yaml -f - >/dev/null
+  sed 's/schedulingInterval: 5m/schedulingInterval: 1m/' deploy/examples/volume-replication-class.yaml >"$dir/class.yaml"
+  # An API server breaks requests for a custom resource off for some seconds after it has said that it is established.
+  await 30 "$site takes no class" on "$site" apply -f deploy/examples/05-storage-class.yaml -f "$dir/class.yaml"
   serve "$site"
 done
 

@@ -32,7 +32,7 @@ public sealed partial class ConfigurationPageTests
         var root = CommandLine.Root();
         foreach (var command in Leaves(root))
         {
-            if (command.Name is not ("serve" or "omap-generator" or "status"))
+            if (Title(command) is not ("serve" or "omap-generator" or "status"))
                 continue;
             var parsed = root.Parse([command.Name]);
             foreach (Match row in Row().Matches(Section(command)))
@@ -59,10 +59,14 @@ public sealed partial class ConfigurationPageTests
     private static IEnumerable<Command> Leaves(Command command) =>
         command.Subcommands.Count == 0 ? [command] : command.Subcommands.SelectMany(Leaves);
 
+    // Commands of a command are in its section.
+    private static string Title(Command command) =>
+        command.Parents.OfType<Command>().Single() is { } parent and not RootCommand ? parent.Name : command.Name;
+
     // The flags that a section refers to instead of repeating them are in it by name too.
     private static string Section(Command command)
     {
-        var title = command.Name is "parse" or "compose" or "import" ? "volume" : command.Name;
+        var title = Title(command);
         var match = Regex.Match(Page, $@"^## {title}\n(.*?)(?=^## |\z)", RegexOptions.Multiline | RegexOptions.Singleline);
         Assert.True(match.Success, $"docs/configuration.md lacks a section on {title}");
         return match.Value;

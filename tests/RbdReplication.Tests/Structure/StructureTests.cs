@@ -10,11 +10,13 @@ public sealed class StructureTests
     private const string Core = "RbdReplication.Core";
     private const string Ceph = "RbdReplication.Ceph";
     private const string Kubernetes = "RbdReplication.Kubernetes";
+    private const string DisasterRecovery = "RbdReplication.DisasterRecovery";
 
     private static readonly Dictionary<string, string[]> Below = new()
     {
-        [Csi] = [PersistentVolumes, Core, Kubernetes],
+        [Csi] = [PersistentVolumes, DisasterRecovery, Core, Kubernetes],
         [PersistentVolumes] = [Core, Kubernetes],
+        [DisasterRecovery] = [Core, Kubernetes],
         [Core] = [Ceph],
         [Kubernetes] = [],
         [Ceph] = [],
