@@ -148,13 +148,13 @@ internal sealed class ProtectionChecks(Sites sites, ProtectionOptions options)
         var nameSpace = classes.Values.Select(found => found.Text("spec", "parameters", SecretNamespace)).OfType<string>().FirstOrDefault();
         if (nameSpace is null || volumes.Count == 0)
             return;
-        var maps = await sites.There.ListAsync(Kinds.ConfigMap, nameSpace, null, cancellation).ConfigureAwait(false);
+        var maps = await sites.There.PeekAsync(Kinds.ConfigMap, nameSpace, cancellation).ConfigureAwait(false) ?? [];
         var texts = maps.Select(map => map.Text("data", MappingFile)).OfType<string>().ToList();
         // Two sites may have one cluster id: what it means there is decided by the server, not by the mapping alone.
         var known = maps.Select(map => map.Text("data", ConfigFile)).OfType<string>().SelectMany(ClusterIds).ToHashSet(StringComparer.Ordinal);
         if (texts.Count == 0)
         {
-            remarks.Add($"not checked: namespace {nameSpace} of {sites.There.Name} has no ConfigMap with {MappingFile}, by which its server finds volumes of {sites.Here.Name}");
+            remarks.Add($"not checked: no ConfigMap with {MappingFile} is seen in namespace {nameSpace} of {sites.There.Name}, by which its server finds volumes of {sites.Here.Name}");
             return;
         }
         foreach (var place in volumes.Select(item => PlaceOf(item.Volume)).OfType<(string ClusterId, long PoolId)>().Distinct())
@@ -197,9 +197,9 @@ internal sealed class ProtectionChecks(Sites sites, ProtectionOptions options)
         var pools = volumes.Select(item => item.Volume.Text("spec", "csi", "volumeAttributes", "pool")).OfType<string>().Distinct().ToList();
         foreach (var site in (Site[])[sites.Here, sites.There])
         {
-            if (await site.FindAllAsync(Kinds.BlockPool, null, null, cancellation).ConfigureAwait(false) is not { } found)
+            if (await site.PeekAsync(Kinds.BlockPool, null, cancellation).ConfigureAwait(false) is not { } found)
             {
-                remarks.Add($"not checked before the first sync: whether the pools of {site.Name} are mirrored (it has no CephBlockPools to tell)");
+                remarks.Add($"not checked before the first sync: whether the pools of {site.Name} are mirrored (no CephBlockPools are seen there)");
                 continue;
             }
             foreach (var pool in found.Where(pool => pools.Contains(pool.Text("spec", "name") ?? pool.Name()) && pool.At("spec", "mirroring", "enabled")?.GetValue<bool>() != true))

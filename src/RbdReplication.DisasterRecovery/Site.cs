@@ -79,6 +79,19 @@ public sealed class Site : IDisposable
     internal Task<IReadOnlyList<JsonObject>?> FindAllAsync(ResourceKind kind, string? nameSpace, string? selector, CancellationToken cancellation) =>
         AskAsync(() => _objects.ListAsync(kind, nameSpace, selector, cancellation), $"list {kind.Plural}");
 
+    /// <summary>As <see cref="FindAllAsync"/>; null also where this user may not see them: for what a check alone needs.</summary>
+    internal async Task<IReadOnlyList<JsonObject>?> PeekAsync(ResourceKind kind, string? nameSpace, CancellationToken cancellation)
+    {
+        try
+        {
+            return await FindAllAsync(kind, nameSpace, null, cancellation).ConfigureAwait(false);
+        }
+        catch (ProcedureException e) when (e.InnerException is KubernetesApiException { Status: HttpStatusCode.Forbidden })
+        {
+            return null;
+        }
+    }
+
     /// <summary>The objects of a cluster-wide kind with these names, by name; those that do not exist are left out.</summary>
     internal async Task<Dictionary<string, JsonObject>> FindManyAsync(ResourceKind kind, IReadOnlyCollection<string> names, CancellationToken cancellation)
     {
