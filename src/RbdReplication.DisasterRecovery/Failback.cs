@@ -29,16 +29,16 @@ internal sealed class Failback(Sites sites, bool discardsPeersData, bool follows
             steps.AddRange(Restoring.Missing(sites, claims));
             var toDemote = parted.Where(unit => unit.At(back) is not { Wanted: Role.Secondary or Role.Resync } there || there.Reached != "Secondary").ToList();
             if (toDemote.Count > 0)
-                steps.Add(Steps.Switch(back, toDemote, Role.Secondary));
+                steps.Add(Steps.Switch(back, toDemote, Role.Secondary, here));
             if (discardsPeersData)
             {
                 remarks.Add($"what {back.Name} wrote after its last sync is thrown away: {Steps.Names(parted)}");
-                steps.Add(Steps.Switch(back, parted, Role.Resync));
+                steps.Add(Steps.Switch(back, parted, Role.Resync, here));
             }
             steps.Add(Follow(parted, DateTimeOffset.UtcNow));
             // What is left at "resync" throws the copy away again whenever it parts.
             if (discardsPeersData)
-                steps.Add(Steps.Switch(back, parted, Role.Secondary));
+                steps.Add(Steps.Switch(back, parted, Role.Secondary, here));
         }
         if (follows)
             return new Plan(steps, remarks, $"{back.Name} follows {here.Name}: {Steps.Names(units)}");

@@ -1,6 +1,5 @@
 using System.Globalization;
-using System.Text.Json.Nodes;
-using RbdReplication.Kubernetes;
+using RbdReplication.Core;
 
 namespace RbdReplication.DisasterRecovery;
 
@@ -30,7 +29,7 @@ internal sealed class Failover(Sites sites, bool peerIsLost, string? className, 
             steps.Add(Fencing.Step(there, sites.SeenThere, units, fencedBlocks));
         var toPromote = units.Where(unit => unit.At(here)?.Has(Role.Primary) != true).ToList();
         if (toPromote.Count > 0)
-            steps.Add(Steps.Switch(here, toPromote, Role.Primary));
+            steps.Add(Steps.Switch(here, toPromote, Role.Primary, model: null));
         if (scaleUp)
             steps.AddRange(await Scaling.UpAsync(here, sites.SeenThere.Silence is null ? there : null, sites.Namespace, sites.Claims, remarks, cancellation).ConfigureAwait(false));
         return new Plan(steps, remarks, $"{here.Name} is primary of {Steps.Names(units)}; when {there.Name} is back: dr failback");
@@ -65,59 +64,4 @@ internal sealed class Failover(Sites sites, bool peerIsLost, string? className, 
     private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture);
 
     private static string Age(DateTimeOffset time) => Ages.Text(DateTimeOffset.UtcNow - time);
-}
-
-/// <summary>Refusing a lost site's nodes at its own Ceph cluster.</summary>
-internal static class Fencing
-{
-    /// <summary>A NetworkFence at the lost site, which its controller carries out.</summary>
-    public static Step Step(Site site, SiteReading seen, IReadOnlyList<Unit> units, IReadOnlyList<string> blocks)
-    {
-        var claim = units.SelectMany(unit => unit.Claims).First(claim => seen.VolumeOf(claim) is not null);
-        var volume = seen.VolumeOf(claim)!;
-        var secret = volume.At("spec", "csi", "controllerExpandSecretRef") as JsonObject ?? volume.At("spec", "csi", "nodeStageSecretRef") as JsonObject;
-        if (secret is null)
-            throw new ProcedureException($"{site.Name}: PersistentVolume {volume.Name()} names no secret to fence with", "make the NetworkFence by hand, and leave --fence out");
-        var name = new ObjectName("", $"rbd-replication-{site.Name}");
-        var body = new JsonObject
-        {
-            ["apiVersion"] = Kinds.NetworkFence.ApiVersion,
-            ["kind"] = Kinds.NetworkFence.Kind,
-            ["metadata"] = new JsonObject { ["name"] = name.Name },
-            ["spec"] = new JsonObject
-            {
-                ["driver"] = volume.Text("spec", "csi", "driver"),
-                ["fenceState"] = "Fenced",
-                ["cidrs"] = new JsonArray([.. blocks.Select(block => JsonValue.Create(block))]),
-                ["secret"] = new JsonObject { ["name"] = secret.Text("name"), ["namespace"] = secret.Text("namespace") },
-                ["parameters"] = new JsonObject { ["clusterID"] = volume.Text("spec", "csi", "volumeAttributes", "clusterID") },
-            },
-        };
-        return new Step($"fence {string.Join(", ", blocks)} at {site.Name} (NetworkFence {name.Name})", async token =>
-        {
-            if (await site.FindAsync(Kinds.NetworkFence, name, token).ConfigureAwait(false) is null)
-                await site.CreateAsync(Kinds.NetworkFence, body, token).ConfigureAwait(false);
-            else
-                await site.PatchAsync(Kinds.NetworkFence, name, new JsonObject { ["spec"] = body["spec"]!.DeepClone() }, token).ConfigureAwait(false);
-        })
-        {
-            LookAsync = async token =>
-            {
-                var fence = await site.FindAsync(Kinds.NetworkFence, name, token).ConfigureAwait(false);
-                return fence?.Text("status", "result") == "Succeeded" ? null : fence?.Text("status", "message") ?? "waiting for the controller to fence them";
-            },
-        };
-    }
-}
-
-/// <summary>Spans of time as people read them.</summary>
-internal static class Ages
-{
-    public static string Text(TimeSpan time) => time switch
-    {
-        { TotalMinutes: < 2 } => string.Create(CultureInfo.InvariantCulture, $"{Math.Max(0, (int)time.TotalSeconds)}s"),
-        { TotalHours: < 2 } => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalMinutes}m"),
-        { TotalDays: < 1 } => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalHours}h{time.Minutes}m"),
-        _ => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalDays}d{time.Hours}h"),
-    };
 }

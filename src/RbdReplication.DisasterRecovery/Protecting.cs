@@ -30,7 +30,7 @@ internal sealed class Protecting(Sites sites, ProtectionOptions options)
         List<Step> steps = [];
         var toEnable = units.Where(unit => unit.At(here) is null || (unit.At(here)!.Wanted == Role.Primary && !unit.At(here)!.Has(Role.Primary))).ToList();
         if (toEnable.Count > 0)
-            steps.Add(Steps.Switch(here, toEnable, Role.Primary));
+            steps.Add(Steps.Switch(here, toEnable, Role.Primary, there));
         steps.AddRange(Restoring.Missing(sites, sites.Claims));
         if (units.Any(unit => unit.Kind == Kinds.GroupReplication))
             steps.Add(GroupSteps.RestoreContents(here, there, [.. units.Where(unit => unit.Kind == Kinds.GroupReplication)]));
@@ -43,7 +43,7 @@ internal sealed class Protecting(Sites sites, ProtectionOptions options)
     }
 
     // The controller there says "Secondary" once its server has found the image: class, secrets, mapping and mirroring are right then.
-    private Step Follow(IReadOnlyList<Unit> units) => Steps.Switch(sites.There, units, Role.Secondary);
+    private Step Follow(IReadOnlyList<Unit> units) => Steps.Switch(sites.There, units, Role.Secondary, sites.Here);
 
     private Step NoteSync(IReadOnlyList<Unit> units) => new($"write down at {sites.There.Name} what was synced last", async token =>
     {

@@ -31,9 +31,9 @@ internal sealed class Relocation(Sites sites, bool scaleDown, bool scaleUp)
                 steps.AddRange(Restoring.Missing(sites, moved));
         }
         if (toDemote.Count > 0)
-            steps.Add(Steps.Switch(here, toDemote, Role.Secondary));
+            steps.Add(Steps.Switch(here, toDemote, Role.Secondary, there));
         if (toPromote.Count > 0)
-            steps.Add(Steps.Switch(there, toPromote, Role.Primary));
+            steps.Add(Steps.Switch(there, toPromote, Role.Primary, here));
         if (scaleUp)
             steps.AddRange(await Scaling.UpAsync(sites.There, sites.Here, sites.Namespace, sites.Claims, remarks, cancellation).ConfigureAwait(false));
         return new Plan(steps, remarks, outcome);

@@ -110,10 +110,10 @@ internal sealed record Unit(
     /// <summary>The object's name at a site: where a site has it under another name already, it stays.</summary>
     public ObjectName NameAt(Site site) => At(site)?.Name ?? Name;
 
-    /// <summary>The object for a site that has none, made after the other site's.</summary>
-    public JsonObject NewObject(Role role)
+    /// <summary>The object for a site that has none, made after the other site's as it is now, or was when the plan was made.</summary>
+    public JsonObject NewObject(Role role, JsonObject? after)
     {
-        var copy = (JsonObject)(Protections.Select(item => item.Protection?.Object).FirstOrDefault(item => item is not null) ?? Template!)["spec"]!.DeepClone();
+        var copy = (JsonObject)(after ?? Protections.Select(item => item.Protection?.Object).FirstOrDefault(item => item is not null) ?? Template!)["spec"]!.DeepClone();
         copy["replicationState"] = Roles.Text(role);
         copy["autoResync"] = false;
         return new JsonObject

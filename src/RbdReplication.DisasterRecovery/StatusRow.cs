@@ -1,4 +1,5 @@
 using System.Globalization;
+using RbdReplication.Core;
 
 namespace RbdReplication.DisasterRecovery;
 

@@ -13,9 +13,13 @@ internal static class Steps
     private const int AtOnce = 16;
 
     /// <summary>Asks the controller at a site for a role, and waits until it says that it is reached.</summary>
-    public static Step Switch(Site site, IReadOnlyList<Unit> units, Role role) => new(
+    /// <param name="site">The site.</param>
+    /// <param name="units">What is switched.</param>
+    /// <param name="role">The role.</param>
+    /// <param name="model">The site after whose objects missing ones are made, as they are then; null where it is lost.</param>
+    public static Step Switch(Site site, IReadOnlyList<Unit> units, Role role, Site? model) => new(
         $"make {site.Name} {Roles.Text(role)}: {Names(units)}",
-        token => EachAsync(units, (unit, inner) => AskAsync(site, unit, role, inner), token))
+        token => EachAsync(units, (unit, inner) => AskAsync(site, unit, role, model, inner), token))
     {
         LookAsync = async token =>
         {
@@ -108,12 +112,14 @@ internal static class Steps
     public static Task EachAsync<T>(IEnumerable<T> items, Func<T, CancellationToken, Task> act, CancellationToken cancellation) => Parallel.ForEachAsync(
         items, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation }, async (item, token) => await act(item, token).ConfigureAwait(false));
 
-    private static async Task AskAsync(Site site, Unit unit, Role role, CancellationToken cancellation)
+    private static async Task AskAsync(Site site, Unit unit, Role role, Site? model, CancellationToken cancellation)
     {
         var name = unit.NameAt(site);
         if (await site.FindAsync(unit.Kind, name, cancellation).ConfigureAwait(false) is not { } found)
         {
-            await site.CreateAsync(unit.Kind, unit.NewObject(role), cancellation).ConfigureAwait(false);
+            // A group's names its content by now, by which the other site's is the same group.
+            var after = model is null ? null : await model.FindAsync(unit.Kind, unit.NameAt(model), cancellation).ConfigureAwait(false);
+            await site.CreateAsync(unit.Kind, unit.NewObject(role, after), cancellation).ConfigureAwait(false);
             return;
         }
         if (found.IsBeingDeleted())

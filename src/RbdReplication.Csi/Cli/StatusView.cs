@@ -15,15 +15,6 @@ internal abstract class StatusView
 
     public abstract void Show(StatusReport report);
 
-    /// <summary>A span of time as the Kubernetes tools write ages: 45s, 12m, 3h20m, 2d4h.</summary>
-    internal static string Age(TimeSpan time) => time switch
-    {
-        { TotalMinutes: < 2 } => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalSeconds}s"),
-        { TotalHours: < 2 } => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalMinutes}m"),
-        { TotalDays: < 1 } => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalHours}h{time.Minutes}m"),
-        _ => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalDays}d{time.Hours}h"),
-    };
-
     private sealed class Table : StatusView
     {
         // Nothing is cut or wrapped where the reader is a program: one line for each volume.
@@ -66,7 +57,7 @@ internal abstract class StatusView
         {
             // Both sites' handles of a volume end with the same uuid.
             var volume = volumes.FirstOrDefault(volume => volume.Handle is { } handle && operation.VolumeHandle.EndsWith(handle.Uuid, StringComparison.OrdinalIgnoreCase));
-            return $"overdue: {operation.Operation} of {volume?.PersistentVolume ?? operation.VolumeHandle} since {Age(DateTimeOffset.UtcNow - operation.StartedAt)}, though its caller has stopped waiting; "
+            return $"overdue: {operation.Operation} of {volume?.PersistentVolume ?? operation.VolumeHandle} since {Ages.Text(DateTimeOffset.UtcNow - operation.StartedAt)}, though its caller has stopped waiting; "
                 + (operation.GivesWay ? "it gives way to any change of the volume" : "the volume is busy until it ends; check Ceph's health and the mirror daemons");
         }
 
@@ -91,7 +82,7 @@ internal abstract class StatusView
                     new Text(Word(group.Health), style),
                     new Text($"{group.Members}"),
                     new Text(group.Newest is { } newest ? $"{newest.Number}" : "-"),
-                    new Text(group.Newest is { } taken ? Age(DateTimeOffset.UtcNow - taken.TakenAt) : "-"),
+                    new Text(group.Newest is { } taken ? Ages.Text(DateTimeOffset.UtcNow - taken.TakenAt) : "-"),
                     new Text(group.State.Schedule?.Interval ?? "-"),
                     new Text(group.Message, group.Health == ReplicationHealth.Healthy ? Style.Plain : style));
             }
@@ -111,7 +102,7 @@ internal abstract class StatusView
                     new Text(Word(status.Role)),
                     new Text(Word(status.Health), style),
                     new Text(status.Peer),
-                    new Text(status.Lag is { } lag ? Age(lag) : "-"),
+                    new Text(status.Lag is { } lag ? Ages.Text(lag) : "-"),
                     new Text(status.Schedules.Count == 0 ? "-" : string.Join(' ', status.Schedules.Select(schedule => schedule.Interval))),
                     new Text(status.Message, status.Health == ReplicationHealth.Healthy ? Style.Plain : style));
             }

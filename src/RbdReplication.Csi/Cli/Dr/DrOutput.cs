@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using RbdReplication.Core;
 using RbdReplication.DisasterRecovery;
 using Spectre.Console;
 
@@ -126,7 +127,7 @@ internal static class DrOutput
                 [
                     row.Claim, row.Group.Length > 0 ? row.Group : "-", row.Here, row.There,
                     row.LastSync?.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture) ?? "-",
-                    row.Lag(now) is { } lag ? StatusView.Age(lag) : "-", row.Restored, row.IsSafe ? "yes" : "no", row.Words,
+                    row.Lag(now) is { } lag ? Ages.Text(lag) : "-", row.Restored, row.IsSafe ? "yes" : "no", row.Words,
                 ]).Select(text => new Text(text))]);
             }
             console.Write(table);
