@@ -14,7 +14,9 @@ namespace RbdReplication.KubernetesTests.Play;
 /// <param name="replication">Our server.</param>
 /// <param name="pace">How long it waits, against the controller itself: 0.1 is a tenth of the time.</param>
 /// <param name="log">Told of every call and what came of it.</param>
-public sealed class PlayedController(ApiServer api, Controller.ControllerClient replication, double pace, Action<string> log) : IAsyncDisposable
+/// <param name="namespace">The only namespace that it looks at; null for all.</param>
+public sealed class PlayedController(
+    ApiServer api, Controller.ControllerClient replication, double pace, Action<string> log, string? @namespace = null) : IAsyncDisposable
 {
     // The controller is told by a watch.
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
@@ -38,7 +40,7 @@ public sealed class PlayedController(ApiServer api, Controller.ControllerClient 
         {
             try
             {
-                Follow(await api.ListAsync($"{ApiServer.Replication}/volumereplications"));
+                Follow(await api.ListAsync(@namespace is null ? $"{ApiServer.Replication}/volumereplications" : ApiServer.Replications(@namespace)));
             }
             catch (Exception e) when (IsApiFailure(e))
             {
@@ -75,18 +77,18 @@ public sealed class PlayedController(ApiServer api, Controller.ControllerClient 
         }
     }
 
-    private async Task ReconcileAsync(Followed followed, string @namespace, string name)
+    private async Task ReconcileAsync(Followed followed, string claims, string name)
     {
         try
         {
-            var wait = await new Reconcile(api, replication, line => log($"{api.Name}: {@namespace}/{name}: {line}")).RunAsync(@namespace, name);
+            var wait = await new Reconcile(api, replication, line => log($"{api.Name}: {claims}/{name}: {line}")).RunAsync(claims, name);
             followed.Failures = 0;
             followed.WaitFor(wait * pace);
         }
         catch (Exception e) when (IsApiFailure(e) || e is ReconcileFailedException)
         {
             if (e is not ReconcileFailedException)
-                log($"{api.Name}: {@namespace}/{name}: {e.Message}");
+                log($"{api.Name}: {claims}/{name}: {e.Message}");
             var wait = FirstRetry * Math.Pow(2, Math.Min(followed.Failures++, 30));
             followed.WaitFor((wait < LongestRetry ? wait : LongestRetry) * pace);
         }

@@ -13,41 +13,39 @@ public sealed class ControllerTests(TwoClusters clusters, TwoSites sites) : IAsy
     private const double Pace = 0.05;
 
     private readonly ConcurrentQueue<string> _calls = new();
+    private readonly List<PlayedController> _controllers = [];
     private GeneratorAccount _account = null!;
-    private PlayedController _a = null!;
-    private PlayedController _b = null!;
 
     public async ValueTask InitializeAsync()
     {
         _account = await GeneratorAccount.StartAsync(clusters.B, sites.B, "default");
         await GeneratorAccount.InstallAsync(clusters.A, sites.A);
-        _a = new PlayedController(clusters.A, sites.A.Replication, Pace, _calls.Enqueue).Start();
-        _b = new PlayedController(clusters.B, sites.B.Replication, Pace, _calls.Enqueue).Start();
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _a.DisposeAsync();
-        await _b.DisposeAsync();
+        foreach (var controller in _controllers)
+            await controller.DisposeAsync();
         await _account.DisposeAsync();
     }
 
     [Fact]
     public async Task A_claim_is_protected_restored_at_the_peer_moved_there_and_let_go()
     {
-        var claim = new ProtectedClaim(await TestVolume.CreateAsync(sites.A), _account.Driver);
+        var volume = await TestVolume.CreateAsync(sites.A);
+        var claim = Claim(volume);
         await claim.RestoreAsync(clusters.A);
         await claim.AskAsync(clusters.A, "primary");
         await claim.AwaitStateAsync(clusters.A, "Primary");
         var status = (await claim.StatusAsync(clusters.A))!;
         Assert.Equal(1, (long)status["observedGeneration"]!);
         Assert.Equal("volume is marked primary", (string?)status["message"]);
-        Assert.Equal(claim.Volume.Handle.ToString(), (string?)status["destinationVolumeID"]);
+        Assert.Equal(volume.Handle.ToString(), (string?)status["destinationVolumeID"]);
         Assert.Equal(("False", "False"), (await claim.ConditionAsync(clusters.A, "Degraded"), await claim.ConditionAsync(clusters.A, "Resyncing")));
         Assert.Contains("replication.storage.openshift.io/pvc-protection", (await claim.ClaimAsync(clusters.A))["metadata"]!["finalizers"]!.ToJsonString(), StringComparison.Ordinal);
 
         // At the peer the image comes, then the objects, and from them the generator makes the mapping.
-        await claim.Volume.AwaitCopyAsync(sites.B);
+        await volume.AwaitCopyAsync(sites.B);
         await claim.RestoreAsync(clusters.B);
         using var generator = _account.Start();
         await generator.ReadyAsync();
@@ -59,10 +57,10 @@ public sealed class ControllerTests(TwoClusters clusters, TwoSites sites) : IAsy
         await claim.AwaitStateAsync(clusters.B, "Primary");
         Assert.DoesNotContain(_calls, call => call.Contains("Promote(force)", StringComparison.Ordinal));
         await claim.AwaitConditionAsync(clusters.A, "Degraded", "False");
-        Assert.True((await claim.Volume.InfoAsync(sites.B)).IsPrimary);
+        Assert.True((await volume.InfoAsync(sites.B)).IsPrimary);
 
         await claim.UnprotectAsync(clusters.B);
-        Assert.Equal(MirrorImageState.Disabled, (await claim.Volume.InfoAsync(sites.B)).State);
+        Assert.Equal(MirrorImageState.Disabled, (await volume.InfoAsync(sites.B)).State);
         Assert.DoesNotContain("replication", (await claim.ClaimAsync(clusters.B))["metadata"]!["finalizers"]!.ToJsonString(), StringComparison.Ordinal);
         await claim.UnprotectAsync(clusters.A);
     }
@@ -70,13 +68,23 @@ public sealed class ControllerTests(TwoClusters clusters, TwoSites sites) : IAsy
     [Fact]
     public async Task What_stands_in_the_way_is_in_the_status_and_the_controller_goes_on_when_it_is_gone()
     {
-        var claim = new ProtectedClaim(TestVolume.At(sites.A, Guid.NewGuid().ToString()), _account.Driver);
+        var volume = TestVolume.At(sites.A, Guid.NewGuid().ToString());
+        var claim = Claim(volume);
         await claim.RestoreAsync(clusters.A);
         await claim.AskAsync(clusters.A, "primary");
         await claim.AwaitConditionAsync(clusters.A, "Completed", "False");
-        await RbdImage.CreateAsync(sites.A.Pool, claim.Volume.ImageName, TestVolume.SizeBytes, ImageFeatures.Layering, TestContext.Current.CancellationToken);
-        await TestVolume.AdoptAsync(sites.A, claim.Volume.Handle.Uuid);
+        await RbdImage.CreateAsync(sites.A.Pool, volume.ImageName, TestVolume.SizeBytes, ImageFeatures.Layering, TestContext.Current.CancellationToken);
+        await TestVolume.AdoptAsync(sites.A, volume.Handle.Uuid);
         await claim.AwaitStateAsync(clusters.A, "Primary");
         await claim.UnprotectAsync(clusters.A);
+    }
+
+    /// <summary>A claim of a volume, which the controllers of both sites keep.</summary>
+    private ProtectedClaim Claim(TestVolume volume)
+    {
+        var claim = new ProtectedClaim(volume.Handle, _account.Driver, GeneratorAccount.Namespace);
+        foreach (var (server, site) in ((ApiServer, Site)[])[(clusters.A, sites.A), (clusters.B, sites.B)])
+            _controllers.Add(new PlayedController(server, site.Replication, Pace, _calls.Enqueue, claim.Namespace).Start());
+        return claim;
     }
 }
