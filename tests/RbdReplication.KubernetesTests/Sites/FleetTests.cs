@@ -12,7 +12,7 @@ public sealed class FleetTests(TwoClusters clusters, TwoSites sites) : IAsyncLif
 {
     private const int Count = 20_000;
 
-    // Eight times less than the objects have as JSON, and twice what the process has as it is built for tests.
+    // Native AOT takes a third of it; what is built along with the tests takes more.
     private const long MemoryLimit = 400L << 20;
 
     private GeneratorAccount _account = null!;
