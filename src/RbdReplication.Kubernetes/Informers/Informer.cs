@@ -144,6 +144,11 @@ public sealed class Informer<T>(KubernetesApi api, WatchedResource<T> resource, 
         }
         catch (KubernetesApiException e) when (IsAbsence(e))
         {
+            if (e.IsNotFound)
+                return null;
+            // Lists alone are left, and nothing is gained by many of them.
+            Log.ErrorEvent(logger, (int)HttpStatusCode.Forbidden, e.Message);
+            await Task.Delay(options.AbsenceInterval, time, stop).ConfigureAwait(false);
             return null;
         }
         catch (Exception e) when (IsServerFailure(e, stop))

@@ -155,6 +155,21 @@ public sealed class VolumeGroupInformerTests : IAsyncLifetime
         Assert.All(_log.Lines, line => Assert.Equal("Listing VolumeGroupReplicationContents failed, will try again: refused by the test", line));
     }
 
+    [Fact]
+    public async Task A_role_that_may_list_the_kind_and_not_watch_it_is_warned_of_with_each_list_and_there_is_one_in_five_minutes()
+    {
+        _server.Groups.Put(GroupObject.Json("vgrcontent-1", Handle, ["a"]));
+        var requests = 0;
+        _server.Refuse = (_, path) => path.EndsWith(Collection, StringComparison.Ordinal) && requests++ % 2 == 1 ? 403 : null;
+        Start();
+        await CompletedAsync(1);
+        await Until.TrueAsync(() => _log.Lines.Any(line => line == "The API server ended the watch with error 403, listing again: refused by the test"), "the watch is warned of");
+        _time.Advance(TimeSpan.FromMinutes(4));
+        Assert.Equal(2, Requests());
+        await Until.TrueAsync(() => Advance(TimeSpan.FromSeconds(10)) && Requests() == 4, "it is listed again");
+        Assert.DoesNotContain(Snapshot(), change => change is GroupChange.Deleted);
+    }
+
     private bool Advance(TimeSpan by)
     {
         _time.Advance(by);
