@@ -134,21 +134,42 @@ public sealed partial class GeneratorAccount : IAsyncDisposable
     /// <summary>Takes a verb out of our Roles until the result is disposed of.</summary>
     public async Task<IAsyncDisposable> WithoutAsync(string verb, string resource)
     {
-        List<(string Path, JsonNode Rules)> before = [];
         foreach (var path in (string[])[ClusterRole, Role])
         {
             var role = await Server.GetAsync(path);
-            var rules = role["rules"]!.DeepClone();
-            foreach (var rule in role["rules"]!.AsArray().Where(rule => rule!["resources"]!.AsArray().Any(r => (string?)r == resource)))
-            {
-                before.Add((path, rules));
-                rule!["verbs"] = new JsonArray([.. rule["verbs"]!.AsArray().Select(v => (string)v!).Where(v => v != verb).Select(v => (JsonNode)v)]);
-            }
+            var before = role["rules"]!.DeepClone();
+            if (role["rules"]!.AsArray().SingleOrDefault(rule => rule!["resources"]!.AsArray().Any(r => (string?)r == resource)) is not { } rule)
+                continue;
+            rule["verbs"] = new JsonArray([.. rule["verbs"]!.AsArray().Select(v => (string)v!).Where(v => v != verb).Select(v => (JsonNode)v)]);
             await Server.ReplaceAsync(path, role);
+            var group = (string)rule["apiGroups"]![0]!;
+            await AllowedAsync(verb, group, resource, is_: false);
+            return new Restored(async () =>
+            {
+                await Server.MergeAsync(path, new JsonObject { ["rules"] = before });
+                await AllowedAsync(verb, group, resource, is_: true);
+            });
         }
-        Assert.Single(before);
-        return new Restored(async () => await Server.MergeAsync(before[0].Path, new JsonObject { ["rules"] = before[0].Rules.DeepClone() }));
+        throw new ArgumentException($"our Roles have no {resource}", nameof(resource));
     }
+
+    // The server takes up Roles a moment after they are written.
+    private Task AllowedAsync(string verb, string group, string resource, bool is_) => Eventually.TrueAsync(
+        async () =>
+        {
+            var review = await Server.CreateAsync("apis/authorization.k8s.io/v1/subjectaccessreviews", new JsonObject
+            {
+                ["apiVersion"] = "authorization.k8s.io/v1",
+                ["kind"] = "SubjectAccessReview",
+                ["spec"] = new JsonObject
+                {
+                    ["user"] = $"system:serviceaccount:{Namespace}:rbd-replication",
+                    ["resourceAttributes"] = new JsonObject { ["verb"] = verb, ["group"] = group, ["resource"] = resource, ["namespace"] = Namespace },
+                },
+            });
+            return (bool)review["status"]!["allowed"]! == is_;
+        },
+        $"{verb} {resource} is {(is_ ? "allowed" : "forbidden")}");
 
     public async ValueTask DisposeAsync()
     {
