@@ -33,16 +33,21 @@ install() {
 }
 install "${missing[@]}"
 
-# One build at a time, also of two checkouts.
 mkdir -p "$cache"
+# What is there is whole, and nobody needs to wait for a build that somebody else makes.
+made() {
+  local latest
+  latest=$(find "$cache" -mindepth 2 -maxdepth 2 -path "*$mended/kube-apiserver" -printf '%h\n' | sort | tail -n 1)
+  if [[ -n $latest && -x $latest/kube-controller-manager ]]; then
+    echo "$latest"
+    exit 0
+  fi
+}
+made
+# One build at a time, also of two checkouts.
 exec 9>"$cache/lock"
 flock 9
-
-latest=$(find "$cache" -mindepth 2 -maxdepth 2 -path "*$mended/kube-apiserver" -printf '%h\n' | sort | tail -n 1)
-if [[ -n $latest && -x $latest/kube-controller-manager ]]; then
-  echo "$latest"
-  exit 0
-fi
+made
 
 missing=()
 [[ -x /usr/lib/go-1.19/bin/go ]] || missing+=(golang-1.19-go)
