@@ -93,15 +93,25 @@ at site-a rbd import --no-progress --image-feature layering,exclusive-lock "$dir
   --pv-name "pvc-$uuid" --storage-class rbd-replicated --secret-name csi-rbd-secret --secret-namespace ceph-csi --pvc-namespace app --pvc-name data >"$dir/pv.yaml"
 on site-a apply -f "$dir/pv.yaml" >/dev/null
 on site-a apply -f - >/dev/null <<YAML
-{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data, namespace: app}, spec: {accessModes: [ReadWriteOnce],
- storageClassName: rbd-replicated, volumeName: pvc-$uuid, resources: {requests: {storage: 24Mi}}}}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: app}
+spec: {accessModes: [ReadWriteOnce], storageClassName: rbd-replicated, volumeName: pvc-$uuid, resources: {requests: {storage: 24Mi}}}
 YAML
 for site in site-a site-b; do
   replicas=0; [[ $site == site-b ]] || replicas=2
   on "$site" apply -f - >/dev/null <<YAML
-{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop, namespace: app}, spec: {replicas: $replicas, selector: {matchLabels: {app: shop}},
- template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: shop, image: shop}],
- volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]}}}}
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop, namespace: app}
+spec:
+  replicas: $replicas
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      containers: [{name: shop, image: shop}]
+      volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
 YAML
 done
 bound() { [[ $(on "$1" -n app get pvc data -o jsonpath='{.status.phase}') == Bound ]]; }

@@ -100,7 +100,7 @@ internal sealed record Unit(
             ["spec"] = new JsonObject
             {
                 ["volumeReplicationClass"] = className,
-                ["dataSource"] = new JsonObject { ["apiGroup"] = "", ["kind"] = Kinds.Claim.Kind, ["name"] = claim },
+                ["dataSource"] = new JsonObject { ["kind"] = Kinds.Claim.Kind, ["name"] = claim },
             },
         });
 
