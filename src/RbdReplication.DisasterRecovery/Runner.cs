@@ -33,7 +33,11 @@ internal sealed class Runner(Timeline timeline, TimeSpan patience)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(300);
 
+    // Ages and percentages change with every look.
+    private static readonly TimeSpan Progress = TimeSpan.FromSeconds(15);
+
     private readonly long _started = Stopwatch.GetTimestamp();
+    private string? _awaited;
 
     private TimeSpan Elapsed => Stopwatch.GetElapsedTime(_started);
 
@@ -64,15 +68,21 @@ internal sealed class Runner(Timeline timeline, TimeSpan patience)
     private async Task AwaitAsync(Step step, TimeSpan began, CancellationToken cancellation)
     {
         string? told = null;
+        var toldAt = TimeSpan.Zero;
         while (await LookAsync(step, cancellation).ConfigureAwait(false) is { } awaited)
         {
-            if (awaited != told)
-                timeline.Awaits(Elapsed, told = awaited);
+            if (WithoutNumbers(awaited) != told || (Elapsed - toldAt > Progress && awaited != _awaited))
+            {
+                timeline.Awaits(Elapsed, _awaited = awaited);
+                (told, toldAt) = (WithoutNumbers(awaited), Elapsed);
+            }
             if (Elapsed - began > patience)
                 throw new ProcedureException($"{step.What}: not done within {patience.TotalSeconds:0} s; {awaited}", "look into what it waits for, and run this again: it goes on where it stopped");
             await Task.Delay(Pause, cancellation).ConfigureAwait(false);
         }
     }
+
+    private static string WithoutNumbers(string text) => string.Concat(text.Where(character => !char.IsAsciiDigit(character)));
 
     // An API server that is restarted must not end a procedure that has changed something already.
     private static async Task<string?> LookAsync(Step step, CancellationToken cancellation)

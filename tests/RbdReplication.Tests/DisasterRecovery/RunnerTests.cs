@@ -9,9 +9,9 @@ public sealed class RunnerTests
     private readonly Told _told = new();
 
     [Fact]
-    public async Task Steps_are_done_in_order_and_what_one_awaits_is_told_when_it_changes()
+    public async Task Steps_are_done_in_order_and_what_one_awaits_is_told_when_more_than_numbers_change()
     {
-        var looks = new Queue<string?>(["a", "a", "b", null]);
+        var looks = new Queue<string?>(["a 1 s ago", "a 2 s ago", "b", null]);
         var done = new List<string>();
         await RunAsync(new Plan(
         [
@@ -19,7 +19,7 @@ public sealed class RunnerTests
             new Step("second", _ => Add(done, "second")),
         ], ["mind"], "all is well"));
         Assert.Equal(["first", "second"], done);
-        Assert.Equal(["remark mind", "began first", "awaits a", "awaits b", "done", "began second", "done", "ended all is well"], _told.Lines);
+        Assert.Equal(["remark mind", "began first", "awaits a 1 s ago", "awaits b", "done", "began second", "done", "ended all is well"], _told.Lines);
     }
 
     [Fact]
