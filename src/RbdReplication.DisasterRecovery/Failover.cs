@@ -31,7 +31,7 @@ internal sealed class Failover(Sites sites, bool peerIsLost, string? className, 
         if (toPromote.Count > 0)
             steps.Add(Steps.Switch(here, toPromote, Role.Primary, model: null));
         if (scaleUp)
-            steps.AddRange(await Scaling.UpAsync(here, sites.SeenThere.Silence is null ? there : null, sites.Namespace, sites.Claims, remarks, cancellation).ConfigureAwait(false));
+            steps.AddRange(await Scaling.UpAsync(here, sites.SeenThere.Silence is null ? there : null, sites.Namespace, sites.Claims, stopsFirst: false, remarks, cancellation).ConfigureAwait(false));
         return new Plan(steps, remarks, $"{here.Name} is primary of {Steps.Names(units)}; when {there.Name} is back: dr failback");
     }
 

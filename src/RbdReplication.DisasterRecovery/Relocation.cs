@@ -35,7 +35,7 @@ internal sealed class Relocation(Sites sites, bool scaleDown, bool scaleUp)
         if (toPromote.Count > 0)
             steps.Add(Steps.Switch(there, toPromote, Role.Primary, here));
         if (scaleUp)
-            steps.AddRange(await Scaling.UpAsync(sites.There, sites.Here, sites.Namespace, sites.Claims, remarks, cancellation).ConfigureAwait(false));
+            steps.AddRange(await Scaling.UpAsync(sites.There, sites.Here, sites.Namespace, sites.Claims, stopsFirst: isAfterFailover && scaleDown, remarks, cancellation).ConfigureAwait(false));
         return new Plan(steps, remarks, outcome);
     }
 

@@ -8,21 +8,24 @@ internal static class Scaling
     /// <param name="before">The other site, which may have written down how many there were; null where it is lost.</param>
     /// <param name="nameSpace">The claims' namespace.</param>
     /// <param name="claims">The claims.</param>
+    /// <param name="stopsFirst">Whether an earlier step scales them down here, though they run when the plan is made.</param>
     /// <param name="remarks">Takes what has to be started by hand.</param>
     /// <param name="cancellation">Ends the wait.</param>
     public static async Task<IReadOnlyList<Step>> UpAsync(
-        Site site, Site? before, string nameSpace, IReadOnlyList<string> claims, List<string> remarks, CancellationToken cancellation)
+        Site site, Site? before, string nameSpace, IReadOnlyList<string> claims, bool stopsFirst, List<string> remarks, CancellationToken cancellation)
     {
         var users = await new Workloads(site, nameSpace).FindUsersAsync(claims, cancellation).ConfigureAwait(false);
         var others = before is null ? [] : await new Workloads(before, nameSpace).FindUsersAsync(claims, cancellation).ConfigureAwait(false);
         if (users.Count == 0)
             remarks.Add($"{site.Name} has no Deployment or StatefulSet that uses the claims: start the application there by hand");
         List<(Workload, int)> scaled = [];
-        foreach (var user in users.Where(user => user.Replicas == 0))
+        foreach (var user in users.Where(user => user.Replicas == 0 || stopsFirst))
         {
             var other = others.FirstOrDefault(other => other.Kind == user.Kind && other.Name == user.Name);
             // One that is not scaled down yet says how many it has.
-            if ((user.ReplicasBefore ?? other?.ReplicasBefore ?? (other is { Replicas: > 0 } ? other.Replicas : null)) is { } replicas)
+            if (user.Replicas > 0)
+                scaled.Add((user, user.Replicas));
+            else if ((user.ReplicasBefore ?? other?.ReplicasBefore ?? (other is { Replicas: > 0 } ? other.Replicas : null)) is { } replicas)
                 scaled.Add((user, replicas));
             else
                 remarks.Add($"{site.Name}: {user} has no replicas, and nothing says how many it had: scale it by hand");

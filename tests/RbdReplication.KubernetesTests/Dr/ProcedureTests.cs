@@ -96,7 +96,10 @@ public sealed class ProcedureTests(TwoClusters clusters) : IAsyncLifetime
         (_a.Withheld, _a.Message) = ("secondary", "failed to resync volume: its data is thrown away only with force (autoResync)");
         (await _app.RunAsync("failback", "data", "--follow-only", "--timeout", "1s", "--context", "site-b", "--peer-context", "site-a")).StopsWith("only with force");
         _a.Withheld = null;
-        (await _app.RunAsync("failback", "data", "--discard-peer-data", "--context", "site-b", "--peer-context", "site-a")).Succeeds();
+        await _app.PutDeploymentAsync(clusters.A, "data", 2);
+        await Eventually.TrueAsync(async () => await _app.PodsAsync(clusters.A) == 2, "two pods use the claim");
+        (await _app.RunAsync("failback", "data", "--discard-peer-data", "--scale-down", "--scale-up", "--context", "site-b", "--peer-context", "site-a")).Succeeds();
+        Assert.Equal(2, await _app.ReplicasAsync(clusters.A));
         Assert.Equal(("primary", "secondary"), (await _app.WantedAsync(clusters.A, "data"), await _app.WantedAsync(clusters.B, "data")));
     }
 

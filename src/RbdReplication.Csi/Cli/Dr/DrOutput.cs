@@ -105,9 +105,15 @@ internal static class DrOutput
             {
                 claims.Add((JsonNode)new JsonObject
                 {
-                    ["claim"] = row.Claim, ["group"] = row.Group, ["here"] = row.Here, ["there"] = row.There,
-                    ["lastSync"] = row.LastSync?.UtcDateTime.ToString("O"), ["lagSeconds"] = row.Lag(now) is { } lag ? Math.Round(lag.TotalSeconds) : null,
-                    ["restored"] = row.Restored, ["safeToFailOver"] = row.IsSafe, ["message"] = row.Words,
+                    ["claim"] = row.Claim,
+                    ["group"] = row.Group,
+                    ["here"] = row.Here,
+                    ["there"] = row.There,
+                    ["lastSync"] = row.LastSync?.UtcDateTime.ToString("O"),
+                    ["lagSeconds"] = row.Lag(now) is { } lag ? Math.Round(lag.TotalSeconds) : null,
+                    ["restored"] = row.Restored,
+                    ["safeToFailOver"] = row.IsSafe,
+                    ["message"] = row.Words,
                 });
             }
             Console.WriteLine(new JsonObject { ["here"] = here, ["there"] = there, ["claims"] = claims }.ToJsonString());
