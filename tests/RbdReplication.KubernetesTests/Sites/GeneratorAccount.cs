@@ -141,6 +141,9 @@ public sealed partial class GeneratorAccount : IAsyncDisposable
             if (role["rules"]!.AsArray().SingleOrDefault(rule => rule!["resources"]!.AsArray().Any(r => (string?)r == resource)) is not { } rule)
                 continue;
             rule["verbs"] = new JsonArray([.. rule["verbs"]!.AsArray().Select(v => (string)v!).Where(v => v != verb).Select(v => (JsonNode)v)]);
+            // A rule has at least one.
+            if (rule["verbs"]!.AsArray().Count == 0)
+                role["rules"]!.AsArray().Remove(rule);
             await Server.ReplaceAsync(path, role);
             var group = (string)rule["apiGroups"]![0]!;
             await AllowedAsync(verb, group, resource, is_: false);
