@@ -40,7 +40,8 @@ public sealed class ControllerTests(TwoClusters clusters, TwoSites sites) : IAsy
         var status = (await claim.StatusAsync(clusters.A))!;
         Assert.Equal(1, (long)status["observedGeneration"]!);
         Assert.Equal("volume is marked primary", (string?)status["message"]);
-        Assert.Equal(volume.Handle.ToString(), (string?)status["destinationVolumeID"]);
+        // As the other site calls it, by the mapping.
+        Assert.Equal(volume.Handle.ToString().Replace("site-a", "site-b", StringComparison.Ordinal), (string?)status["destinationVolumeID"]);
         Assert.Equal(("False", "False"), (await claim.ConditionAsync(clusters.A, "Degraded"), await claim.ConditionAsync(clusters.A, "Resyncing")));
         Assert.Contains("replication.storage.openshift.io/pvc-protection", (await claim.ClaimAsync(clusters.A))["metadata"]!["finalizers"]!.ToJsonString(), StringComparison.Ordinal);
 
