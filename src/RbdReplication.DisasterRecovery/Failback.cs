@@ -76,8 +76,8 @@ internal sealed class Failback(Sites sites, bool discardsPeersData, bool follows
 
     private bool FollowsAlready(Unit unit) =>
         unit.At(sites.There) is { Wanted: Role.Secondary } there && there.Reached == "Secondary" && !SaysParted(there)
-        && unit.At(sites.Here) is { LastSync: { } sync } here && here.StatusOf("Replicating") is null or "True"
-        && DateTimeOffset.TryParse(there.Object.Annotation(Steps.AskedNote), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var asked) && sync >= asked;
+        && DateTimeOffset.TryParse(there.Object.Annotation(Steps.AskedNote), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var asked)
+        && unit.At(sites.Here) is { } here && IsInStep(here, asked);
 
     private static bool SaysParted(Protection protection) => protection.Words.Contains("only with force", StringComparison.Ordinal);
 

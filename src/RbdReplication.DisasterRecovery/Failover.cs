@@ -55,7 +55,7 @@ internal sealed class Failover(Sites sites, bool peerIsLost, string? className, 
             return $"{unit.Name}: {sites.There.Name} was made secondary before: nothing is lost if {sites.Here.Name} holds its demotion, which PromoteVolume finds out";
         if (there?.LastSync is { } sync)
             return $"{unit.Name}: what {sites.There.Name} wrote after {Time(sync)} is lost, {Age(sync)} until now";
-        var seen = here?.Object.Annotation(Protecting.SyncNote) ?? unit.Claims.Select(claim => sites.SeenHere.Claims.GetValueOrDefault(claim)?.Annotation(Protecting.SyncNote)).FirstOrDefault(note => note is not null);
+        var seen = unit.Claims.Select(claim => sites.SeenHere.Claims.GetValueOrDefault(claim)?.Annotation(Protecting.SyncNote)).FirstOrDefault(note => note is not null);
         return DateTimeOffset.TryParse(seen, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var noted)
             ? $"{unit.Name}: what was written after the last sync is lost; dr protect has seen one of {Time(noted)} at last, {Age(noted)} ago"
             : $"{unit.Name}: what was written after the last sync is lost; when that was cannot be seen without {sites.There.Name} (rbd-replication status at {sites.Here.Name} shows it)";

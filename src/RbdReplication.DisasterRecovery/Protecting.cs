@@ -75,12 +75,10 @@ internal sealed class Protecting(Sites sites, ProtectionOptions options)
     {
         var template = new JsonObject
         {
-            ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = sites.Namespace },
             ["spec"] = new JsonObject
             {
                 ["volumeReplicationClassName"] = options.Class,
                 ["volumeGroupReplicationClassName"] = options.GroupClass,
-                ["replicationState"] = Roles.Text(Role.Primary),
                 ["source"] = new JsonObject { ["selector"] = new JsonObject { ["matchLabels"] = Labels() } },
             },
         };

@@ -39,9 +39,6 @@ internal sealed record Sites(Selection Selection, IReadOnlyList<string> Claims, 
         return new Sites(selection, claims, here, there, seenHere, seenThere);
     }
 
-    /// <summary>The same seen from the other site.</summary>
-    public Sites Reversed => this with { Here = There, There = Here, SeenHere = SeenThere, SeenThere = SeenHere };
-
     /// <summary>What has to be switched for the claims, by what either site has.</summary>
     /// <param name="className">The class for claims that are not protected; null where there must be none.</param>
     /// <exception cref="ProcedureException">A claim is not protected, or twice, or is of a group whose other claims are not meant.</exception>

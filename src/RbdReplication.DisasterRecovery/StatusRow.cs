@@ -1,4 +1,3 @@
-using System.Globalization;
 using RbdReplication.Core;
 
 namespace RbdReplication.DisasterRecovery;
@@ -25,7 +24,7 @@ public sealed record StatusRow(
         ArgumentNullException.ThrowIfNull(selection);
         var sites = await Sites.ReadAsync(selection, here, there, mayBeSilent: true, cancellation).ConfigureAwait(false);
         var classes = await here.ListAsync(Kinds.VolumeReplicationClass, null, null, cancellation).ConfigureAwait(false);
-        var intervals = classes.ToDictionary(item => item.Name(), item => Interval(item.Text("spec", "parameters", "schedulingInterval")), StringComparer.Ordinal);
+        var intervals = classes.ToDictionary(item => item.Name(), item => ReplicationSchedule.ParseInterval(item.Text("spec", "parameters", "schedulingInterval") ?? ""), StringComparer.Ordinal);
         // Where the whole namespace was asked for, claims that nobody protects are not of interest.
         return [.. sites.Claims.Where(claim => !selection.IsAll || sites.SeenHere.ProtectionOf(claim) is not null || sites.SeenThere.ProtectionOf(claim) is not null)
             .Select(claim => Of(sites, claim, intervals))];
@@ -82,15 +81,4 @@ public sealed record StatusRow(
         var text = Roles.Text(wanted);
         return protection.Has(wanted) ? text : $"{(protection.Reached is { } reached ? reached.ToLowerInvariant() : "unknown")}, to be {text}";
     }
-
-    private static TimeSpan? Interval(string? text) =>
-        text is { Length: > 1 } && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
-            ? text[^1] switch
-            {
-                'm' => TimeSpan.FromMinutes(number),
-                'h' => TimeSpan.FromHours(number),
-                'd' => TimeSpan.FromDays(number),
-                _ => null,
-            }
-            : null;
 }

@@ -34,12 +34,6 @@ internal static class Steps
         },
     };
 
-    /// <summary>Waits until the state of these units at a site is as wanted.</summary>
-    public static Step Await(Site site, IReadOnlyList<Unit> units, string what, Func<Protection?, bool> isReached, string hint) => new(what, static _ => Task.CompletedTask)
-    {
-        LookAsync = async token => Awaited(await ProtectionsAsync(site, units, token).ConfigureAwait(false), isReached, hint),
-    };
-
     /// <summary>Deletes the protections of a site, and waits until the controller has let them go.</summary>
     public static Step EndProtection(Site site, IReadOnlyList<(Unit Unit, Protection Protection)> ended) => new(
         $"end the protection at {site.Name}: {string.Join(", ", ended.Select(item => item.Protection.Name))}",

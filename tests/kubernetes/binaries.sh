@@ -62,7 +62,8 @@ trap 'rm -rf "$work"' EXIT
 # A list of sources of our own beside the machine's, which stays as it is.
 mkdir -p "$work/lists/partial" "$work/parts"
 mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' "Codename: $release" | head -n 1)
-echo "deb-src ${mirror:-http://deb.debian.org/debian} $release main" >"$work/parts/source.list"
+[[ -n $mirror ]] || fail "the machine's own package configuration names no mirror of $release"
+echo "deb-src $mirror $release main" >"$work/parts/source.list"
 apt=(apt-get -q -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$work/parts" -o Dir::State::lists="$work/lists" -o APT::Sandbox::User=root)
 "${apt[@]}" update >"$work/log" 2>&1 || { tail -n 5 "$work/log" >&2; fail "the package lists of Debian's sources cannot be had"; }
 tree=$work/go/src/k8s.io

@@ -7,9 +7,6 @@ namespace RbdReplication.Kubernetes.Objects;
 /// <param name="IsNamespaced">Whether an object is in a namespace.</param>
 public sealed record ResourceKind(string ApiVersion, string Kind, string Plural, bool IsNamespaced)
 {
-    /// <summary>The name as kubectl takes it, <c>volumereplications.replication.storage.openshift.io</c>.</summary>
-    public string FullName => ApiVersion.Split('/') is [var group, _] ? $"{Plural}.{group}" : Plural;
-
     internal string CollectionPath(string? nameSpace) =>
         $"{(ApiVersion.Contains('/', StringComparison.Ordinal) ? "apis" : "api")}/{ApiVersion}/"
         + (IsNamespaced && nameSpace is not null ? $"namespaces/{Uri.EscapeDataString(nameSpace)}/" : "") + Plural;
