@@ -43,15 +43,15 @@ public sealed class DecisionAndDeedTests(TwoSites sites)
     {
         var volume = await TestVolume.CreateAsync(sites.A);
         await volume.ProtectAsync(sites.A, sites.B);
-        // On a busy machine what is seen after the jump may not prove enough: then it is another call that does it, slow as the first one.
+        // A snapshot that the peer has copied, and its word that it follows: the demotion needs no further proof.
+        await volume.TakeSnapshotAsync(sites.A);
+        await Eventually.TrueAsync(
+            async () => !await volume.IsAwaitedAsync(sites.A) && (await volume.GetInfoAsync(sites.A)).Status == GetVolumeReplicationInfoResponse.Types.Status.Healthy,
+            "the peer follows");
+        // On a busy machine what is seen after the jump may not prove enough: then it is another call that does it, slow as the first one. Each
+        // takes the snapshot by which the next has its proof, though its own time is over.
         await TestVolume.RetryAsync(async () =>
         {
-            // A snapshot that the peer has copied, and its word that it follows: the demotion needs no further proof. One that a refused call
-            // took for a proof may be left, of which nobody has told the peer: that call was over, by its clock, before it could tell it again.
-            await volume.TakeSnapshotAsync(sites.A);
-            await Eventually.TrueAsync(
-                async () => !await volume.IsAwaitedAsync(sites.A) && (await volume.GetInfoAsync(sites.A)).Status == GetVolumeReplicationInfoResponse.Types.Status.Healthy,
-                "the peer follows");
             await using var operation = new SlowOperation(sites.A, slow);
             try
             {

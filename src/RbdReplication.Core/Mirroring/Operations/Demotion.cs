@@ -83,7 +83,7 @@ internal sealed class Demotion(bool force, OpenQuestions questions, TimeProvider
             var decision = DemotionRules.Before(seen, question.First, question.FirstAsked);
             if (decision.Refusal is not { } refusal)
                 return seen.At;
-            if (time.GetUtcNow() >= started + PeerWait || !FollowerProof.IsWorthWaitingFor(seen))
+            if (!FollowerProof.IsWorthWaitingFor(seen))
                 throw open.Refused("demote", refusal, decision.Reason);
             var next = FollowerProof.NextSnapshot(seen, time.GetUtcNow() - started, question.HasNudged);
             if (snapshotMode && !hasTaken && next != ProofSnapshot.None)
@@ -93,6 +93,9 @@ internal sealed class Demotion(bool force, OpenQuestions questions, TimeProvider
                 await ManagersTurn.AwaitAsync(open, time, cancellationToken).ConfigureAwait(false);
                 await open.Image.Mirroring.TakeSnapshotAsync(cancellationToken).ConfigureAwait(false);
             }
+            // After the snapshot: where one look takes longer than this, the next call would find nothing new either.
+            if (time.GetUtcNow() >= started + PeerWait)
+                throw open.Refused("demote", refusal, decision.Reason);
             await Task.Delay(PeerPoll, time, cancellationToken).ConfigureAwait(false);
             await open.RenewAsync(cancellationToken).ConfigureAwait(false);
         }
