@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using k8s;
 using k8s.Authentication;
+using k8s.KubeConfigModels;
 
 namespace RbdReplication.Kubernetes;
 
@@ -64,21 +65,19 @@ public sealed class KubernetesApi : IDisposable
     }
 
     /// <summary>Connects to a context of a kubeconfig.</summary>
-    /// <param name="files">The files that may have it. The first that does has to have its cluster and user, too.</param>
-    /// <param name="context">Name of the context; null for the current one of the first file.</param>
+    /// <param name="files">The files that make it up, as kubectl merges them: what an earlier one says wins, and of several one may be missing.</param>
+    /// <param name="context">Name of the context; null for the current one.</param>
     /// <exception cref="KubernetesApiException">A file cannot be read, or none has such a context.</exception>
     public static KubernetesApi Connect(IReadOnlyList<string> files, string? context)
     {
         var wanted = context is null ? "the current context" : $"context {context}";
         try
         {
-            var read = files.Select(file => KubernetesClientConfiguration.LoadKubeConfig(new FileInfo(file))).ToList();
-            var found = context is null
-                ? read.FirstOrDefault()
-                : read.FirstOrDefault(file => file.Contexts?.Any(known => known.Name == context) == true);
-            return found is null
-                ? throw new KubernetesApiException(null, null, $"{wanted} is not in kubeconfig {string.Join(", ", files)}; known are {string.Join(", ", read.SelectMany(file => file.Contexts ?? []).Select(known => known.Name))}")
-                : new KubernetesApi(KubernetesClientConfiguration.BuildConfigFromConfigObject(found, context));
+            var read = files.Where(file => files.Count == 1 || File.Exists(file)).Select(file => KubernetesClientConfiguration.LoadKubeConfig(new FileInfo(file))).ToList();
+            context ??= read.Select(file => file.CurrentContext).FirstOrDefault(name => !string.IsNullOrEmpty(name));
+            var owner = read.FirstOrDefault(file => file.Contexts?.Any(known => known.Name == context) == true)
+                ?? throw new KubernetesApiException(null, null, $"{wanted} is not in kubeconfig {string.Join(", ", files)}; known are {string.Join(", ", read.SelectMany(file => file.Contexts ?? []).Select(known => known.Name))}");
+            return new KubernetesApi(KubernetesClientConfiguration.BuildConfigFromConfigObject(IsWhole(owner, context!) ? owner : Merged(read), context));
         }
         // As above.
         catch (Exception e) when (e is not (OutOfMemoryException or KubernetesApiException))
@@ -86,6 +85,45 @@ public sealed class KubernetesApi : IDisposable
             throw new KubernetesApiException(null, null, $"cannot use {wanted} of kubeconfig {string.Join(", ", files)}: {e.Message}", e);
         }
     }
+
+    private static bool IsWhole(K8SConfiguration file, string context)
+    {
+        var details = file.Contexts.First(known => known.Name == context).ContextDetails;
+        return file.Clusters?.Any(cluster => cluster.Name == details?.Cluster) == true
+            && (string.IsNullOrEmpty(details?.User) || file.Users?.Any(user => user.Name == details.User) == true);
+    }
+
+    // Paths in a file are relative to it, which the merged one does not know any more.
+    private static K8SConfiguration Merged(IReadOnlyList<K8SConfiguration> files)
+    {
+        var all = new K8SConfiguration { Contexts = [.. files.SelectMany(file => file.Contexts ?? [])], Clusters = [], Users = [] };
+        foreach (var file in files)
+        {
+            foreach (var cluster in file.Clusters ?? [])
+            {
+                if (all.Clusters.Any(known => known.Name == cluster.Name))
+                    continue;
+                if (cluster.ClusterEndpoint is { } endpoint)
+                    endpoint.CertificateAuthority = Absolute(file, endpoint.CertificateAuthority);
+                all.Clusters = [.. all.Clusters, cluster];
+            }
+            foreach (var user in file.Users ?? [])
+            {
+                if (all.Users.Any(known => known.Name == user.Name))
+                    continue;
+                if (user.UserCredentials is { } credentials)
+                {
+                    credentials.ClientCertificate = Absolute(file, credentials.ClientCertificate);
+                    credentials.ClientKey = Absolute(file, credentials.ClientKey);
+                }
+                all.Users = [.. all.Users, user];
+            }
+        }
+        return all;
+    }
+
+    private static string? Absolute(K8SConfiguration file, string? path) =>
+        string.IsNullOrEmpty(path) || string.IsNullOrEmpty(file.FileName) ? path : Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file.FileName))!, path);
 
     /// <inheritdoc/>
     public void Dispose() => _client.Dispose();
