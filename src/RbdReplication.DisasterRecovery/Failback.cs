@@ -1,4 +1,5 @@
 using System.Globalization;
+using RbdReplication.Core;
 
 namespace RbdReplication.DisasterRecovery;
 
@@ -40,6 +41,8 @@ internal sealed class Failback(Sites sites, bool discardsPeersData, bool follows
             if (discardsPeersData)
                 steps.Add(Steps.Switch(back, parted, Role.Secondary, here));
         }
+        if (await Fencing.FindBlocksAsync(back, cancellation).ConfigureAwait(false) is { Count: > 0 } blocks)
+            remarks.Add(Fencing.Remark(back, blocks));
         if (follows)
             return new Plan(steps, remarks, $"{back.Name} follows {here.Name}: {Steps.Names(units)}");
         var moved = await new Relocation(sites, scaleDown, scaleUp).PlanAsync(isAfterFailover: steps.Count > 0, cancellation).ConfigureAwait(false);
@@ -55,7 +58,7 @@ internal sealed class Failback(Sites sites, bool discardsPeersData, bool follows
             var seen = await SiteReading.ReadAsync(sites.There, sites.Namespace, new HashSet<string>(), [], token).ConfigureAwait(false);
             foreach (var unit in units)
             {
-                if (seen.Protections.FirstOrDefault(protection => protection.Name == unit.NameAt(sites.There)) is { } there && !discardsPeersData && SaysParted(there))
+                if (seen.Find(unit.Kind, unit.NameAt(sites.There)) is { } there && !discardsPeersData && SaysParted(there))
                 {
                     throw new ProcedureException(
                         $"{unit.Name}: {sites.There.Name} has data that {sites.Here.Name} does not have: {there.Words}",
@@ -63,10 +66,10 @@ internal sealed class Failback(Sites sites, bool discardsPeersData, bool follows
                 }
             }
             var here = await SiteReading.ReadAsync(sites.Here, sites.Namespace, new HashSet<string>(), [], token).ConfigureAwait(false);
-            var left = units.Where(unit => here.Protections.FirstOrDefault(protection => protection.Name == unit.NameAt(sites.Here)) is not { } primary || !IsInStep(primary, since)).ToList();
+            var left = units.Where(unit => here.Find(unit.Kind, unit.NameAt(sites.Here)) is not { } primary || !IsInStep(primary, since)).ToList();
             if (left.Count == 0)
                 return null;
-            var words = seen.Protections.FirstOrDefault(protection => protection.Name == left[0].NameAt(sites.There))?.Words;
+            var words = seen.Find(left[0].Kind, left[0].NameAt(sites.There))?.Words;
             return $"{units.Count - left.Count} of {units.Count} are in step; {left[0].Name}: {(string.IsNullOrEmpty(words) ? "waiting for a sync" : words)}";
         },
     };
@@ -79,7 +82,7 @@ internal sealed class Failback(Sites sites, bool discardsPeersData, bool follows
         && DateTimeOffset.TryParse(there.Object.Annotation(Steps.AskedNote), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var asked)
         && unit.At(sites.Here) is { } here && IsInStep(here, asked);
 
-    private static bool SaysParted(Protection protection) => protection.Words.Contains("only with force", StringComparison.Ordinal);
+    private static bool SaysParted(Protection protection) => protection.Words.Contains(ResyncRules.OnlyWithForce, StringComparison.Ordinal);
 
     private async Task<IReadOnlyList<Step>> ReleaseAsync(IReadOnlyList<string> claims, CancellationToken cancellation)
     {

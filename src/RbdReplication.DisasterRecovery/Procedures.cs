@@ -14,37 +14,37 @@ public sealed class Procedures(Site here, Site there, Selection selection, Timel
     /// <summary>Replicates claims and restores them at the other site.</summary>
     /// <exception cref="ProcedureException">It cannot be done, or not go on.</exception>
     public Task ProtectAsync(ProtectionOptions options, CancellationToken cancellation) =>
-        RunAsync(mayBeSilent: false, sites => new Protecting(sites, options).PlanAsync(cancellation), cancellation);
+        RunAsync(silentAfter: 0, sites => new Protecting(sites, options).PlanAsync(cancellation), cancellation);
 
     /// <summary>Moves claims from here to the other site; no write is lost.</summary>
     /// <inheritdoc cref="ProtectAsync" path="/exception"/>
     public Task RelocateAsync(bool scaleDown, bool scaleUp, CancellationToken cancellation) =>
-        RunAsync(mayBeSilent: false, sites => new Relocation(sites, scaleDown, scaleUp).PlanAsync(isAfterFailover: false, cancellation), cancellation);
+        RunAsync(silentAfter: 0, sites => new Relocation(sites, scaleDown, scaleUp).PlanAsync(isAfterFailover: false, cancellation), cancellation);
 
     /// <summary>Goes on here, since the other site is lost.</summary>
     /// <inheritdoc cref="ProtectAsync" path="/exception"/>
     public Task FailOverAsync(bool peerIsLost, string? className, IReadOnlyList<string> fencedBlocks, bool scaleUp, CancellationToken cancellation) =>
-        RunAsync(mayBeSilent: true, sites => new Failover(sites, peerIsLost, className, fencedBlocks, scaleUp).PlanAsync(cancellation), cancellation);
+        RunAsync(silentAfter: 3, sites => new Failover(sites, peerIsLost, className, fencedBlocks, scaleUp).PlanAsync(cancellation), cancellation);
 
     /// <summary>Makes the other site follow that was lost, and moves the claims back to it unless it is to follow only.</summary>
     /// <inheritdoc cref="ProtectAsync" path="/exception"/>
     public Task FailBackAsync(bool discardsPeersData, bool followsOnly, bool scaleDown, bool scaleUp, CancellationToken cancellation) =>
-        RunAsync(mayBeSilent: false, sites => new Failback(sites, discardsPeersData, followsOnly, scaleDown, scaleUp).PlanAsync(cancellation), cancellation);
+        RunAsync(silentAfter: 0, sites => new Failback(sites, discardsPeersData, followsOnly, scaleDown, scaleUp).PlanAsync(cancellation), cancellation);
 
     /// <summary>Ends replication; the data stays here.</summary>
     /// <inheritdoc cref="ProtectAsync" path="/exception"/>
     public Task UnprotectAsync(bool keepsRestored, CancellationToken cancellation) =>
-        RunAsync(mayBeSilent: false, sites => new Unprotecting(sites, keepsRestored).PlanAsync(cancellation), cancellation);
+        RunAsync(silentAfter: 0, sites => new Unprotecting(sites, keepsRestored).PlanAsync(cancellation), cancellation);
 
     /// <summary>Makes what was saved to a directory, at <paramref name="site"/>.</summary>
     /// <inheritdoc cref="ProtectAsync" path="/exception"/>
     public static async Task RestoreAsync(Site site, string directory, Timeline timeline, bool isDryRun, TimeSpan patience, CancellationToken cancellation) =>
         await new Runner(timeline, patience).RunAsync(await Saving.PlanRestoreAsync(site, directory, cancellation).ConfigureAwait(false), isDryRun, cancellation).ConfigureAwait(false);
 
-    private async Task RunAsync(bool mayBeSilent, Func<Sites, Task<Plan>> plan, CancellationToken cancellation)
+    private async Task RunAsync(int silentAfter, Func<Sites, Task<Plan>> plan, CancellationToken cancellation)
     {
         var runner = new Runner(timeline, patience);
-        var sites = await Sites.ReadAsync(selection, here, there, mayBeSilent, cancellation).ConfigureAwait(false);
+        var sites = await Sites.ReadAsync(selection, here, there, silentAfter, cancellation).ConfigureAwait(false);
         await runner.RunAsync(await plan(sites).ConfigureAwait(false), isDryRun, cancellation).ConfigureAwait(false);
     }
 }

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using RbdReplication.Kubernetes;
 
 namespace RbdReplication.DisasterRecovery;
 
@@ -91,10 +89,7 @@ internal sealed class Runner(Timeline timeline, TimeSpan patience)
         {
             return await step.LookAsync(cancellation).ConfigureAwait(false);
         }
-        catch (ProcedureException e) when (e.InnerException is KubernetesApiException
-        {
-            Status: null or HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError,
-        })
+        catch (ProcedureException e) when (e.IsOutage)
         {
             return e.Message;
         }

@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using RbdReplication.Kubernetes;
+using RbdReplication.Kubernetes.Objects;
 
 namespace RbdReplication.DisasterRecovery;
 
@@ -32,6 +34,9 @@ internal sealed class SiteReading
     /// <summary>The protection that switches a claim; null where it is not protected at this site.</summary>
     public Protection? ProtectionOf(string claim) => _protections.GetValueOrDefault(claim);
 
+    /// <summary>The protection of this kind and name; null where there is none.</summary>
+    public Protection? Find(ResourceKind kind, ObjectName name) => Protections.FirstOrDefault(protection => protection.Kind == kind && protection.Name == name);
+
     /// <summary>The PersistentVolume that a claim is bound to, or was restored with.</summary>
     public JsonObject? VolumeOf(string claim) =>
         Claims.GetValueOrDefault(claim)?.Text("spec", "volumeName") is { } name ? Volumes.GetValueOrDefault(name) : null;
@@ -52,11 +57,7 @@ internal sealed class SiteReading
         var found = (await claimsRead.ConfigureAwait(false)).ToDictionary(claim => claim.Name(), StringComparer.Ordinal);
         var names = found.Values.Where(claim => claims?.Contains(claim.Name()) != false)
             .Select(claim => claim.Text("spec", "volumeName")).OfType<string>().Concat(volumes).ToHashSet(StringComparer.Ordinal);
-        List<Protection> protections =
-        [
-            .. (await groups.ConfigureAwait(false)).Select(Protection.OfGroup),
-            .. (await singles.ConfigureAwait(false) ?? []).Select(Protection.OfVolume).OfType<Protection>(),
-        ];
+        var protections = Protection.Of(await singles.ConfigureAwait(false) ?? [], await groups.ConfigureAwait(false));
         var twice = new HashSet<string>(StringComparer.Ordinal);
         var reading = new SiteReading(site.Name)
         {

@@ -13,8 +13,9 @@ namespace RbdReplication.DisasterRecovery;
 /// <param name="SeenThere">What the other has.</param>
 internal sealed record Sites(Selection Selection, IReadOnlyList<string> Claims, Site Here, Site There, SiteReading SeenHere, SiteReading SeenThere)
 {
-    /// <summary>How long a site that may be lost is waited for.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
+    // How long a site that may be lost is waited for, each time that it is asked.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(2);
 
     public string Namespace => Selection.Namespace;
 
@@ -22,21 +23,41 @@ internal sealed record Sites(Selection Selection, IReadOnlyList<string> Claims, 
     /// <param name="selection">The claims.</param>
     /// <param name="here">The site that has them.</param>
     /// <param name="there">The other one.</param>
-    /// <param name="mayBeSilent">Whether the other one may be lost: it is read as one that has nothing then.</param>
+    /// <param name="silentAfter">
+    /// After how many questions in vain the other one is taken for lost, and read as one that has nothing; 0 where it has to answer. One that is overloaded misses a
+    /// single one.
+    /// </param>
     /// <param name="cancellation">Ends the wait.</param>
-    public static async Task<Sites> ReadAsync(Selection selection, Site here, Site there, bool mayBeSilent, CancellationToken cancellation)
+    public static async Task<Sites> ReadAsync(Selection selection, Site here, Site there, int silentAfter, CancellationToken cancellation)
     {
-        var silence = mayBeSilent ? there.FindSilenceAsync(Patience, cancellation) : Task.FromResult<string?>(null);
         if (here.Address == there.Address)
             throw new ProcedureException($"{here.Name} and {there.Name} are one cluster, {here.Address}", "give the contexts of the two sites: --context and --peer-context");
         var claims = await selection.FindAsync(here, cancellation).ConfigureAwait(false);
         var names = claims.ToHashSet(StringComparer.Ordinal);
         var seenHere = await SiteReading.ReadAsync(here, selection.Namespace, names, [], cancellation).ConfigureAwait(false);
-        if (await silence.ConfigureAwait(false) is { } why)
-            return new Sites(selection, claims, here, there, seenHere, SiteReading.OfSilent(there, why));
-        var volumes = claims.Select(claim => seenHere.Claims.GetValueOrDefault(claim)?.Text("spec", "volumeName")).OfType<string>();
-        var seenThere = await SiteReading.ReadAsync(there, selection.Namespace, names, volumes, cancellation).ConfigureAwait(false);
-        return new Sites(selection, claims, here, there, seenHere, seenThere);
+        var volumes = claims.Select(claim => seenHere.Claims.GetValueOrDefault(claim)?.Text("spec", "volumeName")).OfType<string>().ToList();
+        for (var asked = 1; ; asked++)
+        {
+            var seenThere = await ReadOrSilentAsync().ConfigureAwait(false);
+            if (seenThere.Silence is null || asked >= silentAfter)
+                return new Sites(selection, claims, here, there, seenHere, seenThere);
+            await Task.Delay(Pause, cancellation).ConfigureAwait(false);
+        }
+
+        async Task<SiteReading> ReadOrSilentAsync()
+        {
+            if (silentAfter > 0 && await there.FindSilenceAsync(Patience, cancellation).ConfigureAwait(false) is { } why)
+                return SiteReading.OfSilent(there, why);
+            try
+            {
+                return await SiteReading.ReadAsync(there, selection.Namespace, names, volumes, cancellation).ConfigureAwait(false);
+            }
+            // One whose etcd is lost may still tell its version.
+            catch (ProcedureException e) when (silentAfter > 0 && e.IsOutage)
+            {
+                return SiteReading.OfSilent(there, e.Message);
+            }
+        }
     }
 
     /// <summary>What has to be switched for the claims, by what either site has.</summary>
@@ -74,7 +95,7 @@ internal sealed record Sites(Selection Selection, IReadOnlyList<string> Claims, 
     }
 
     private static Protection? Of(SiteReading seen, Protection any) =>
-        seen.Protections.FirstOrDefault(protection => protection.Name == any.Name && protection.Kind == any.Kind) ?? any.Claims.Select(seen.ProtectionOf).FirstOrDefault();
+        seen.Find(any.Kind, any.Name) ?? any.Claims.Select(seen.ProtectionOf).FirstOrDefault();
 
     private IEnumerable<string> Switching(string claim) =>
         SeenHere.Protections.Concat(SeenThere.Protections).Where(protection => protection.Claims.Contains(claim))

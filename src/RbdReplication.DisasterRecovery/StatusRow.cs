@@ -22,7 +22,7 @@ public sealed record StatusRow(
     public static async Task<IReadOnlyList<StatusRow>> ReadAsync(Selection selection, Site here, Site there, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(selection);
-        var sites = await Sites.ReadAsync(selection, here, there, mayBeSilent: true, cancellation).ConfigureAwait(false);
+        var sites = await Sites.ReadAsync(selection, here, there, silentAfter: 1, cancellation).ConfigureAwait(false);
         var classes = await here.ListAsync(Kinds.VolumeReplicationClass, null, null, cancellation).ConfigureAwait(false);
         var intervals = classes.ToDictionary(item => item.Name(), item => ReplicationSchedule.ParseInterval(item.Text("spec", "parameters", "schedulingInterval") ?? ""), StringComparer.Ordinal);
         // Where the whole namespace was asked for, claims that nobody protects are not of interest.

@@ -129,15 +129,12 @@ internal static class Steps
 
     private static async Task<IReadOnlyList<(Unit Unit, Protection? Protection)>> ProtectionsAsync(Site site, IReadOnlyList<Unit> units, CancellationToken cancellation)
     {
-        var found = new Dictionary<(ResourceKind, ObjectName), Protection>();
-        foreach (var kind in units.Select(unit => unit.Kind).Distinct())
-        {
-            foreach (var item in await site.ListAsync(kind, units[0].Name.Namespace, null, cancellation).ConfigureAwait(false))
-            {
-                if ((kind == Kinds.GroupReplication ? Protection.OfGroup(item) : Protection.OfVolume(item)) is { } protection)
-                    found[(kind, protection.Name)] = protection;
-            }
-        }
+        var nameSpace = units[0].Name.Namespace;
+        var replications = await site.ListAsync(Kinds.VolumeReplication, nameSpace, null, cancellation).ConfigureAwait(false);
+        var groups = units.Any(unit => unit.Kind == Kinds.GroupReplication)
+            ? await site.ListAsync(Kinds.GroupReplication, nameSpace, null, cancellation).ConfigureAwait(false)
+            : [];
+        var found = Protection.Of(replications, groups).ToDictionary(protection => (protection.Kind, protection.Name));
         return [.. units.Select(unit => (unit, found.GetValueOrDefault((unit.Kind, unit.NameAt(site)))))];
     }
 

@@ -35,22 +35,58 @@ public sealed class ProtectionTests
     }
 
     [Fact]
-    public void A_group_has_the_claims_that_its_controller_has_selected()
+    public void A_group_has_the_claims_that_its_controller_has_selected_and_its_own_replication_is_none_of_a_claim()
     {
-        var group = Protection.OfGroup(Parse("""
-            {"metadata": {"name": "shop", "namespace": "app"}, "spec": {"replicationState": "primary", "volumeReplicationClassName": "c"},
-             "status": {"persistentVolumeClaimsRefList": [{"name": "log"}, {"name": "data"}]}}
-            """));
+        var group = Group("primary", "{}");
         Assert.Equal(["data", "log"], group.Claims);
         Assert.Equal("c", group.Class);
         Assert.True(group.IsGroup);
-        Assert.Null(Protection.OfVolume(Parse("""{"metadata": {"name": "v"}, "spec": {"dataSource": {"kind": "VolumeGroupReplication", "name": "shop"}}}""")));
     }
 
-    private static Protection Single(string wanted, string status) => Protection.OfVolume(Parse($$"""
+    [Theory]
+    [InlineData("secondary", 2, "Secondary", true)]
+    [InlineData("secondary", 1, "Secondary", false)] // Not looked at since it was changed.
+    [InlineData("primary", 2, "Secondary", false)] // Not changed yet, and the group's own status says that all is done.
+    [InlineData("secondary", 2, "Primary", false)]
+    public void What_a_group_has_reached_is_what_its_own_replication_says(string passedOn, int observed, string state, bool reached)
+    {
+        var group = Group("secondary", $$"""{"spec": {"replicationState": "{{passedOn}}"}, "status": {"state": "{{state}}", "observedGeneration": {{observed}}, "message": "said"} }""");
+        Assert.Equal(reached, group.Has(Role.Secondary));
+        Assert.Equal("said", group.Words);
+    }
+
+    [Fact]
+    public void A_group_without_a_replication_of_its_own_has_reached_nothing_and_says_why()
+    {
+        var group = Assert.Single(Protection.Of([], [GroupObject("primary")]));
+        Assert.False(group.Has(Role.Primary));
+        Assert.Equal("of the group", group.Words);
+    }
+
+    private static Protection Group(string wanted, string replication)
+    {
+        var own = Parse("""{"metadata": {"name": "vr-1", "namespace": "app", "generation": 2}, "spec": {"dataSource": {"kind": "VolumeGroupReplication", "name": "shop"}}}""");
+        foreach (var (part, fields) in Parse(replication))
+        {
+            foreach (var (field, value) in fields!.AsObject())
+            {
+                if (own[part] is null)
+                    own[part] = new JsonObject();
+                own[part]![field] = value?.DeepClone();
+            }
+        }
+        return Assert.Single(Protection.Of([own], [GroupObject(wanted)]));
+    }
+
+    private static JsonObject GroupObject(string wanted) => Parse($$"""
+        {"metadata": {"name": "shop", "namespace": "app", "generation": 2}, "spec": {"replicationState": "{{wanted}}", "volumeReplicationClassName": "c"},
+         "status": {"persistentVolumeClaimsRefList": [{"name": "log"}, {"name": "data"}], "state": "Secondary", "observedGeneration": 2, "message": "of the group"} }
+        """);
+
+    private static Protection Single(string wanted, string status) => Assert.Single(Protection.Of([Parse($$"""
         {"metadata": {"name": "data", "namespace": "app", "generation": 2},
          "spec": {"volumeReplicationClass": "c", "replicationState": "{{wanted}}", "dataSource": {"kind": "PersistentVolumeClaim", "name": "data"} }, "status": {{status}} }
-        """))!;
+        """)], []));
 
     private static JsonObject Parse(string text) => JsonNode.Parse(text)!.AsObject();
 }

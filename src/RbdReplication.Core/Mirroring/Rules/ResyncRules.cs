@@ -41,6 +41,9 @@ public readonly record struct ResyncDecision(ResyncStep Step, ReplicationError R
 /// </remarks>
 public static class ResyncRules
 {
+    /// <summary>What the answer has in it where the histories of the two sites have parted, by which a caller that gets words alone can tell.</summary>
+    public const string OnlyWithForce = "its data is thrown away only with force (autoResync in the VolumeReplication)";
+
     /// <summary>Whether an image can be asked for at all: a primary has nobody to copy from.</summary>
     public static RelocationDecision Secondary(bool isPrimary) => isPrimary
         ? RelocationDecision.Refuse(ReplicationError.FailedPrecondition, "it is primary at this site; demote it first")
@@ -115,7 +118,7 @@ public static class ResyncRules
         if (!own.SaysSplitBrain)
             return Refuse(ReplicationError.Unavailable, $"{words}, which is no split-brain: see the mirror daemon's log; the daemon tries again by itself (a clone of one of the volume's snapshots at this site has to be flattened or removed)");
         if (!force)
-            return Refuse(ReplicationError.FailedPrecondition, $"{words}; its data is thrown away only with force (autoResync in the VolumeReplication)");
+            return Refuse(ReplicationError.FailedPrecondition, $"{words}; {OnlyWithForce}");
         var believed = firstAsked + RelocationTimes.ContentDelay;
         return peer.Role switch
         {
