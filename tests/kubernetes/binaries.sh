@@ -15,6 +15,7 @@ need() { command -v "$1" >/dev/null || missing+=("$2"); } # command package
 need etcd etcd-server
 need openssl openssl
 need kubectl kubernetes-client
+need jq jq
 install() {
   (( $# )) || return 0
   (( EUID == 0 )) || fail "needs root to install: $*"

@@ -6,6 +6,7 @@ using RbdReplication.Kubernetes;
 using RbdReplication.KubernetesTests.Clusters;
 
 [assembly: AssemblyFixture(typeof(TwoClusters))]
+[assembly: AssemblyFixture(typeof(TwoSites))]
 // Two cores serve the API servers, too.
 [assembly: Xunit.v3.Parallelization(MaxThreads = 4)]
 

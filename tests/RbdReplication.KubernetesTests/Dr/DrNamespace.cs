@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using RbdReplication.CephTests.Sandbox;
 using RbdReplication.KubernetesTests.Clusters;
+using RbdReplication.KubernetesTests.Sites;
 
 namespace RbdReplication.KubernetesTests.Dr;
 
@@ -9,18 +10,20 @@ internal sealed class DrNamespace
 {
     private const string Deployments = "deployments";
 
-    private DrNamespace(string name) => Name = name;
+    private DrNamespace(string name, string? driver) => (Name, Driver) = (name, driver ?? $"{name}.csi.ceph.com");
 
     public string Name { get; }
 
-    public string Driver => $"{Name}.csi.ceph.com";
+    public string Driver { get; }
 
     /// <summary>Name of the StorageClass and of the VolumeReplicationClass.</summary>
     public string Class => Name;
 
-    public static async Task<DrNamespace> CreateAsync(TwoClusters clusters)
+    /// <param name="clusters">The API servers.</param>
+    /// <param name="driver">The driver; one of its own by default, which nobody serves.</param>
+    public static async Task<DrNamespace> CreateAsync(TwoClusters clusters, string? driver = null)
     {
-        var made = new DrNamespace(await TwoClusters.NewNamespaceAsync(clusters.A));
+        var made = new DrNamespace(await TwoClusters.NewNamespaceAsync(clusters.A), driver);
         foreach (var site in (ApiServer[])[clusters.A, clusters.B])
         {
             await site.CreateAsync("apis/storage.k8s.io/v1/storageclasses", new JsonObject { ["metadata"] = Named(made.Class), ["provisioner"] = made.Driver });
@@ -34,8 +37,37 @@ internal sealed class DrNamespace
         ["apiVersion"] = ApiServer.ReplicationVersion,
         ["kind"] = "VolumeReplicationClass",
         ["metadata"] = Named(name ?? Class),
-        ["spec"] = new JsonObject { ["provisioner"] = Driver, ["parameters"] = new JsonObject { ["schedulingInterval"] = schedule } },
+        ["spec"] = new JsonObject { ["provisioner"] = Driver, ["parameters"] = Parameters("replication", ("schedulingInterval", schedule)) },
     });
+
+    /// <summary>Sets how the class mirrors, at both sites. There is no schedule in journal mode.</summary>
+    public async Task PutModeAsync(TwoClusters clusters, string mode)
+    {
+        foreach (var site in (ApiServer[])[clusters.A, clusters.B])
+        {
+            var parameters = new JsonObject { ["mirroringMode"] = mode };
+            if (mode == "journal")
+                parameters["schedulingInterval"] = null;
+            await site.MergeAsync($"{ApiServer.Replication}/volumereplicationclasses/{Class}", new JsonObject { ["spec"] = new JsonObject { ["parameters"] = parameters } });
+        }
+    }
+
+    /// <summary>The class of groups, by the same name, with what the site calls its cluster.</summary>
+    public Task PutGroupClassAsync(ApiServer site) => site.CreateAsync($"{ApiServer.Replication}/volumegroupreplicationclasses", new JsonObject
+    {
+        ["apiVersion"] = ApiServer.ReplicationVersion,
+        ["kind"] = "VolumeGroupReplicationClass",
+        ["metadata"] = Named(Class),
+        ["spec"] = new JsonObject { ["provisioner"] = Driver, ["parameters"] = Parameters("group-replication", ("clusterID", site.Name), ("pool", TwoSites.Pool)) },
+    });
+
+    private static JsonObject Parameters(string kind, params (string Key, string Value)[] own)
+    {
+        var all = new JsonObject(own.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value)));
+        all[$"replication.storage.openshift.io/{kind}-secret-name"] = GeneratorAccount.SecretName;
+        all[$"replication.storage.openshift.io/{kind}-secret-namespace"] = GeneratorAccount.Namespace;
+        return all;
+    }
 
     public string PvName(string claim) => $"{Name}-{claim}";
 

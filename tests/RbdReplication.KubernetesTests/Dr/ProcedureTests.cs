@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using RbdReplication.CephTests.Sandbox;
+using RbdReplication.Core;
 using RbdReplication.KubernetesTests.Clusters;
 
 namespace RbdReplication.KubernetesTests.Dr;
@@ -93,7 +94,7 @@ public sealed class ProcedureTests(TwoClusters clusters) : IAsyncLifetime
         (await _app.RunAsync("relocate", "data")).StopsWith("primary at both sites");
         Assert.Contains("both sites are primary", (await _app.RunAsync("status")).Output, StringComparison.Ordinal);
 
-        (_a.Withheld, _a.Message) = ("secondary", "failed to resync volume: its data is thrown away only with force (autoResync)");
+        (_a.Withheld, _a.Message) = ("secondary", "failed to resync volume: " + ResyncRules.OnlyWithForce);
         (await _app.RunAsync("failback", "data", "--follow-only", "--timeout", "1s", "--context", "site-b", "--peer-context", "site-a")).StopsWith("only with force");
         _a.Withheld = null;
         await _app.PutDeploymentAsync(clusters.A, "data", 2);
@@ -184,6 +185,64 @@ public sealed class ProcedureTests(TwoClusters clusters) : IAsyncLifetime
         {
             File.Delete(kubeconfig);
         }
+    }
+
+    [Fact]
+    public async Task A_user_who_may_not_and_a_server_that_fails_are_named_with_what_was_asked_for()
+    {
+        var account = $"api/v1/namespaces/{_app.Name}/serviceaccounts";
+        await clusters.A.CreateAsync(account, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "nobody" } });
+        var token = await clusters.A.CreateAsync($"{account}/nobody/token", new JsonObject { ["apiVersion"] = "authentication.k8s.io/v1", ["kind"] = "TokenRequest", ["spec"] = new JsonObject() });
+        using var failing = new FailingApi();
+        var kubeconfig = Path.GetTempFileName();
+        try
+        {
+            var text = await File.ReadAllTextAsync(Path.Combine(TwoClusters.Folder, "kubeconfig"), CancellationToken.None);
+            await File.WriteAllTextAsync(kubeconfig, System.Text.RegularExpressions.Regex.Replace(text, "token: [0-9a-f]+", $"token: {token["status"]!["token"]}"), CancellationToken.None);
+            foreach (var command in (string[][])[["protect", "data", "--class", _app.Class], ["status"], ["relocate", "data"], ["unprotect", "data"]])
+                (await _app.RunAsync([.. command, "--kubeconfig", kubeconfig])).StopsWith("site-a: cannot list persistentvolumeclaims");
+
+            await File.WriteAllTextAsync(kubeconfig, text.Replace(clusters.B.Address.TrimEnd('/'), failing.Address, StringComparison.Ordinal), CancellationToken.None);
+            (await _app.RunAsync("protect", "data", "--class", _app.Class, "--kubeconfig", kubeconfig)).StopsWith("site-b: cannot list persistentvolumeclaims: etcdserver: leader changed");
+            var status = await _app.RunAsync("status", "data", "--kubeconfig", kubeconfig);
+            Assert.Contains("site-b does not answer", status.Output, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(kubeconfig);
+        }
+        Assert.Null(await _app.ReplicationAsync(clusters.A, "data"));
+    }
+
+    [Fact]
+    public async Task A_volume_that_is_attached_without_a_pod_is_waited_for_and_named()
+    {
+        await ProtectAsync();
+        await clusters.A.CreateAsync("apis/storage.k8s.io/v1/volumeattachments", new JsonObject
+        {
+            ["metadata"] = new JsonObject { ["name"] = _app.Name },
+            ["spec"] = new JsonObject { ["attacher"] = _app.Driver, ["nodeName"] = "node-1", ["source"] = new JsonObject { ["persistentVolumeName"] = _app.PvName("data") } },
+        });
+        (await _app.RunAsync("relocate", "data", "--timeout", "1s")).StopsWith("still attached");
+        Assert.Equal("primary", await _app.WantedAsync(clusters.A, "data"));
+        await clusters.A.DeleteAsync($"apis/storage.k8s.io/v1/volumeattachments/{_app.Name}");
+        (await _app.RunAsync("relocate", "data")).Succeeds();
+    }
+
+    [Fact]
+    public async Task Two_that_do_the_same_at_once_both_end_well()
+    {
+        async Task TwiceAsync(params string[] arguments)
+        {
+            foreach (var run in await Task.WhenAll(_app.RunAsync(arguments), _app.RunAsync(arguments)))
+                run.Succeeds();
+        }
+
+        await TwiceAsync("protect", "data", "--class", _app.Class);
+        await TwiceAsync("relocate", "data");
+        Assert.Equal(("secondary", "primary"), (await _app.WantedAsync(clusters.A, "data"), await _app.WantedAsync(clusters.B, "data")));
+        await TwiceAsync("unprotect", "data", "--context", "site-b", "--peer-context", "site-a");
+        Assert.Null(await _app.PhaseAsync(clusters.A, "data"));
     }
 
     private async Task ProtectAsync() => (await _app.RunAsync("protect", "data", "--class", _app.Class)).Succeeds();

@@ -28,7 +28,8 @@ internal static class ControllerProgram
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         var pace = arguments.Length == 5 ? double.Parse(arguments[4], CultureInfo.InvariantCulture) : 1;
         await using var controller = new PlayedController(
-            api, new Controller.ControllerClient(channel), pace, line => Console.WriteLine($"{DateTime.UtcNow:HH:mm:ss.f} {line}"));
+            api, new Controller.ControllerClient(channel), pace, line => Console.WriteLine($"{DateTime.UtcNow:HH:mm:ss.f} {line}"),
+            channel: channel);
         await controller.RunAsync(stop.Token);
         return 0;
 

@@ -41,7 +41,9 @@ internal sealed class Reconcile(ApiServer api, Controller.ControllerClient repli
             return null;
         Take(found);
         await ReadClassAsync();
-        var claim = await ReadClaimAsync(@namespace);
+        var claim = IsOfGroup ? null : await ReadClaimAsync(@namespace);
+        if (IsOfGroup)
+            await ReadGroupAsync(@namespace);
         if (_object["metadata"]!["deletionTimestamp"] is not null)
         {
             await EndAsync(claim);
@@ -69,12 +71,18 @@ internal sealed class Reconcile(ApiServer api, Controller.ControllerClient repli
         var @class = await api.FindAsync($"{ApiServer.Replication}/volumereplicationclasses/{name}")
             ?? throw await FailedAsync("failed to get volumeReplication class", $"VolumeReplicationClass \"{name}\" not found");
         _parameters = @class["spec"]!["parameters"] as JsonObject ?? [];
-        var secret = $"{_parameters[Prefix + "replication-secret-namespace"]}/secrets/{_parameters[Prefix + "replication-secret-name"]}";
-        var data = (await api.FindAsync("api/v1/namespaces/" + secret))?["data"] as JsonObject
-            ?? throw await FailedAsync("failed to get secret", $"secret {secret.Replace("/secrets/", "/", StringComparison.Ordinal)} not found");
-        _secrets = [];
+        var (space, secret) = ((string?)_parameters[Prefix + "replication-secret-namespace"], (string?)_parameters[Prefix + "replication-secret-name"]);
+        _secrets = await SecretsAsync(api, space, secret) ?? throw await FailedAsync("failed to get secret", $"secret {space}/{secret} not found");
+    }
+
+    internal static async Task<MapField<string, string>?> SecretsAsync(ApiServer api, string? space, string? name)
+    {
+        if ((await api.FindAsync($"api/v1/namespaces/{space}/secrets/{name}"))?["data"] is not JsonObject data)
+            return null;
+        var secrets = new MapField<string, string>();
         foreach (var (key, value) in data)
-            _secrets.Add(key, Encoding.UTF8.GetString(Convert.FromBase64String((string)value!)));
+            secrets.Add(key, Encoding.UTF8.GetString(Convert.FromBase64String((string)value!)));
+        return secrets;
     }
 
     private async Task<JsonObject> ReadClaimAsync(string @namespace)
@@ -90,13 +98,27 @@ internal sealed class Reconcile(ApiServer api, Controller.ControllerClient repli
         return claim;
     }
 
-    private async Task OwnAsync(JsonObject claim, string @namespace, string name)
+    private bool IsOfGroup => (string?)_object["spec"]!["dataSource"]!["kind"] == "VolumeGroupReplication";
+
+    private async Task ReadGroupAsync(string @namespace)
+    {
+        var name = (string)_object["spec"]!["dataSource"]!["name"]!;
+        var group = await api.FindAsync($"{GroupReconcile.Groups(@namespace)}/{name}") ?? throw await FailedAsync("failed to get VGR", $"volumegroupreplications \"{name}\" not found");
+        var content = await api.FindAsync($"{GroupReconcile.Contents}/{group["spec"]!["volumeGroupReplicationContentName"]}");
+        if ((string?)content?["spec"]!["volumeGroupReplicationHandle"] is not { Length: > 0 } handle)
+            throw await FailedAsync("failed to get the group", $"VolumeGroupReplication {name} has no group handle");
+        _source = new() { Volumegroup = new() { VolumeGroupId = handle } };
+    }
+
+    private async Task OwnAsync(JsonObject? claim, string @namespace, string name)
     {
         if (!Finalizers(_object).Contains(Finalizer))
         {
             _object["metadata"]!["finalizers"] = Names(Finalizers(_object).Append(Finalizer));
             Take(await api.ReplaceAsync(_path, _object));
         }
+        if (claim is null)
+            return;
         var annotations = claim["metadata"]!["annotations"] as JsonObject ?? [];
         if (annotations.ContainsKey(OwnerAnnotation) && Finalizers(claim).Contains(ClaimFinalizer))
             return;
@@ -110,7 +132,7 @@ internal sealed class Reconcile(ApiServer api, Controller.ControllerClient repli
         });
     }
 
-    private async Task EndAsync(JsonObject claim)
+    private async Task EndAsync(JsonObject? claim)
     {
         if (!Finalizers(_object).Contains(Finalizer))
             return;
@@ -126,15 +148,17 @@ internal sealed class Reconcile(ApiServer api, Controller.ControllerClient repli
         {
             throw new ReconcileFailedException(e.Status.Detail);
         }
-        var claims = ApiServer.Claims((string)claim["metadata"]!["namespace"]!);
-        await api.MergeAsync($"{claims}/{claim["metadata"]!["name"]}", new JsonObject
+        if (claim is not null)
         {
-            ["metadata"] = new JsonObject
+            await api.MergeAsync($"{ApiServer.Claims((string)claim["metadata"]!["namespace"]!)}/{claim["metadata"]!["name"]}", new JsonObject
             {
-                ["annotations"] = new JsonObject { [OwnerAnnotation] = null },
-                ["finalizers"] = Names(Finalizers(claim).Where(f => f != ClaimFinalizer)),
-            },
-        });
+                ["metadata"] = new JsonObject
+                {
+                    ["annotations"] = new JsonObject { [OwnerAnnotation] = null },
+                    ["finalizers"] = Names(Finalizers(claim).Where(f => f != ClaimFinalizer)),
+                },
+            });
+        }
         _object["metadata"]!["finalizers"] = Names(Finalizers(_object).Where(f => f != Finalizer));
         await api.ReplaceAsync(_path, _object);
     }
@@ -222,7 +246,8 @@ internal sealed class Reconcile(ApiServer api, Controller.ControllerClient repli
 
     private async Task ReadDestinationAsync()
     {
-        if (_status.HasDestination)
+        // Of a group its content asks.
+        if (_status.HasDestination || IsOfGroup)
             return;
         try
         {
@@ -324,10 +349,13 @@ internal sealed class Reconcile(ApiServer api, Controller.ControllerClient repli
     private MapField<string, string> Parameters()
     {
         var own = new MapField<string, string>();
-        foreach (var (key, value) in _parameters.Where(p => !p.Key.StartsWith(Prefix, StringComparison.Ordinal)))
+        foreach (var (key, value) in OfStorage(_parameters))
             own.Add(key, (string)value!);
         return own;
     }
+
+    internal static IEnumerable<KeyValuePair<string, JsonNode?>> OfStorage(JsonObject parameters) =>
+        parameters.Where(parameter => !parameter.Key.StartsWith(Prefix, StringComparison.Ordinal));
 
     /// <summary>The interval of the schedule, half of it from two minutes on; an hour for what Go does not take for a duration.</summary>
     private TimeSpan InfoInterval()
@@ -355,9 +383,9 @@ internal sealed class Reconcile(ApiServer api, Controller.ControllerClient repli
         }
     }
 
-    private static CallOptions Options() => new(deadline: DateTime.UtcNow + CallLimit);
+    internal static CallOptions Options() => new(deadline: DateTime.UtcNow + CallLimit);
 
-    private static IEnumerable<string> Finalizers(JsonObject value) => value["metadata"]!["finalizers"] is JsonArray names ? names.Select(n => (string)n!) : [];
+    internal static IEnumerable<string> Finalizers(JsonObject value) => value["metadata"]!["finalizers"] is JsonArray names ? names.Select(n => (string)n!) : [];
 
-    private static JsonArray Names(IEnumerable<string> names) => [.. names.Select(n => (JsonNode)n)];
+    internal static JsonArray Names(IEnumerable<string> names) => [.. names.Select(n => (JsonNode)n)];
 }

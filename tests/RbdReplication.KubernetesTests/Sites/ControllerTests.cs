@@ -7,7 +7,6 @@ using RbdReplication.KubernetesTests.Play;
 namespace RbdReplication.KubernetesTests.Sites;
 
 /// <summary>A claim's life under the played controller, over objects of two real API servers and on two real Ceph sites.</summary>
-[Collection("Ceph sites")]
 public sealed class ControllerTests(TwoClusters clusters, TwoSites sites) : IAsyncLifetime
 {
     private const double Pace = 0.05;

@@ -7,7 +7,7 @@ using RbdReplication.KubernetesTests.Clusters;
 namespace RbdReplication.KubernetesTests.Sites;
 
 /// <summary>As many volumes as a big cluster has.</summary>
-[Collection("Ceph sites")]
+[Collection("Faults")]
 public sealed class FleetTests(TwoClusters clusters, TwoSites sites) : IAsyncLifetime
 {
     private const int Count = 20_000;

@@ -22,20 +22,23 @@ public sealed partial class GeneratorAccount : IAsyncDisposable
     private const string ClusterRole = "apis/rbac.authorization.k8s.io/v1/clusterroles/rbd-replication-omap-generator";
     private const string Role = $"apis/rbac.authorization.k8s.io/v1/namespaces/{Namespace}/roles/rbd-replication-omap-generator";
 
+    private static readonly SemaphoreSlim Installing = new(1);
+
     private readonly Site _site;
     private readonly string _folder = Directory.CreateTempSubdirectory("rbd-replication-").FullName;
 
-    private GeneratorAccount(ApiServer server, Site site, string instanceId)
+    private GeneratorAccount(ApiServer server, Site site, string instanceId, string? driver)
     {
         InstanceId = instanceId;
+        Driver = driver ?? $"rbd-{Guid.NewGuid():N}.csi.ceph.com";
         Server = server;
         _site = site;
     }
 
     public ApiServer Server { get; }
 
-    /// <summary>A driver of its own: volumes have no namespace, and other tests have some, too.</summary>
-    public string Driver { get; } = $"rbd-{Guid.NewGuid():N}.csi.ceph.com";
+    /// <summary>A driver of its own, as a rule: volumes have no namespace, and other tests have some, too.</summary>
+    public string Driver { get; }
 
     /// <summary>The journal that its generators keep.</summary>
     public string InstanceId { get; }
@@ -53,10 +56,11 @@ public sealed partial class GeneratorAccount : IAsyncDisposable
     /// <param name="server">The API server.</param>
     /// <param name="site">The site beside it.</param>
     /// <param name="instanceId">The journal; one of its own unless a server of ours is to find its volumes there.</param>
-    public static async Task<GeneratorAccount> StartAsync(ApiServer server, Site site, string? instanceId = null)
+    /// <param name="driver">The driver, where it has to be a certain one.</param>
+    public static async Task<GeneratorAccount> StartAsync(ApiServer server, Site site, string? instanceId = null, string? driver = null)
     {
         var privateName = Guid.NewGuid().ToString("N");
-        var account = new GeneratorAccount(server, site, instanceId ?? privateName);
+        var account = new GeneratorAccount(server, site, instanceId ?? privateName, driver);
         account.Private = await site.Cluster.OpenPoolAsync(TwoSites.Pool, privateName, CancellationToken.None);
         var config = JsonNode.Parse(await File.ReadAllTextAsync(site.ConfigPath))!.AsArray();
         config.Add(new JsonObject
@@ -81,15 +85,24 @@ public sealed partial class GeneratorAccount : IAsyncDisposable
     /// <summary>What <c>kubectl apply -k</c> makes of our manifests, and the Secret of the site's CSI user.</summary>
     public static async Task InstallAsync(ApiServer server, Site site)
     {
-        if (await server.FindAsync("api/v1/namespaces/" + Namespace) is null)
-            await server.CreateAsync("api/v1/namespaces", new JsonObject { ["metadata"] = new JsonObject { ["name"] = Namespace } });
-        await TwoClusters.KubectlAsync(server, "apply", "-k", Path.Combine(TwoSites.Repository, "deploy", "kustomize", "base"));
-        if (await server.FindAsync($"api/v1/namespaces/{Namespace}/secrets/{SecretName}") is null)
-            await server.CreateAsync($"api/v1/namespaces/{Namespace}/secrets", new JsonObject
-            {
-                ["metadata"] = new JsonObject { ["name"] = SecretName },
-                ["stringData"] = new JsonObject(site.Secrets.Select(s => KeyValuePair.Create(s.Key, (JsonNode?)s.Value))),
-            });
+        // Tests that run side by side share them.
+        await Installing.WaitAsync(CancellationToken.None);
+        try
+        {
+            if (await server.FindAsync("api/v1/namespaces/" + Namespace) is null)
+                await server.CreateAsync("api/v1/namespaces", new JsonObject { ["metadata"] = new JsonObject { ["name"] = Namespace } });
+            await TwoClusters.KubectlAsync(server, "apply", "-k", Path.Combine(TwoSites.Repository, "deploy", "kustomize", "base"));
+            if (await server.FindAsync($"api/v1/namespaces/{Namespace}/secrets/{SecretName}") is null)
+                await server.CreateAsync($"api/v1/namespaces/{Namespace}/secrets", new JsonObject
+                {
+                    ["metadata"] = new JsonObject { ["name"] = SecretName },
+                    ["stringData"] = new JsonObject(site.Secrets.Select(s => KeyValuePair.Create(s.Key, (JsonNode?)s.Value))),
+                });
+        }
+        finally
+        {
+            Installing.Release();
+        }
     }
 
     /// <summary>A mapping whose image does not exist yet.</summary>
@@ -112,9 +125,17 @@ public sealed partial class GeneratorAccount : IAsyncDisposable
         var pv = PvObject.Json(0, Driver, handle: handle);
         pv["metadata"] = new JsonObject { ["name"] = name };
         pv["spec"]!["claimRef"]!["name"] = "data-" + name;
-        foreach (var secret in (string[])["controllerExpandSecretRef", "nodeStageSecretRef"])
-            pv["spec"]!["csi"]![secret] = new JsonObject { ["name"] = SecretName, ["namespace"] = Namespace };
+        Complete(pv, handle);
         return pv;
+    }
+
+    /// <summary>Gives a PersistentVolume a volume and the secrets that our manifests' generator may read.</summary>
+    public static void Complete(JsonObject pv, string handle)
+    {
+        var csi = pv["spec"]!["csi"]!;
+        csi["volumeHandle"] = handle;
+        foreach (var secret in (string[])["controllerExpandSecretRef", "nodeStageSecretRef"])
+            csi[secret] = new JsonObject { ["name"] = SecretName, ["namespace"] = Namespace };
     }
 
     public Task PutAsync(JsonObject pv) => Server.CreateAsync(ApiServer.Volumes, pv);

@@ -7,7 +7,7 @@ using RbdReplication.Tests.Kubernetes;
 namespace RbdReplication.KubernetesTests.Sites;
 
 /// <summary>The omap generator under RBAC, with the Roles that we deploy.</summary>
-[Collection("Ceph sites")]
+[Collection("Faults")]
 public sealed class PermissionTests(TwoClusters clusters, TwoSites sites) : IAsyncLifetime
 {
     private const string Contents = ApiServer.Replication + "/volumegroupreplicationcontents";

@@ -1,0 +1,87 @@
+using System.Collections.Concurrent;
+using System.Text.Json.Nodes;
+using RbdReplication.Ceph;
+using RbdReplication.CephTests.Sandbox;
+using RbdReplication.KubernetesTests.Clusters;
+using RbdReplication.KubernetesTests.Dr;
+using RbdReplication.KubernetesTests.Play;
+
+namespace RbdReplication.KubernetesTests.Sites;
+
+/// <summary>A group of claims by the commands of <c>dr</c>, over objects of two real API servers and on two real Ceph sites.</summary>
+public sealed class GroupProcedureTests(TwoClusters clusters, TwoSites sites) : IAsyncLifetime
+{
+    private const double Pace = 0.05;
+    private static readonly string[] Claims = ["data", "log"];
+
+    private readonly ConcurrentQueue<string> _calls = new();
+    private readonly List<PlayedController> _controllers = [];
+    private readonly Dictionary<string, TestVolume> _volumes = [];
+    private GeneratorAccount _account = null!;
+    private DrNamespace _app = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _account = await GeneratorAccount.StartAsync(clusters.B, sites.B, "default");
+        await GeneratorAccount.InstallAsync(clusters.A, sites.A);
+        _app = await DrNamespace.CreateAsync(clusters, _account.Driver);
+        foreach (var (server, site) in ((ApiServer, Site)[])[(clusters.A, sites.A), (clusters.B, sites.B)])
+        {
+            await _app.PutGroupClassAsync(server);
+            _controllers.Add(new PlayedController(server, site.Replication, Pace, _calls.Enqueue, _app.Name, site.Server.Channel).Start());
+        }
+        foreach (var claim in Claims)
+        {
+            var volume = _volumes[claim] = await TestVolume.CreateAsync(sites.A, features: ImageFeatures.Layering | ImageFeatures.ExclusiveLock);
+            await _app.PutClaimAsync(clusters.A, claim, pv => GeneratorAccount.Complete(pv, volume.Handle.ToString()));
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var controller in _controllers)
+            await controller.DisposeAsync();
+        await _account.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_group_is_protected_moved_back_and_forth_and_let_go()
+    {
+        using var generator = _account.Start();
+        await generator.ReadyAsync();
+        (await _app.RunAsync("protect", "--group", "shop", "--group-class", _app.Class, "-l", "app=shop", "--class", _app.Class)).Succeeds();
+        Assert.Equal(("primary", "secondary"), (await WantedAsync(clusters.A), await WantedAsync(clusters.B)));
+        // Run again it finds nothing to make.
+        (await _app.RunAsync("protect", "-l", "app=shop")).Succeeds();
+        await Eventually.TrueAsync(async () => (await _app.RunAsync("status")).ExitCode == 0, "a failover of both claims is safe");
+        var status = await _app.RunAsync("status");
+        Assert.Equal(2, status.Output.Split('\n').Count(line => line.Contains(" shop ", StringComparison.Ordinal)));
+        (await _app.RunAsync("relocate", "data")).StopsWith("its claims log move with it");
+
+        await MoveAsync(clusters.A, sites.A, clusters.B, sites.B);
+        await MoveAsync(clusters.B, sites.B, clusters.A, sites.A);
+        Assert.DoesNotContain(_calls, call => call.Contains("Promote(force)", StringComparison.Ordinal));
+
+        (await _app.RunAsync("unprotect", "-l", "app=shop")).Succeeds();
+        foreach (var server in (ApiServer[])[clusters.A, clusters.B])
+            Assert.Null(await server.FindAsync(GroupReconcile.Groups(_app.Name) + "/shop"));
+        foreach (var volume in _volumes.Values)
+            Assert.Equal(MirrorImageState.Disabled, (await volume.InfoAsync(sites.A)).State);
+        Assert.Equal(("Bound", null), (await _app.PhaseAsync(clusters.A, "log"), await _app.PhaseAsync(clusters.B, "log")));
+    }
+
+    private async Task MoveAsync(ApiServer from, Site source, ApiServer to, Site target)
+    {
+        var digests = new List<string>();
+        foreach (var volume in _volumes.Values)
+        {
+            await volume.WriteAsync(source, 4096, Guid.NewGuid().ToByteArray());
+            digests.Add(await volume.DigestAsync(source));
+        }
+        (await _app.RunAsync("relocate", "-l", "app=shop", "--context", from.Name, "--peer-context", to.Name)).Succeeds();
+        Assert.Equal(("secondary", "primary"), (await WantedAsync(from), await WantedAsync(to)));
+        Assert.Equal(digests, await Task.WhenAll(_volumes.Values.Select(volume => volume.DigestAsync(target))));
+    }
+
+    private async Task<string?> WantedAsync(ApiServer server) => (string?)(await server.FindAsync(GroupReconcile.Groups(_app.Name) + "/shop"))?["spec"]!["replicationState"];
+}
