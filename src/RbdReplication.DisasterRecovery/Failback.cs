@@ -26,7 +26,7 @@ internal sealed class Failback(Sites sites, bool discardsPeersData, bool follows
         if (parted.Count > 0)
         {
             var claims = parted.SelectMany(unit => unit.Claims).ToList();
-            steps.AddRange(await ReleaseAsync(claims, cancellation).ConfigureAwait(false));
+            steps.AddRange(await Scaling.DownAsync(back, sites.SeenThere, sites.Namespace, claims, scaleDown, cancellation).ConfigureAwait(false));
             steps.AddRange(Restoring.Missing(sites, claims));
             var toDemote = parted.Where(unit => unit.At(back) is not { Wanted: Role.Secondary or Role.Resync } there || there.Reached != "Secondary").ToList();
             if (toDemote.Count > 0)
@@ -83,16 +83,4 @@ internal sealed class Failback(Sites sites, bool discardsPeersData, bool follows
         && unit.At(sites.Here) is { } here && IsInStep(here, asked);
 
     private static bool SaysParted(Protection protection) => protection.Words.Contains(ResyncRules.OnlyWithForce, StringComparison.Ordinal);
-
-    private async Task<IReadOnlyList<Step>> ReleaseAsync(IReadOnlyList<string> claims, CancellationToken cancellation)
-    {
-        var workloads = new Workloads(sites.There, sites.Namespace);
-        var pods = await workloads.FindPodsAsync(claims, cancellation).ConfigureAwait(false);
-        if (pods.Count == 0)
-            return [];
-        if (!scaleDown)
-            throw new ProcedureException($"{sites.There.Name}: pod {sites.Namespace}/{pods[0].Name()} uses a claim, and writes to data that is thrown away", "stop the application there, or add --scale-down");
-        var volumes = claims.Select(claim => sites.SeenThere.VolumeOf(claim)?.Name()).OfType<string>().ToList();
-        return [Steps.Release(sites.There, sites.Namespace, await workloads.FindOwnersAsync(pods, cancellation).ConfigureAwait(false), claims, volumes)];
-    }
 }

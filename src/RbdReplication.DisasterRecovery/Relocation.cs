@@ -26,7 +26,7 @@ internal sealed class Relocation(Sites sites, bool scaleDown, bool scaleUp)
         var moved = units.Where(unit => toDemote.Contains(unit) || toPromote.Contains(unit)).SelectMany(unit => unit.Claims).ToList();
         if (moved.Count > 0)
         {
-            steps.AddRange(await ReleaseAsync(moved, cancellation).ConfigureAwait(false));
+            steps.AddRange(await Scaling.DownAsync(here, sites.SeenHere, sites.Namespace, moved, scaleDown, cancellation).ConfigureAwait(false));
             if (!isAfterFailover)
                 steps.AddRange(Restoring.Missing(sites, moved));
         }
@@ -37,22 +37,6 @@ internal sealed class Relocation(Sites sites, bool scaleDown, bool scaleUp)
         if (scaleUp)
             steps.AddRange(await Scaling.UpAsync(sites.There, sites.Here, sites.Namespace, sites.Claims, stopsFirst: isAfterFailover && scaleDown, remarks, cancellation).ConfigureAwait(false));
         return new Plan(steps, remarks, outcome);
-    }
-
-    private async Task<IReadOnlyList<Step>> ReleaseAsync(IReadOnlyList<string> claims, CancellationToken cancellation)
-    {
-        var workloads = new Workloads(sites.Here, sites.Namespace);
-        var pods = await workloads.FindPodsAsync(claims, cancellation).ConfigureAwait(false);
-        if (pods.Count > 0 && !scaleDown)
-        {
-            throw new ProcedureException(
-                $"{sites.Here.Name}: {string.Join(", ", pods.Take(5).Select(pod => $"pod {sites.Namespace}/{pod.Name()}"))}{(pods.Count > 5 ? $" and {pods.Count - 5} more" : "")} {(pods.Count == 1 ? "uses" : "use")} the claims",
-                "stop the application there, or add --scale-down");
-        }
-        var owners = await workloads.FindOwnersAsync(pods, cancellation).ConfigureAwait(false);
-        var volumes = claims.Select(claim => sites.SeenHere.VolumeOf(claim)?.Name()).OfType<string>().ToList();
-        var attached = await workloads.FindAttachmentsAsync(volumes, cancellation).ConfigureAwait(false);
-        return pods.Count > 0 || attached.Count > 0 ? [Steps.Release(sites.Here, sites.Namespace, owners, claims, volumes)] : [];
     }
 
     private void RequireOnePrimary(Unit unit)

@@ -40,16 +40,11 @@ internal sealed class DrNamespace
         ["spec"] = new JsonObject { ["provisioner"] = Driver, ["parameters"] = Parameters("replication", ("schedulingInterval", schedule)) },
     });
 
-    /// <summary>Sets how the class mirrors, at both sites. There is no schedule in journal mode.</summary>
+    /// <summary>Sets how the class mirrors, at both sites.</summary>
     public async Task PutModeAsync(TwoClusters clusters, string mode)
     {
         foreach (var site in (ApiServer[])[clusters.A, clusters.B])
-        {
-            var parameters = new JsonObject { ["mirroringMode"] = mode };
-            if (mode == "journal")
-                parameters["schedulingInterval"] = null;
-            await site.MergeAsync($"{ApiServer.Replication}/volumereplicationclasses/{Class}", new JsonObject { ["spec"] = new JsonObject { ["parameters"] = parameters } });
-        }
+            await site.MergeAsync($"{ApiServer.Replication}/volumereplicationclasses/{Class}", new JsonObject { ["spec"] = new JsonObject { ["parameters"] = new JsonObject { ["mirroringMode"] = mode } } });
     }
 
     /// <summary>The class of groups, by the same name, with what the site calls its cluster.</summary>
@@ -137,6 +132,12 @@ internal sealed class DrNamespace
     public Task<JsonObject?> ReplicationAsync(ApiServer site, string claim) => site.FindAsync($"{ApiServer.Replications(Name)}/{claim}");
 
     public async Task<string?> WantedAsync(ApiServer site, string claim) => (string?)(await ReplicationAsync(site, claim))?["spec"]!["replicationState"];
+
+    /// <summary>Waits until a VolumeReplication, or by its path a VolumeGroupReplication, has synced and goes on.</summary>
+    public static Task SyncedAsync(ApiServer site, string path) => Eventually.TrueAsync(
+        async () => (await site.FindAsync(path))?["status"] is { } status && status["lastSyncTime"] is not null
+            && status["conditions"]!.AsArray().Any(condition => (string?)condition!["type"] == "Replicating" && (string?)condition["status"] == "True"),
+        $"{path} has synced at {site.Name}");
 
     public Task<DrRun> RunAsync(params string[] arguments) => DrRun.OfAsync([.. arguments, "-n", Name]);
 

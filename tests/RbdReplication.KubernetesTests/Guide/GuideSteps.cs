@@ -55,8 +55,8 @@ internal sealed partial class GuideSteps
     [GeneratedRegex(@"^(?<level>\#{2,4}) (?<title>.+)$|^ *```\n(?<block>(.|\n)*?)^ *```$|`(?<inline>kubectl [a-z][^`]*)`", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
     private static partial Regex Part();
 
-    // A line, with those that it is continued on behind a pipe.
-    [GeneratedRegex(@"^ *kubectl (.*\|\n)*.*$", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
+    // A line, with those that it is continued on behind a pipe or a comma.
+    [GeneratedRegex(@"^ *kubectl (.*[|,]\n)*.*$", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
     private static partial Regex Block();
 
     [GeneratedRegex(@" +\# .*$", RegexOptions.Multiline)]

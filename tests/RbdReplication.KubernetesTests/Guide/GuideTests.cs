@@ -79,7 +79,8 @@ public sealed class GuideTests(TwoClusters clusters, TwoSites sites) : IAsyncLif
         await RunAsync(clusters.B, "Failback", "kubectl apply -f deploy/examples/volume-replication-secondary");
         await ReachedAsync(clusters.B, "Secondary");
         await RunAsync(clusters.B, "Failback", "kubectl apply -f deploy/examples/volume-replication-resync");
-        await ReachedAsync(clusters.B, "Secondary", "Degraded");
+        // "ready": false, the guide says: it follows.
+        await ReachedAsync(clusters.B, "Secondary", "Resyncing");
         await MoveAsync(clusters.A, sites.A, clusters.B, sites.B, volume);
 
         await RunAsync(clusters.B, "Take a volume out of replication", "kubectl delete volumereplication");
@@ -200,11 +201,11 @@ public sealed class GuideTests(TwoClusters clusters, TwoSites sites) : IAsyncLif
     /// <param name="site">Where.</param>
     /// <param name="path">The object.</param>
     /// <param name="state">What it has to be.</param>
-    /// <param name="condition">A condition that has to be false.</param>
+    /// <param name="condition">A condition that has to be true.</param>
     private static Task ReachedAsync(ApiServer site, string path, string state, string? condition) => Eventually.TrueAsync(
         async () => await site.FindAsync(path) is { } found && found["status"] is { } status && (string?)status["state"] == state
             && (long?)status["observedGeneration"] == (long)found["metadata"]!["generation"]!
-            && (condition is null || status["conditions"]!.AsArray().Any(one => (string?)one!["type"] == condition && (string?)one["status"] == "False")),
+            && (condition is null || status["conditions"]!.AsArray().Any(one => (string?)one!["type"] == condition && (string?)one["status"] == "True")),
         $"{path} is {state} at {site.Name}");
 
     private async Task FencedAsync(string state, bool isListed)

@@ -33,7 +33,11 @@ public sealed class GroupProcedureTests(TwoClusters clusters, TwoSites sites) : 
         foreach (var claim in Claims)
         {
             var volume = _volumes[claim] = await TestVolume.CreateAsync(sites.A, features: ImageFeatures.Layering | ImageFeatures.ExclusiveLock);
-            await _app.PutClaimAsync(clusters.A, claim, pv => GeneratorAccount.Complete(pv, volume.Handle.ToString()));
+            await _app.PutClaimAsync(clusters.A, claim, pv =>
+            {
+                GeneratorAccount.Complete(pv, volume.Handle.ToString());
+                pv["spec"]!["csi"]!["volumeAttributes"]!["imageFeatures"] = "layering,exclusive-lock";
+            });
         }
     }
 
@@ -53,8 +57,8 @@ public sealed class GroupProcedureTests(TwoClusters clusters, TwoSites sites) : 
         Assert.Equal(("primary", "secondary"), (await WantedAsync(clusters.A), await WantedAsync(clusters.B)));
         // Run again it finds nothing to make.
         (await _app.RunAsync("protect", "-l", "app=shop")).Succeeds();
-        await Eventually.TrueAsync(async () => (await _app.RunAsync("status")).ExitCode == 0, "a failover of both claims is safe");
-        var status = await _app.RunAsync("status");
+        await DrNamespace.SyncedAsync(clusters.A, GroupReconcile.Groups(_app.Name) + "/shop");
+        var status = (await _app.RunAsync("status")).Succeeds();
         Assert.Equal(2, status.Output.Split('\n').Count(line => line.Contains(" shop ", StringComparison.Ordinal)));
         (await _app.RunAsync("relocate", "data")).StopsWith("its claims log move with it");
 
