@@ -248,6 +248,7 @@ public sealed class DrillTests(TwoSites sites)
         var keeps = (await drill.ListedAsync())!.Value.GetProperty("volumes")[0].GetProperty("keeps").GetString();
         Assert.Contains($"in the trash by id {before}", keeps, StringComparison.Ordinal);
         await drill.RemoveAsync();
+        await drill.AwaitSourceGoneAsync(before);
         await drill.AssertGoneAsync([.. traces, before]);
     }
 
@@ -265,6 +266,7 @@ public sealed class DrillTests(TwoSites sites)
         await Eventually.TrueAsync(async () => (await drill.ListedAsync())!.Value.GetProperty("volumes")[0].GetProperty("keeps").GetString() is { } kept && kept.Contains("in the trash by id", StringComparison.Ordinal), "the copy is gone");
         Assert.Equal(digest, await drill.DigestAsync(Assert.Single(DrillCalls.ImagesOf(made))));
         await drill.RemoveAsync();
+        await drill.AwaitSourceGoneAsync(source);
         await drill.AssertGoneAsync([.. traces, source]);
     }
 

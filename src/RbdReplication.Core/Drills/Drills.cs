@@ -63,6 +63,10 @@ public sealed class Drills(VolumeResolver volumes, GroupResolver groups, Cluster
                     if (held is not null && drill is not null)
                         return await MakeAsync(sources, points, state, drill, request, deadline, steps.Token).ConfigureAwait(false);
                 }
+                // It has come or gone at this moment.
+                if (time.GetUtcNow() >= deadline)
+                    throw Busy();
+                await Task.Delay(Pause, time, token).ConfigureAwait(false);
             }
         }, cancellationToken).ConfigureAwait(false);
     }
@@ -149,11 +153,14 @@ public sealed class Drills(VolumeResolver volumes, GroupResolver groups, Cluster
             catch (CephException e) when (e.Errno == Errno.EBUSY)
             {
                 if (time.GetUtcNow() >= deadline)
-                    throw new ReplicationException(ReplicationError.Busy, $"another run creates or removes this drill; retry when that has ended, or if it was killed, {HeldLock.Lease.TotalSeconds:0} s after", e);
+                    throw Busy(e);
             }
             await Task.Delay(Pause, time, cancellationToken).ConfigureAwait(false);
         }
     }
+
+    private static ReplicationException Busy(CephException? inner = null) => new(
+        ReplicationError.Busy, $"another run creates or removes this drill; retry when that has ended, or if it was killed, {HeldLock.Lease.TotalSeconds:0} s after", inner);
 
     private static void Require(string doing, RelocationDecision decision)
     {

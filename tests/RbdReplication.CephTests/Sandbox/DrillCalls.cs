@@ -91,13 +91,22 @@ public sealed class DrillCalls(Site site, RadosPool pool)
         return Convert.ToHexString(digest.GetHashAndReset());
     }
 
+    /// <summary>Waits for the end of an image that was kept in the trash for it, which the mirror daemon sees to.</summary>
+    public Task AwaitSourceGoneAsync(string imageId) => Eventually.TrueAsync(
+        async () => !(await ListObjectsAsync()).Contains($"rbd_header.{imageId}"), $"image {imageId} is gone from the trash");
+
+    private async Task<string[]> ListObjectsAsync()
+    {
+        string[] place = pool.Namespace.Length == 0 ? ["-p", pool.Name] : ["-p", pool.Name, "-N", pool.Namespace];
+        return (await site.RadosAsync([.. place, "ls"])).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+
     /// <summary>That nothing of it is left at the site, by the names of its objects and what is in the objects that all share.</summary>
     /// <param name="traces">What nothing may be called any more: uuids and ids of its images.</param>
     public async Task AssertGoneAsync(params IEnumerable<string> traces)
     {
-        string[] place = pool.Namespace.Length == 0 ? ["-p", pool.Name] : ["-p", pool.Name, "-N", pool.Namespace];
         string[] all = [Name, .. traces];
-        var objects = (await site.RadosAsync([.. place, "ls"])).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var objects = await ListObjectsAsync();
         Assert.All(all, trace => Assert.DoesNotContain(objects, one => one.Contains(trace, StringComparison.Ordinal)));
         foreach (var shared in objects.Where(one => one is "rbd_directory" or "rbd_trash" or "rbd_children" or "csi.volumes.default" or "rbd-replication.drills"))
         {

@@ -37,7 +37,7 @@ internal sealed class DrillView(bool isJson)
             table.AddRow(Cells(member.SourceNameOrDefault, member.Point.Title, Instant(member.Point.TakenAt, member.Point.IsExact), Age(member.Point.TakenAt), member.PersistentVolume));
         console.Write(table);
         console.WriteLine(drill.IsOfOneInstant
-            ? $"drill {drill.Name}: {Number(drill.Members.Count, "volume")} as of {Instant(drill.TakenAt, drill.Members.All(member => member.Point.IsExact))} UTC, data of {Age(drill.TakenAt)} ago"
+            ? $"drill {drill.Name}: {Number(drill.Members.Count, "volume")} as of {Time(drill.TakenAt)} UTC{(drill.Members.All(member => member.Point.IsExact) ? "" : " or shortly before")}, {Age(drill.TakenAt)} old"
             : $"drill {drill.Name}: {Number(drill.Members.Count, "volume")}, each as of its own instant, not of one; volumes of one instant are those of a group");
         foreach (var name in made.KeysElsewhere)
             console.WriteLine($"warning: {name} is encrypted, and its KMS keeps the key by the volume's handle: copy the key of its source to {made.Place.HandleOf(name[^VolumeHandle.UuidLength..])} there");
