@@ -212,13 +212,25 @@ public sealed class DrillTests(TwoSites sites)
         }
         Assert.Equal(digest, await drill.DigestAsync(clone));
         Assert.Equal(await volume.DigestAsync(sites.A), await volume.DigestAsync(sites.B));
-        // Where the volume is primary a drill can be made too, of what was taken there.
+        // Where the volume is primary a drill can be made too, of what was taken there and is not copied yet.
         var here = new DrillCalls(sites.A, volume.PoolAt(sites.A));
-        await TakePointAsync(volume, "here");
+        await sites.B.StopCopyingAsync(volume);
+        await using (var image = await volume.OpenAsync(sites.A, readOnly: false))
+            await image.Snapshots.CreateAsync(new PointName("here").ToString(), None);
         var local = await here.CreateOfAsync(volume);
         Assert.True(local.GetProperty("volumes")[0].GetProperty("exact").GetBoolean());
         Assert.Equal("here", local.GetProperty("volumes")[0].GetProperty("point").GetString());
         await here.RemoveAsync();
+        await sites.B.GoOnCopyingAsync(volume);
+        await TakePointAsync(volume, "copied");
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                var (code, _, error) = await here.RunAsync("create", here.Name, "--volume", volume.Handle.ToString());
+                if (code == 0)
+                    await here.RemoveAsync();
+                return error.Contains("is primary here", StringComparison.Ordinal);
+            }, "it is copied");
         await drill.RemoveAsync();
         await drill.AssertGoneAsync(traces);
     }

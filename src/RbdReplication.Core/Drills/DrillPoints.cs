@@ -44,6 +44,11 @@ internal sealed class DrillPoints(DrillRequest request, TimeProvider time)
                     ? $"generation {number} of volume group {group} is not whole of all {seen.Count} volumes at this site; ask for one that is, see status --generations, or give --timeout more time"
                     : $"there is no generation that this site has whole of all {seen.Count} volumes of volume group {group}; where the group is primary they are taken on the schedulingInterval of its class, see status --generations there");
         }
+        if (seen.FirstOrDefault(one => one.Snapshots.IsPrimary && DrillRules.PointOf(one.Snapshots, request.Point) is null) is { } primary)
+        {
+            return Refused(
+                $"{primary.Source} is primary here, and has no point of which it can be told that all of it is here: that is so from when a point is taken until the peer has copied it; take another one (drill point --volume {primary.Source.Handle}) and make the drill at once, or make it at the peer");
+        }
         var without = seen.First(one => DrillRules.PointOf(one.Snapshots, request.Point) is null);
         if (request.Point is { } name)
             return Refused($"point {name} of {without.Source} is not whole at this site; take it where the volume is primary (drill point {name} --volume {without.Source.Handle}), or give --timeout more time");

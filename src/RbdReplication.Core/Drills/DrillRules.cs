@@ -19,7 +19,11 @@ public sealed record DrillRequest(
 /// <summary>Of which point a drill is, and what can be done with one. Decided from values alone.</summary>
 public static class DrillRules
 {
-    /// <summary>The consistency point of a volume: the one that is named, or the newest; null where it is not whole here.</summary>
+    /// <summary>
+    /// The consistency point of a volume: the one that is named, or the newest; null where it is not whole here, or where that cannot be told. Of a
+    /// volume that is primary it cannot once a peer has copied the point: librbd has removed the mirror snapshot before it then, and what a promotion by
+    /// force has left a part of looks the same.
+    /// </summary>
     /// <param name="seen">The volume's snapshots.</param>
     /// <param name="name">Its name; null for the newest.</param>
     public static DrillPoint? PointOf(MemberSnapshots seen, string? name)
@@ -37,12 +41,15 @@ public static class DrillRules
         ArgumentNullException.ThrowIfNull(members);
         if (members.Count == 0)
             return null;
-        var generation = number is null
-            ? FailoverRules.NewestWhole(members)
-            // The two sites may know the group by uuids of their own.
-            : members[0].Users.Reverse().Select(snapshot => GenerationName.Parse(snapshot.Name))
-                .FirstOrDefault(name => name?.Number == number && members.All(member => Whole(member, name) is not null));
-        return generation is null ? null : [.. members.Select(member => Of(member, Whole(member, generation)!))];
+        // A failover has left a group that is primary nothing of which there was a part; and what all its members have is of one instant.
+        var arePrimary = members.All(member => member.IsPrimary);
+        UserSnapshot? In(MemberSnapshots member, GenerationName? generation) =>
+            generation is { } name && member.FinishedOf(name.Group).GetValueOrDefault(name.Number) is { } snapshot && (arePrimary || member.HasWhole(snapshot)) ? snapshot : null;
+
+        // Newest first; the two sites may know the group by uuids of their own.
+        var generation = members[0].Users.Reverse().Select(snapshot => GenerationName.Parse(snapshot.Name))
+            .FirstOrDefault(name => (number is null || name?.Number == number) && members.All(member => In(member, name) is not null));
+        return generation is null ? null : [.. members.Select(member => Of(member, In(member, generation)!))];
     }
 
     /// <summary>Whether a drill that is there already is the one that is asked for, so that it can be gone on with.</summary>
@@ -82,11 +89,8 @@ public static class DrillRules
     private static HashSet<string> UuidsOf(IEnumerable<string> handles) =>
         handles.Select(handle => handle[^VolumeHandle.UuidLength..]).ToHashSet(StringComparer.OrdinalIgnoreCase);
 
-    private static UserSnapshot? Whole(MemberSnapshots member, GenerationName? generation) =>
-        generation is { } name && member.FinishedOf(name.Group).GetValueOrDefault(name.Number) is { } snapshot && member.HasWhole(snapshot) ? snapshot : null;
-
     private static DrillPoint Of(MemberSnapshots seen, UserSnapshot snapshot) =>
-        new(snapshot.Name, snapshot.SizeBytes, snapshot.TakenAt, seen.WasTakenHere(snapshot));
+        new(snapshot.Name, snapshot.SizeBytes, snapshot.TakenAt, seen.WasTakenHere(snapshot) || seen.IsPrimary);
 }
 
 /// <summary>A client that has a volume of a drill open for writing.</summary>

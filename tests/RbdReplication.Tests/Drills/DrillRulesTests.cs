@@ -85,6 +85,23 @@ public sealed class DrillRulesTests
         Assert.All(DrillRules.GenerationOf(members, 4)!, point => Assert.Equal(Generation(4, OtherSites), point.SnapshotName));
     }
 
+    [Fact]
+    public void Of_a_group_that_is_primary_it_is_the_newest_that_all_have()
+    {
+        MemberSnapshots[] members = [Member(Generation(1), Generation(2), Taken), Member(Generation(1), Taken, Generation(2), Taken, Generation(3))];
+        Assert.Null(DrillRules.GenerationOf([members[0], Member(Generation(1), Copied, Generation(2), Copying)], null));
+        members[1] = Member(Generation(1), Taken, Generation(2), Taken, Generation(3), Taken);
+        var points = DrillRules.GenerationOf(members, null)!;
+        Assert.All(points, point => Assert.Equal(("generation 2", true), (point.Title, point.IsExact)));
+    }
+
+    [Fact]
+    public void Of_a_volume_that_is_primary_a_point_counts_while_the_mirror_snapshot_before_it_is_there()
+    {
+        Assert.Equal("one", DrillRules.PointOf(Member(Taken, Point("one"), Taken), null)?.Title);
+        Assert.Null(DrillRules.PointOf(Member(Point("one"), Taken), null));
+    }
+
     private static DrillMember DrillOf(string handle, string snapshot = "rbd-replication.point.one") =>
         new(handle, "pvc-1", "csi-vol-1", "0123", Guid.NewGuid().ToString(), "csi-vol-", new DrillPoint(snapshot, 1, DateTimeOffset.UnixEpoch, false));
 

@@ -54,6 +54,9 @@ public sealed record MemberSnapshots(string ImageId, IReadOnlyList<UserSnapshot>
         };
     }
 
+    /// <summary>Whether the image is primary, or was when nothing mirrored it any more.</summary>
+    internal bool IsPrimary => Mirrors is [.., { State: MirrorSnapshotState.Primary }];
+
     /// <summary>Whether a user snapshot was taken at this site, while the image was primary.</summary>
     internal bool WasTakenHere(UserSnapshot snapshot) => Mirrors.LastOrDefault(mirror => mirror.Id < snapshot.Id) is { State: MirrorSnapshotState.Primary };
 
