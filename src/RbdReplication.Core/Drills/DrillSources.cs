@@ -68,7 +68,7 @@ internal sealed record DrillSources(DrillPlace Place, IReadOnlyList<DrillSource>
         if (found.FirstOrDefault(volume => volume.Pool.Id != first.Pool.Id || volume.Pool.Namespace != first.Pool.Namespace || volume.Pool.Cluster.GetFsid() != first.Pool.Cluster.GetFsid()) is { } other)
         {
             throw new ReplicationException(
-                ReplicationError.FailedPrecondition, $"cannot create drill {request.Name}: {first} and {other} are in different places, and a drill is in one pool and rados namespace; make a drill for each of them");
+                ReplicationError.FailedPrecondition, $"cannot create drill {request.Name}: {first} and {other} are in different places, and a drill is in one pool and rados namespace; ask for a drill of each");
         }
         return new DrillSources(new DrillPlace(first.Cluster, first.Connection, first.Pool), [.. found.Select(volume => new DrillSource(volume.Handle, volume.Entry))]);
     }

@@ -32,7 +32,7 @@ public sealed class CsiJournalTests(TwoSites sites)
     {
         var image = await MappedImage.CreateAsync(Pool);
         await image.KeepAsync();
-        var journal = new CsiJournal(Pool, Pool, "default");
+        var journal = image.Journal;
         await journal.RemoveAsync("pvc-of-somebody-else", image.Reservation.Uuid, CancellationToken.None);
         await journal.RemoveAsync(image.Reservation.RequestName, Guid.NewGuid().ToString(), CancellationToken.None);
         await image.AssertCompleteAsync();
