@@ -196,4 +196,39 @@ public sealed class CloneTests(TwoSites sites)
         // The copying was begun once, however often it was asked for.
         Assert.Single(sites.A.Server.Log.Split('\n'), line => line.Contains(clone.ImageName, StringComparison.Ordinal) && line.EndsWith(": 0 %", StringComparison.Ordinal));
     }
+
+    [Fact]
+    public async Task A_clone_of_a_mirrored_user_snapshot_can_be_made_at_the_secondary_and_keeps_it_until_it_is_removed()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A, features: ImageFeatures.Layering | ImageFeatures.ExclusiveLock);
+        await volume.ProtectAsync(sites.A, sites.B);
+        var data = Guid.NewGuid().ToByteArray();
+        await volume.WriteAsync(sites.A, 4096, data);
+        await volume.TakePointAsync(sites.A, sites.B, "kept");
+        await volume.WriteAsync(sites.A, 4096, new byte[data.Length]);
+        var name = "clone-" + volume.Handle.Uuid;
+        await using (var parent = await volume.OpenAsync(sites.B))
+        {
+            await SnapshotClone.CreateAsync(parent, volume.ImageName, "kept", name, CancellationToken.None);
+            var again = await Assert.ThrowsAsync<CephException>(() => SnapshotClone.CreateAsync(parent, volume.ImageName, "kept", name, CancellationToken.None));
+            Assert.Equal(Errno.EEXIST, again.Errno);
+            var absent = await Assert.ThrowsAsync<CephException>(() => SnapshotClone.CreateAsync(parent, volume.ImageName, "gone", name + "-2", CancellationToken.None));
+            Assert.Equal(Errno.ENOENT, absent.Errno);
+        }
+        await using (var image = await volume.OpenAsync(sites.A, readOnly: false))
+            await image.Snapshots.RemoveAsync("kept", CancellationToken.None);
+        await volume.TakePointAsync(sites.A, sites.B, "next");
+        await using (var clone = await RbdImage.OpenAsync(sites.B.Pool, name, readOnly: false, CancellationToken.None))
+        {
+            var read = new byte[data.Length];
+            await clone.ReadAsync(4096, read, CancellationToken.None);
+            Assert.Equal(data, read);
+            Assert.Equal(ImageFeatures.Layering | ImageFeatures.ExclusiveLock, await clone.GetFeaturesAsync(CancellationToken.None) & (ImageFeatures.Layering | ImageFeatures.ExclusiveLock | ImageFeatures.NonPrimary | ImageFeatures.ObjectMap));
+            Assert.True(await clone.GetParentAsync(CancellationToken.None) is { IsSnapshotInTrash: true, IsInTrash: false });
+            Assert.Equal(MirrorImageState.Disabled, (await clone.Mirroring.GetInfoAsync(CancellationToken.None)).State);
+        }
+        Assert.Contains("trash (kept)", await sites.B.RbdAsync("snap", "ls", "--all", volume.PoolAt(sites.B).SpecOf(volume.ImageName)), StringComparison.Ordinal);
+        await RbdImage.RemoveAsync(sites.B.Pool, name, CancellationToken.None);
+        Assert.DoesNotContain("trash (kept)", await sites.B.RbdAsync("snap", "ls", "--all", volume.PoolAt(sites.B).SpecOf(volume.ImageName)), StringComparison.Ordinal);
+    }
 }

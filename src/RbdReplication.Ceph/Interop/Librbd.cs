@@ -35,6 +35,24 @@ internal static unsafe partial class Librbd
     [LibraryImport(Library, EntryPoint = "rbd_aio_close")]
     public static partial int AioClose(nint image, nint completion);
 
+    [LibraryImport(Library, EntryPoint = "rbd_remove", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Remove(PoolHandle pool, string name);
+
+    [LibraryImport(Library, EntryPoint = "rbd_image_options_create")]
+    public static partial void ImageOptionsCreate(out nint options);
+
+    [LibraryImport(Library, EntryPoint = "rbd_image_options_destroy")]
+    public static partial void ImageOptionsDestroy(nint options);
+
+    [LibraryImport(Library, EntryPoint = "rbd_image_options_set_uint64")]
+    public static partial int ImageOptionsSetUint64(nint options, int option, ulong value);
+
+    [LibraryImport(Library, EntryPoint = "rbd_image_options_set_string", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int ImageOptionsSetString(nint options, int option, string value);
+
+    [LibraryImport(Library, EntryPoint = "rbd_clone3", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Clone3(PoolHandle parentPool, string parentName, string snapshotName, PoolHandle pool, string name, nint options);
+
     [LibraryImport(Library, EntryPoint = "rbd_get_id")]
     public static partial int GetId(ImageHandle image, byte* buffer, nuint length);
 
@@ -43,6 +61,9 @@ internal static unsafe partial class Librbd
 
     [LibraryImport(Library, EntryPoint = "rbd_get_features")]
     public static partial int GetFeatures(ImageHandle image, out ulong features);
+
+    [LibraryImport(Library, EntryPoint = "rbd_get_data_pool_id")]
+    public static partial long GetDataPoolId(ImageHandle image);
 
     [LibraryImport(Library, EntryPoint = "rbd_get_create_timestamp")]
     public static partial int GetCreateTimestamp(ImageHandle image, out TimespecLayout timestamp);
@@ -133,6 +154,9 @@ internal static unsafe partial class Librbd
 
     [LibraryImport(Library, EntryPoint = "rbd_metadata_set", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int MetadataSet(ImageHandle image, string key, string value);
+
+    [LibraryImport(Library, EntryPoint = "rbd_metadata_remove", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int MetadataRemove(ImageHandle image, string key);
 
     [LibraryImport(Library, EntryPoint = "rbd_metadata_list", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int MetadataList(ImageHandle image, string start, ulong maximum, byte* keys, nuint* keysLength, byte* values, nuint* valuesLength);

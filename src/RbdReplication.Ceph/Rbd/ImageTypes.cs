@@ -16,7 +16,9 @@ public readonly record struct Timespec(long Seconds, long Nanoseconds)
 /// <param name="ImageId">Id of the parent image.</param>
 /// <param name="ImageName">Name of the parent image.</param>
 /// <param name="IsInTrash">Whether the parent has been moved to the trash.</param>
-public sealed record ImageParent(long PoolId, string PoolName, string Namespace, string ImageId, string ImageName, bool IsInTrash)
+/// <param name="IsSnapshotInTrash">Whether the snapshot has been removed, and is kept for this image and others like it alone.</param>
+public sealed record ImageParent(
+    long PoolId, string PoolName, string Namespace, string ImageId, string ImageName, bool IsInTrash, bool IsSnapshotInTrash)
 {
     /// <summary>The parent as the rbd tool writes it.</summary>
     public override string ToString() => Namespace.Length == 0 ? $"{PoolName}/{ImageName}" : $"{PoolName}/{Namespace}/{ImageName}";
@@ -53,6 +55,9 @@ public enum ImageFeatures : ulong
 
     /// <summary>Quick differences between snapshots.</summary>
     FastDiff = 1 << 4,
+
+    /// <summary>Snapshots are flattened along with the image.</summary>
+    DeepFlatten = 1 << 5,
 
     /// <summary>Every write is logged.</summary>
     Journaling = 1 << 6,

@@ -11,6 +11,9 @@ public sealed class RbdImage : IAsyncDisposable
 {
     private const nint NoSnapshot = 0;
 
+    // RBD_SNAP_NAMESPACE_TYPE_TRASH
+    private const int TrashNamespaceType = 2;
+
     private const int FirstEntries = 16;
     private const int MaximumClones = 1 << 20;
     private const int MaximumWatchers = 1 << 16;
@@ -101,6 +104,13 @@ public sealed class RbdImage : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Removes an image, also one whose making was cut off. What its parent keeps for it in the trash goes with it. Wraps <c>rbd_remove</c>.
+    /// </summary>
+    /// <exception cref="CephException">ENOENT: no such image. EBUSY: a client has it open for writing. ENOTEMPTY: it has snapshots.</exception>
+    public static Task RemoveAsync(RadosPool pool, string name, CancellationToken cancellationToken) => NativeCall.BlockingAsync(
+        "rbd_remove", pool.SpecOf(name), pool.Handle, pool.Cluster.Threads.Changes, () => Librbd.Remove(pool.Handle, name), cancellationToken);
+
     /// <summary>The image's id: 12 or so hex digits that a re-created image does not share. Wraps <c>rbd_get_id</c>; reads memory only.</summary>
     public unsafe string GetId()
     {
@@ -110,6 +120,9 @@ public sealed class RbdImage : IAsyncDisposable
         NativeCall.Check(Librbd.GetId(Handle, buffer, Length), "rbd_get_id", Spec);
         return NativeText.Read(buffer);
     }
+
+    /// <summary>Number of the pool that its data is in. Wraps <c>rbd_get_data_pool_id</c>; reads memory only.</summary>
+    public long GetDataPoolId() => NativeCall.Check(Librbd.GetDataPoolId(Handle), "rbd_get_data_pool_id", Spec);
 
     /// <summary>When the image was created at this site; a resync re-creates it. Wraps <c>rbd_get_create_timestamp</c>; reads memory only.</summary>
     public Timespec GetCreateTimestamp()
@@ -159,7 +172,7 @@ public sealed class RbdImage : IAsyncDisposable
             return result;
         parent = new ImageParent(
             image.PoolId, NativeText.Read(image.PoolName), NativeText.Read(image.PoolNamespace),
-            NativeText.Read(image.ImageId), NativeText.Read(image.ImageName), image.Trash != 0);
+            NativeText.Read(image.ImageId), NativeText.Read(image.ImageName), image.Trash != 0, snapshot.NamespaceType == TrashNamespaceType);
         Librbd.LinkedImageSpecCleanup(&image);
         Librbd.SnapSpecCleanup(&snapshot);
         return result;
@@ -278,6 +291,11 @@ public sealed class RbdImage : IAsyncDisposable
     /// <exception cref="CephException">EROFS: the image is a secondary.</exception>
     public Task SetMetadataAsync(string key, string value, CancellationToken cancellationToken) =>
         ChangeAsync("rbd_metadata_set", () => Librbd.MetadataSet(Handle, key, value), cancellationToken);
+
+    /// <summary>Removes a metadata key. Wraps <c>rbd_metadata_remove</c>.</summary>
+    /// <exception cref="CephException">ENOENT: there is none of this name. EROFS: the image is a secondary.</exception>
+    public Task RemoveMetadataAsync(string key, CancellationToken cancellationToken) =>
+        ChangeAsync("rbd_metadata_remove", () => Librbd.MetadataRemove(Handle, key), cancellationToken);
 
     /// <summary>Clients that have the image open for writing, this one included if it has. Wraps <c>rbd_watchers_list</c>.</summary>
     public async Task<IReadOnlyList<ImageWatcher>> ListWatchersAsync(CancellationToken cancellationToken)

@@ -57,6 +57,8 @@ internal sealed class MemberJoin(VolumeGroup group, FlattenMode flatten, Flatten
             info.State, info.IsPrimary, mode, isOurs ? null : inGroup!.Name,
             // One whose joining was cut off is in the RBD group, and may be enabled already.
             MembershipPlan.IsListed(group.Entry.Members, open.Volume.Handle) || (IsReplicated && isOurs && inGroup is not null));
+        if (info.State == MirrorImageState.Disabled)
+            open.Require(Name, EnableRules.NoDrill(await open.Image.ListMetadataAsync(DrillMarks.Name, cancellationToken).ConfigureAwait(false)));
         open.Require(Name, GroupRules.Member(seen, $"{group.Place} of cluster {group.Cluster.ClusterId}"));
         return info.State;
     }

@@ -110,6 +110,32 @@ public sealed class CsiJournal(RadosPool imagePool, RadosPool journalPool, strin
         }
     }
 
+    /// <summary>
+    /// Removes the entries of a volume whose image is gone, first its object and then its directory entry; what is not there, or belongs to another
+    /// volume, is left as it is.
+    /// </summary>
+    /// <exception cref="CephException">The pool cannot be written.</exception>
+    public async Task RemoveAsync(string requestName, string uuid, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(requestName);
+        await IfOursAsync(imagePool.WriteAsync(
+            JournalKeys.VolumeObject(uuid), new ObjectWrite().AssertOmap(JournalKeys.RequestName, requestName).Remove().EvenIfFull(), cancellationToken)).ConfigureAwait(false);
+        var key = JournalKeys.DirectoryKey(requestName);
+        await IfOursAsync(journalPool.WriteAsync(
+            _directory, new ObjectWrite().AssertOmap(key, JournalKeys.DirectoryValue(uuid, imagePool.Id, journalPool.Id)).RemoveOmap([key]).EvenIfFull(), cancellationToken)).ConfigureAwait(false);
+    }
+
+    private static async Task IfOursAsync(Task write)
+    {
+        try
+        {
+            await write.ConfigureAwait(false);
+        }
+        catch (CephException e) when (e.Errno is Errno.ENOENT or Errno.ECANCELED)
+        {
+        }
+    }
+
     /// <summary>Whether a write failed because somebody else was faster, or the object on which the plan rests was removed: plan again.</summary>
     internal static bool IsOvertaken(CephException failure) => failure.Errno is Errno.ECANCELED or Errno.EEXIST or Errno.ENOENT;
 

@@ -10,6 +10,12 @@ namespace RbdReplication.Core;
 /// <param name="JournalPoolId">Pool of the directory object, where it is another one.</param>
 public sealed record JournalEntry(string? RequestName, string? ImageName, string? ImageId, string? Owner, long? JournalPoolId)
 {
+    /// <summary>Id of the key management service of an encrypted volume; null if it is not encrypted.</summary>
+    public string? EncryptionKms { get; init; }
+
+    /// <summary><c>block</c> or <c>file</c> for an encrypted volume, else null.</summary>
+    public string? EncryptionType { get; init; }
+
     /// <summary>An entry that says nothing.</summary>
     public static JournalEntry Empty { get; } = new(null, null, null, null, null);
 
@@ -37,7 +43,11 @@ public sealed record JournalEntry(string? RequestName, string? ImageName, string
             Text(keys, JournalKeys.ImageName),
             Text(keys, JournalKeys.ImageId),
             Text(keys, JournalKeys.Owner),
-            Text(keys, JournalKeys.JournalPool) is { } pool && JournalKeys.TryParsePool(pool, out var id) ? id : null);
+            Text(keys, JournalKeys.JournalPool) is { } pool && JournalKeys.TryParsePool(pool, out var id) ? id : null)
+        {
+            EncryptionKms = Text(keys, JournalKeys.EncryptionKms),
+            EncryptionType = Text(keys, JournalKeys.EncryptionType),
+        };
 
     private static string? Text(IReadOnlyDictionary<string, string> keys, string key) =>
         keys.TryGetValue(key, out var value) && value.Length > 0 ? value : null;

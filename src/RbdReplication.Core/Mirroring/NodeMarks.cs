@@ -11,5 +11,8 @@ internal static class NodeMarks
 
     /// <summary>One of the marks; null if no node has the volume, or the driver does not leave any.</summary>
     public static string? Find(IReadOnlyDictionary<string, string> metadata) =>
-        metadata.Keys.FirstOrDefault(key => Prefixes.Any(prefix => key.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)));
+        metadata.Keys.FirstOrDefault(Is);
+
+    /// <summary>Whether a key is one of them.</summary>
+    public static bool Is(string key) => Prefixes.Any(prefix => key.StartsWith(prefix, StringComparison.OrdinalIgnoreCase));
 }

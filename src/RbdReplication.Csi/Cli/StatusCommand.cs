@@ -32,7 +32,7 @@ internal static class StatusCommand
             {
                 var files = new ClusterFiles(parsed.GetRequiredValue(shared.ClusterConfig), "/nonexistent", static (_, _) => { });
                 var named = parsed.GetRequiredValue(cluster);
-                var clusters = Select(files.Read().Config, named, parsed.GetValue(radosNamespace));
+                var clusters = ConfiguredClusters.Select(files.Read().Config, named, parsed.GetValue(radosNamespace));
                 var credentials = CephCredentials.FromSecrets(SecretSource.Read(parsed.GetRequiredValue(secret)));
                 var poolName = parsed.GetRequiredValue(pool) is { Length: > 0 } name ? name : null;
                 await using var connections = new ClusterConnections(TimeProvider.System);
@@ -61,20 +61,6 @@ internal static class StatusCommand
             }
         });
         return command;
-    }
-
-    // Two entries may name the same cluster and namespace under different ids: its images are shown once.
-    private static List<ClusterEntry> Select(ClusterConfig config, string clusterId, string? radosNamespace)
-    {
-        var ids = clusterId.Length > 0 ? [clusterId] : config.ClusterIds;
-        var clusters = ids
-            .Select(id => config.Find(id) ?? throw new ReplicationException(
-                ReplicationError.NotConfigured, $"cluster {id} is not in the cluster configuration; known are {string.Join(", ", config.ClusterIds)}"))
-            .Where(cluster => radosNamespace is null || cluster.RadosNamespace == radosNamespace)
-            .DistinctBy(cluster => (cluster.MonitorsText, cluster.RadosNamespace))
-            .ToList();
-        return clusters.Count > 0 ? clusters : throw new ReplicationException(
-            ReplicationError.NotConfigured, $"no cluster of the cluster configuration has rados namespace \"{radosNamespace}\"");
     }
 
     // A cluster that does not answer must not hide the others.

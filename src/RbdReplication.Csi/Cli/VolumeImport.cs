@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using RbdReplication.Core;
 
 namespace RbdReplication.Csi.Cli;
@@ -77,58 +76,11 @@ internal static class VolumeImport
         };
         await using var connections = new ClusterConnections(TimeProvider.System);
         var imported = await ImageImport.RunAsync(connections, cluster, credentials, request.Pool, reservation, instanceId, cancellationToken);
-        Console.Write(Manifest(request, name, imported.Handle, imported.SizeBytes));
+        Console.Write(new PersistentVolumeManifest(name, imported.Handle, imported.SizeBytes, request.Pool)
+        {
+            ImagePrefix = reservation.ImagePrefix,
+            Claim = request.Claim.Length > 0 ? new(request.ClaimNamespace, request.Claim) : null,
+            Shape = new(request.StorageClass, request.SecretName, request.SecretNamespace, request.DriverName, request.VolumeMode, ""),
+        }.Volume());
     }
-
-    // Retain: deleting the claim of a replicated volume must not delete the data at both sites.
-    private static string Manifest(Request request, string name, VolumeHandle handle, ulong sizeBytes)
-    {
-        var prefix = request.Image[..^VolumeHandle.UuidLength];
-        var attributes = $"""
-                  clusterID: {Quote(handle.ClusterId)}
-                  pool: {Quote(request.Pool)}
-                  imageFeatures: layering
-            """;
-        if (prefix != JournalKeys.DefaultImagePrefix)
-            attributes += $"\n      volumeNamePrefix: {Quote(prefix)}";
-        var claim = request.Claim.Length == 0 ? "" : $"""
-
-              claimRef:
-                apiVersion: v1
-                kind: PersistentVolumeClaim
-                name: {Quote(request.Claim)}
-                namespace: {Quote(request.ClaimNamespace)}
-            """;
-        return $"""
-            apiVersion: v1
-            kind: PersistentVolume
-            metadata:
-              name: {Quote(name)}
-              annotations:
-                pv.kubernetes.io/provisioned-by: {Quote(request.DriverName)}
-            spec:
-              capacity:
-                storage: {Quote(sizeBytes.ToString(CultureInfo.InvariantCulture))}
-              accessModes:
-                - ReadWriteOnce
-              volumeMode: {request.VolumeMode}
-              persistentVolumeReclaimPolicy: Retain
-              storageClassName: {Quote(request.StorageClass)}{claim}
-              csi:
-                driver: {Quote(request.DriverName)}
-                volumeHandle: {Quote(handle.ToString())}
-                volumeAttributes:
-            {attributes}
-                controllerExpandSecretRef:
-                  name: {Quote(request.SecretName)}
-                  namespace: {Quote(request.SecretNamespace)}
-                nodeStageSecretRef:
-                  name: {Quote(request.SecretName)}
-                  namespace: {Quote(request.SecretNamespace)}
-
-            """;
-    }
-
-    // JSON's quoting is a subset of YAML's.
-    private static string Quote(string text) => $"\"{System.Text.Json.JsonEncodedText.Encode(text)}\"";
 }

@@ -28,6 +28,22 @@ public sealed class CsiJournalTests(TwoSites sites)
     }
 
     [Fact]
+    public async Task A_mapping_is_removed_by_its_own_name_and_by_no_other()
+    {
+        var image = await MappedImage.CreateAsync(Pool);
+        await image.KeepAsync();
+        var journal = image.Journal;
+        await journal.RemoveAsync("pvc-of-somebody-else", image.Reservation.Uuid, CancellationToken.None);
+        await journal.RemoveAsync(image.Reservation.RequestName, Guid.NewGuid().ToString(), CancellationToken.None);
+        await image.AssertCompleteAsync();
+        // Again, too.
+        for (var i = 0; i < 2; i++)
+            await journal.RemoveAsync(image.Reservation.RequestName, image.Reservation.Uuid, CancellationToken.None);
+        Assert.Null(await image.ReadObjectAsync());
+        Assert.Null(await image.ReadDirectoryEntryAsync());
+    }
+
+    [Fact]
     public async Task Without_an_image_nothing_is_written_and_with_it_the_mapping_is()
     {
         var image = new MappedImage(Pool, Guid.NewGuid().ToString("N"));

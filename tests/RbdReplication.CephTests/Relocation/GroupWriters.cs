@@ -66,14 +66,17 @@ internal sealed class GroupWriters
     }
 
     /// <summary>What is wrong if a site is to have every acknowledged write; null: nothing.</summary>
-    public async Task<string?> FindLossAsync(Site site) => (await ReadAsync(site))
+    public async Task<string?> FindLossAsync(Site site) => (await ReadAsync(site, volume => volume))
         .Where(seen => seen.Numbers.Any(number => number != (ulong)seen.Writer.Rounds))
         .Select(seen => $"not all have {seen.Writer.Rounds}: {seen}").FirstOrDefault();
 
     /// <summary>What is wrong if a site is to be of one instant, no older than this one; null: nothing.</summary>
-    public async Task<string?> FindTearAsync(Site site, DateTimeOffset since)
+    public Task<string?> FindTearAsync(Site site, DateTimeOffset since) => FindTearAsync(site, since, volume => volume);
+
+    /// <summary>The same of other volumes in place of those that are written to.</summary>
+    public async Task<string?> FindTearAsync(Site site, DateTimeOffset since, Func<TestVolume, TestVolume> inPlaceOf)
     {
-        var all = await ReadAsync(site);
+        var all = await ReadAsync(site, inPlaceOf);
         if (all.FirstOrDefault(seen => !MemberImages.AreOfOneInstant(seen.Numbers)) is { } torn)
             return $"they are not of one instant: {torn}";
         if (FindOlder(all, since) is { } old)
@@ -86,8 +89,8 @@ internal sealed class GroupWriters
         .Where(seen => seen.Numbers[^1] < (ulong)seen.Writer.RoundsAt(since))
         .Select(seen => $"{seen.Writer.RoundsAt(since)} was acknowledged by {since:HH:mm:ss.fff}: {seen}").FirstOrDefault();
 
-    private Task<Seen[]> ReadAsync(Site site) =>
-        Task.WhenAll(_writers.Select(async one => new Seen(one.Writer, await one.Members.NumbersAsync(site, one.Writer))));
+    private Task<Seen[]> ReadAsync(Site site, Func<TestVolume, TestVolume> inPlaceOf) => Task.WhenAll(_writers.Select(async one =>
+        new Seen(one.Writer, await new MemberImages([.. one.Members.Volumes.Select(inPlaceOf)]).NumbersAsync(site, one.Writer))));
 
     private sealed record Seen(GroupWriter Writer, ulong[] Numbers)
     {

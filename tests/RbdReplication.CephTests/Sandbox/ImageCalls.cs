@@ -19,9 +19,6 @@ internal static partial class ImageCalls
                 return Create2(pool.Handle, name, sizeBytes, (ulong)features, ref order);
             }, cancellationToken);
 
-        public static Task RemoveAsync(RadosPool pool, string name, CancellationToken cancellationToken) => NativeCall.BlockingAsync(
-            "rbd_remove", pool.SpecOf(name), pool.Handle, pool.Cluster.Threads.Changes, () => Remove(pool.Handle, name), cancellationToken);
-
         public Task WriteAsync(ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
             image.ChangeAsync("rbd_write", () => Write(image.Handle, offset, (nuint)data.Length, data.Span), cancellationToken);
 
@@ -51,9 +48,6 @@ internal static partial class ImageCalls
 
     [LibraryImport(Library, EntryPoint = "rbd_create2", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Create2(PoolHandle pool, string name, ulong size, ulong features, ref int order);
-
-    [LibraryImport(Library, EntryPoint = "rbd_remove", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Remove(PoolHandle pool, string name);
 
     [LibraryImport(Library, EntryPoint = "rbd_snap_set_by_id")]
     private static partial int SnapSetById(ImageHandle image, ulong snapshotId);

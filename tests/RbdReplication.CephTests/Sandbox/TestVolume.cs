@@ -102,6 +102,23 @@ public sealed class TestVolume
         await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
     }
 
+    /// <summary>Takes a user snapshot and the mirror snapshot that carries it, and waits until the peer has both whole.</summary>
+    public async Task TakePointAsync(Site site, Site peer, string snapshotName)
+    {
+        await using (var image = await OpenAsync(site, readOnly: false))
+        {
+            await image.Snapshots.CreateAsync(snapshotName, CancellationToken.None);
+            await image.Mirroring.CreateSnapshotAsync(CancellationToken.None);
+        }
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                await using var copy = await OpenAsync(peer);
+                var seen = await MemberSnapshots.ReadAsync(copy, CancellationToken.None);
+                return seen.Users.SingleOrDefault(one => one.Name == snapshotName) is { } snapshot && seen.Mirrors.Any(mirror => mirror.Id > snapshot.Id && mirror.IsComplete);
+            }, $"{snapshotName} is at {peer}");
+    }
+
     public async Task<MirrorImageInfo> InfoAsync(Site site)
     {
         await using var image = await OpenAsync(site);

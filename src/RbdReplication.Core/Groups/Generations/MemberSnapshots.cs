@@ -43,9 +43,7 @@ public sealed record MemberSnapshots(string ImageId, IReadOnlyList<UserSnapshot>
     /// </summary>
     internal bool HasWhole(UserSnapshot snapshot)
     {
-        var before = Mirrors.LastOrDefault(mirror => mirror.Id < snapshot.Id);
-        // It was taken here.
-        if (before is { State: MirrorSnapshotState.Primary })
+        if (WasTakenHere(snapshot))
             return true;
         return Mirrors.FirstOrDefault(mirror => mirror.Id > snapshot.Id) switch
         {
@@ -55,6 +53,12 @@ public sealed record MemberSnapshots(string ImageId, IReadOnlyList<UserSnapshot>
             _ => false,
         };
     }
+
+    /// <summary>Whether the image is primary, or was when nothing mirrored it any more.</summary>
+    internal bool IsPrimary => Mirrors is [.., { State: MirrorSnapshotState.Primary }];
+
+    /// <summary>Whether a user snapshot was taken at this site, while the image was primary.</summary>
+    internal bool WasTakenHere(UserSnapshot snapshot) => Mirrors.LastOrDefault(mirror => mirror.Id < snapshot.Id) is { State: MirrorSnapshotState.Primary };
 
     /// <summary>
     /// Whether the last that has come to the image, or that was taken here before it was promoted again, is a demotion: then it is what the

@@ -23,7 +23,9 @@ internal sealed class Enabling(ReplicationParameters parameters, FlattenReport f
                 IsSecondary = !info.IsPrimary;
                 return;
             case MirrorImageState.Disabled:
-                open.Require("enable", EnableRules.Key(await open.Image.ListMetadataAsync("", cancellationToken).ConfigureAwait(false)));
+                var metadata = await open.Image.ListMetadataAsync("", cancellationToken).ConfigureAwait(false);
+                open.Require("enable", EnableRules.NoDrill(metadata));
+                open.Require("enable", EnableRules.Key(metadata));
                 if (parameters.Flatten == FlattenMode.Never)
                     await PrepareAsync(open, cancellationToken).ConfigureAwait(false);
                 await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);

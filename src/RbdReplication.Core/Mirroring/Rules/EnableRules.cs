@@ -40,5 +40,13 @@ public static class EnableRules
             $"an old release of the driver keeps its encryption in image metadata {key}, which never reaches the peer, where nobody could open the copy; restart a pod that uses the volume, with a current driver: it moves that to {key[1..]}")
         : RelocationDecision.Allow("the peer gets the key too");
 
+    /// <summary>Whether an image is anybody's but a drill's, whose clones never leave this site.</summary>
+    /// <param name="metadata">The image's metadata.</param>
+    public static RelocationDecision NoDrill(IReadOnlyDictionary<string, string> metadata) => DrillMarks.DrillOf(metadata) is { } drill
+        ? RelocationDecision.Refuse(
+            ReplicationError.FailedPrecondition,
+            $"it belongs to drill {drill} and is thrown away with it; remove the drill with drill remove when it is over, and delete what asks for replication of its claims")
+        : RelocationDecision.Allow("it belongs to no drill");
+
     private static string Name(MirrorImageMode mode) => mode == MirrorImageMode.Journal ? "journal" : "snapshot";
 }

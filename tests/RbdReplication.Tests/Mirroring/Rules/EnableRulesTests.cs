@@ -33,4 +33,11 @@ public sealed class EnableRulesTests
         Allowed(EnableRules.Key(new Dictionary<string, string> { [key] = "", [key[1..]] = "" }));
         Allowed(EnableRules.Key(new Dictionary<string, string>()));
     }
+
+    [Fact]
+    public void A_volume_of_a_drill_is_not_enabled()
+    {
+        Refused(ReplicationError.FailedPrecondition, "it belongs to drill q4", EnableRules.NoDrill(new Dictionary<string, string> { [DrillMarks.Name] = "q4" }));
+        Allowed(EnableRules.NoDrill(new Dictionary<string, string> { [DrillMarks.Name + ".point"] = "q4", ["rbd.csi.ceph.com/encrypted"] = "encrypted" }));
+    }
 }
