@@ -40,7 +40,13 @@ public sealed class VolumeReplication(VolumeOperations volumes, ClusterFiles fil
 
     /// <inheritdoc/>
     public Task DisableAsync(VolumeRequest request, bool force, CancellationToken cancellationToken) =>
-        ChangeAsync(request, "disable", new Disabling(force, _questions, time, _consent).RunAsync, cancellationToken);
+        ChangeAsync(
+            request, "disable",
+            async (open, token) =>
+            {
+                await new Disabling(force, _questions, time, _consent).RunAsync(open, token).ConfigureAwait(false);
+                await GenerationRemoval.OfAllAsync(open, token).ConfigureAwait(false);
+            }, cancellationToken);
 
     /// <inheritdoc/>
     public Task<ReplicationInfo> GetInfoAsync(VolumeRequest request, CancellationToken cancellationToken) =>

@@ -30,6 +30,7 @@ internal static class CommandLine
             ServeCommand.Create(),
             StatusCommand.Create(),
             DrCommand.Create(),
+            DrillCommand.Create(),
             OmapGeneratorCommand.Create(),
             CallCommand.Create(),
             VolumeCommand.Create(),

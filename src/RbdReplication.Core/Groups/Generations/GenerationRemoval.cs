@@ -2,7 +2,7 @@ using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
-/// <summary>Removing user snapshots of generations.</summary>
+/// <summary>Removing user snapshots of generations, and of points.</summary>
 internal static class GenerationRemoval
 {
     /// <summary>Removes them, the members side by side; one that is gone is no failure. The peers remove theirs with the next mirror snapshot.</summary>
@@ -29,7 +29,8 @@ internal static class GenerationRemoval
         await RunAsync(open.Volume.Pool, all, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task RemoveAsync(RbdImage image, string name, CancellationToken cancellationToken)
+    /// <summary>Removes one of an image that is open for writing; that it is gone is no failure.</summary>
+    public static async Task RemoveAsync(RbdImage image, string name, CancellationToken cancellationToken)
     {
         try
         {

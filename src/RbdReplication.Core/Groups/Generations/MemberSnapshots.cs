@@ -2,7 +2,7 @@ using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
-/// <summary>The snapshots that a member of a group has at one site.</summary>
+/// <summary>The snapshots that a member of a group, or a volume by itself, has at one site.</summary>
 /// <param name="ImageId">Id of its image there.</param>
 /// <param name="Users">User snapshots, oldest first.</param>
 /// <param name="Mirrors">Mirror snapshots, oldest first.</param>
@@ -43,9 +43,7 @@ public sealed record MemberSnapshots(string ImageId, IReadOnlyList<UserSnapshot>
     /// </summary>
     internal bool HasWhole(UserSnapshot snapshot)
     {
-        var before = Mirrors.LastOrDefault(mirror => mirror.Id < snapshot.Id);
-        // It was taken here.
-        if (before is { State: MirrorSnapshotState.Primary })
+        if (WasTakenHere(snapshot))
             return true;
         return Mirrors.FirstOrDefault(mirror => mirror.Id > snapshot.Id) switch
         {
@@ -55,6 +53,9 @@ public sealed record MemberSnapshots(string ImageId, IReadOnlyList<UserSnapshot>
             _ => false,
         };
     }
+
+    /// <summary>Whether a user snapshot is known to have been taken here: the image was primary then.</summary>
+    internal bool WasTakenHere(UserSnapshot snapshot) => Mirrors.LastOrDefault(mirror => mirror.Id < snapshot.Id) is { State: MirrorSnapshotState.Primary };
 
     /// <summary>
     /// Whether the last that has come to the image, or that was taken here before it was promoted again, is a demotion: then it is what the
