@@ -178,4 +178,18 @@ public sealed class PointRulesTests
         Assert.Equal(ReplicationError.FailedPrecondition, Reuse(2).Refusal);
         Assert.Null(Reuse(3).Refusal);
     }
+
+    [Fact]
+    public void A_plan_is_due_by_its_schedule()
+    {
+        var now = new DateTimeOffset(2026, 11, 28, 2, 2, 0, TimeSpan.Zero);
+        var plan = new PointPlan(new ReplicationSchedule("5m", null), 3);
+        Assert.Equal(TimeSpan.Zero, plan.UntilDue(now));
+        Assert.Equal(TimeSpan.FromMinutes(3), (plan with { TakenAt = now.AddMinutes(-2) }).UntilDue(now));
+        Assert.Equal(TimeSpan.Zero, (plan with { TakenAt = now.AddMinutes(-2).AddSeconds(-1) }).UntilDue(now));
+        Assert.Null((plan with { Schedule = new("never", null) }).UntilDue(now));
+        Assert.True(plan.Means(plan with { TakenAt = now }));
+        Assert.False(plan.Means(plan with { Keep = 4 }));
+        Assert.False(plan.Means(plan with { Schedule = new("5m", "14:00") }));
+    }
 }

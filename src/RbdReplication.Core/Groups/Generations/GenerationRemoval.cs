@@ -20,10 +20,9 @@ internal static class GenerationRemoval
     /// </summary>
     public static async Task OfAllAsync(OpenVolume open, CancellationToken cancellationToken)
     {
-        if (await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false) is not { State: MirrorImageState.Disabled })
-            return;
+        // They come with the open image, and asking whether it is mirrored is a round trip.
         var all = GenerationRules.All(await MemberSnapshots.ReadAsync(open.Image, cancellationToken).ConfigureAwait(false));
-        if (all.Count == 0)
+        if (all.Count == 0 || await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false) is not { State: MirrorImageState.Disabled })
             return;
         await open.LockAsync().ConfigureAwait(false);
         await RunAsync(open.Volume.Pool, all, cancellationToken).ConfigureAwait(false);

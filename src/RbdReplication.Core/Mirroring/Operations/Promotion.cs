@@ -25,7 +25,7 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
             await TakeFromDaemonAsync(open, info.IsPrimary).ConfigureAwait(false);
         questions.Settle(open.Volume.Handle);
         if (parameters.Schedule is { } schedule && mode == MirrorImageMode.Snapshot)
-            await SetScheduleAsync(open, schedule, cancellationToken).ConfigureAwait(false);
+            await SetScheduleAsync(open, schedule, parameters.ConsistencyPoints, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task PromoteAsync(OpenVolume open, MirrorImageMode mode, CancellationToken cancellationToken)
@@ -80,11 +80,21 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
         await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task SetScheduleAsync(OpenVolume open, ReplicationSchedule schedule, CancellationToken cancellationToken)
+    // Adding first: there is no moment without any schedule.
+    private static async Task SetScheduleAsync(OpenVolume open, ReplicationSchedule schedule, int? points, CancellationToken cancellationToken)
     {
         try
         {
-            await SnapshotSchedules.SetAsync(open, schedule, cancellationToken).ConfigureAwait(false);
+            if (points is { } keep)
+            {
+                await PointPlans.SetAsync(open, new PointPlan(schedule, keep), cancellationToken).ConfigureAwait(false);
+                await SnapshotSchedules.ClearAsync(open, cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                await SnapshotSchedules.SetAsync(open, schedule, cancellationToken).ConfigureAwait(false);
+                await PointPlans.RemoveAsync(open, cancellationToken).ConfigureAwait(false);
+            }
         }
         catch (CephException e)
         {
