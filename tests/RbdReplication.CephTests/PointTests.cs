@@ -42,6 +42,20 @@ public sealed class PointTests(TwoSites sites)
     }
 
     [Fact]
+    public async Task A_point_without_a_name_has_the_time_for_one_and_is_shown_as_it_is_when_only_one_mirror_snapshot_is_left()
+    {
+        var volume = await ProtectAsync();
+        var (exitCode, output, error) = await PointRun.RunAsync(sites.A, volume, "point", "--wait");
+        Assert.True(exitCode == 0 || error.Contains("; retry", StringComparison.Ordinal), error);
+        Assert.Matches(exitCode == 0 ? $@"^point \d{{8}}-\d{{6}} of volume {volume.Handle}: taken .* UTC, whole at site-b" : "^$", output);
+        // Whatever was needed before has gone.
+        await PointRun.TakeAsync(sites.A, volume, "last", "--wait");
+        await Eventually.TrueAsync(
+            async () => (await volume.ChainAsync(sites.A)).Snapshots.Count == 1
+                && (await PointRun.ListAsync(sites.A, volume)).All(point => point is { IsTakenHere: true, IsWhole: true, HeldBy: ["site-b"] }), "both are shown");
+    }
+
+    [Fact]
     public async Task A_point_that_was_cut_off_before_its_mirror_snapshot_is_finished_by_its_name()
     {
         var volume = await ProtectAsync();
@@ -93,7 +107,7 @@ public sealed class PointTests(TwoSites sites)
     {
         var volume = await ProtectAsync();
         await PointRun.TakeAsync(sites.A, volume, "audit", "--wait");
-        await PointRun.TakeAsync(sites.A, volume, "--wait");
+        await PointRun.TakeAsync(sites.A, volume, "20260101-000001", "--wait");
         await volume.DisableAsync(sites.A);
         Assert.Empty(await UsersAsync(sites.A, volume));
         // The copy goes with the mirroring of its primary, and what it has with it.

@@ -32,31 +32,47 @@ public static class PointRules
     {
         ArgumentNullException.ThrowIfNull(image);
         ArgumentNullException.ThrowIfNull(point);
-        return image.HasWhole(point)
+        return IsWhole(image, point)
             ? RelocationDecision.Allow("it is whole")
             : RelocationDecision.Refuse(
                 ReplicationError.FailedPrecondition, $"its point {Parse(point)!.Value.Name} has come from another site, and whether all of it did is not known here; give another name, or remove that point first");
     }
 
+    /// <summary>The points of a secondary image of which a part may be missing: once it is promoted by force nothing shows that any more.</summary>
+    public static IReadOnlyList<PointName> Partial(MemberSnapshots image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return [.. Points(image).Where(point => !IsWhole(image, point.Snapshot)).Select(point => point.Name)];
+    }
+
     /// <summary>The points, oldest first.</summary>
     /// <param name="image">The image's snapshots at this site.</param>
     /// <param name="followers">The peers that follow it; none where it is not primary.</param>
-    public static IReadOnlyList<ConsistencyPoint> List(MemberSnapshots image, IReadOnlyCollection<MirrorPeerSite> followers)
+    public static IReadOnlyList<ConsistencyPoint> List(MemberSnapshots image, IReadOnlyCollection<PointFollower> followers)
     {
         ArgumentNullException.ThrowIfNull(image);
         ArgumentNullException.ThrowIfNull(followers);
         return [.. Points(image).Select(point => Describe(image, point.Snapshot, point.Name, followers))];
     }
 
-    private static ConsistencyPoint Describe(MemberSnapshots image, UserSnapshot snapshot, PointName name, IReadOnlyCollection<MirrorPeerSite> followers)
+    private static ConsistencyPoint Describe(MemberSnapshots image, UserSnapshot snapshot, PointName name, IReadOnlyCollection<PointFollower> followers)
     {
-        var holders = followers.ToLookup(peer => IsHeldBy(image, snapshot, peer.Uuid), peer => peer.SiteName);
-        return new ConsistencyPoint(name, snapshot.TakenAt, image.WasTakenHere(snapshot), image.HasWhole(snapshot), [.. holders[true]], [.. holders[false]]);
+        var holders = followers.ToLookup(peer => IsHeldBy(image, snapshot, peer), peer => peer.SiteName);
+        return new ConsistencyPoint(
+            name, snapshot.TakenAt, image.WasTakenHere(snapshot) || OutlastedAll(image, snapshot), IsWhole(image, snapshot), [.. holders[true]], [.. holders[false]]);
     }
 
-    // After a promotion a peer stands on its snapshot before it has copied anything since: where that was by force, the peer is to throw away what it has.
-    private static bool IsHeldBy(MemberSnapshots image, UserSnapshot snapshot, string follower) =>
-        image.BaseOf([follower]) is { } held && snapshot.Id < held && new MirrorChain(image.Mirrors).SincePromotion.FirstOrDefault()?.Id != held;
+    private static bool IsWhole(MemberSnapshots image, UserSnapshot snapshot) => image.HasWhole(snapshot) || OutlastedAll(image, snapshot);
+
+    // The mirror snapshots before it are gone, as librbd removes those that no peer needs. Parts do not last so long: they go with a forced promotion.
+    private static bool OutlastedAll(MemberSnapshots image, UserSnapshot snapshot) =>
+        image.Mirrors is [{ State: MirrorSnapshotState.Primary } oldest, ..] && snapshot.Id < oldest.Id;
+
+    // Before a peer has copied anything since a promotion it stands on the snapshot of that. Where it was by force, the peer is to throw away what it has, so
+    // what stands on the oldest snapshot, which may be that one, counts only where the peer itself reports to hold something as new. It reports whole seconds.
+    private static bool IsHeldBy(MemberSnapshots image, UserSnapshot snapshot, PointFollower follower) =>
+        image.BaseOf([follower.Uuid]) is { } held && snapshot.Id < held
+        && (new MirrorChain(image.Mirrors).SincePromotion.FirstOrDefault()?.Id < held || follower.LastSyncTime + TimeSpan.FromSeconds(1) > snapshot.TakenAt);
 
     /// <summary>The point of this name; null: there is none.</summary>
     public static UserSnapshot? Find(MemberSnapshots image, PointName name)

@@ -49,11 +49,15 @@ internal sealed class PointTaking(PointName name, int? keep, TimeProvider time)
     }
 
     /// <summary>The peers that follow a primary image.</summary>
-    internal static async Task<IReadOnlyCollection<MirrorPeerSite>> FollowersAsync(OpenVolume open, CancellationToken cancellationToken)
+    internal static async Task<IReadOnlyCollection<PointFollower>> FollowersAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var sites = await open.Volume.Connection.GetSitesAsync(open.Volume.Pool, cancellationToken).ConfigureAwait(false);
-        return sites.FollowersOf(await open.Image.Mirroring.GetGlobalStatusAsync(cancellationToken).ConfigureAwait(false));
+        var status = await open.Image.Mirroring.GetGlobalStatusAsync(cancellationToken).ConfigureAwait(false);
+        return [.. sites.FollowersOf(status).Select(peer => new PointFollower(peer.Uuid, peer.SiteName, LastSync(status, peer)))];
     }
+
+    private static DateTimeOffset? LastSync(MirrorGlobalStatus status, MirrorPeerSite peer) =>
+        status.Peers.FirstOrDefault(report => report.MirrorUuid == peer.MirrorUuid) is { } report ? SyncReport.Parse(report.Description)?.LocalSnapshotTime : null;
 
     private static async Task TidyAsync(OpenVolume open, MemberSnapshots image, int stay, CancellationToken cancellationToken)
     {

@@ -8,9 +8,15 @@ internal static class PointRun
     /// <summary>A point as the commands tell of it.</summary>
     public sealed record Point(string Name, DateTimeOffset TakenAt, bool IsTakenHere, bool IsWhole, string[] HeldBy, string[] AwaitedBy);
 
-    /// <summary>Takes a point, and returns what is seen of it.</summary>
-    public static async Task<Point> TakeAsync(Site site, TestVolume volume, params string[] arguments) =>
-        Read((await SucceedAsync(site, volume, ["point", .. arguments])).GetProperty("point"));
+    /// <summary>Takes a point, again where the command says so, and returns what is seen of it.</summary>
+    public static Task<Point> TakeAsync(Site site, TestVolume volume, string name, params string[] options) => Eventually.GetAsync(
+        async () =>
+        {
+            string[] arguments = ["point", name, .. options];
+            return (await RunAsync(site, volume, arguments)).Error.Contains("; retry", StringComparison.Ordinal)
+                ? null
+                : Read((await SucceedAsync(site, volume, arguments)).GetProperty("point"));
+        }, $"point {name} is taken");
 
     /// <summary>The volume's points.</summary>
     public static async Task<Point[]> ListAsync(Site site, TestVolume volume) =>

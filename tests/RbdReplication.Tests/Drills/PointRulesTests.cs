@@ -35,7 +35,7 @@ public sealed class PointRulesTests
 
     private static readonly MirrorSnapshot Copied = Mirror(NonPrimary, from: "site"), Copying = Mirror(NonPrimary, isComplete: false, from: "site");
 
-    private static MirrorPeerSite Peer(string uuid) => new(uuid, "site of " + uuid, "mirror of " + uuid, MirrorPeerDirection.Both, default);
+    private static PointFollower Peer(string uuid, DateTimeOffset? lastSync = null) => new(uuid, "site of " + uuid, lastSync);
 
     private static string[] Unneeded(MemberSnapshots image, int keep, params string[] followers) =>
         [.. PointRules.Unneeded(image, followers, keep).Select(snapshot => snapshot.SnapshotName)];
@@ -88,11 +88,27 @@ public sealed class PointRulesTests
     }
 
     [Fact]
-    public void Nobody_is_said_to_hold_what_is_older_than_the_promotion_before_a_peer_has_copied_anything_since()
+    public void Who_stands_on_the_oldest_snapshot_which_may_be_that_of_the_promotion_holds_what_it_reports_to_hold()
     {
         Assert.Empty(PointRules.List(Image(Copied, At(1), Taken(B)), [Peer(B)])[0].HeldBy);
         Assert.Empty(PointRules.List(Image(Copied, At(1), Taken(B), Taken(B)), [Peer(B)])[0].HeldBy);
         Assert.Single(PointRules.List(Image(Copied, At(1), Taken(), Taken(B)), [Peer(B)])[0].HeldBy);
+        // In step: librbd has removed all other mirror snapshots.
+        var image = Image(At(1), Taken(B));
+        image = image with { Users = [image.Users[0] with { TakenAt = DateTimeOffset.UnixEpoch.AddSeconds(60.9) }] };
+        Assert.Empty(PointRules.List(image, [Peer(B)])[0].HeldBy);
+        Assert.Empty(PointRules.List(image, [Peer(B, DateTimeOffset.UnixEpoch.AddSeconds(59))])[0].HeldBy);
+        Assert.Single(PointRules.List(image, [Peer(B, DateTimeOffset.UnixEpoch.AddSeconds(60))])[0].HeldBy);
+    }
+
+    [Fact]
+    public void What_has_outlasted_all_mirror_snapshots_before_it_is_whole_and_parts_of_a_copy_are_told_before_a_forced_promotion()
+    {
+        Assert.True(PointRules.List(Image(At(1), Taken(B)), [])[0] is { IsTakenHere: true, IsWhole: true });
+        Assert.Null(PointRules.Reuse(Image(At(1), Taken(B)), Image(At(1), Taken(B)).Users[0]).Refusal);
+        Assert.False(PointRules.List(Image(At(1), Copying), [])[0].IsWhole);
+        Assert.Equal([new PointName("20261128-020000")], PointRules.Partial(Image(Copied, At(1), Copied, At(2), Copying)));
+        Assert.Empty(PointRules.Partial(Image(Copied, At(1), Copied, "by-hand")));
     }
 
     [Fact]

@@ -43,10 +43,25 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
         if (force)
         {
             await consent.IsGivenAsync(Consent.Lasting, cancellationToken).ConfigureAwait(false);
+            var parts = PointRules.Partial(await MemberSnapshots.ReadAsync(open.Image, cancellationToken).ConfigureAwait(false));
             await ForcedPromotion.RunAsync(open, mode, time, cancellationToken).ConfigureAwait(false);
+            await RemoveAsync(open, parts).ConfigureAwait(false);
             return;
         }
         await new UnforcedPromotion(open, questions, time, consent).RunAsync(parameters.StrictFailover, cancellationToken).ConfigureAwait(false);
+    }
+
+    // Points that were being copied. The promotion has been made, and what is in the way of tidying must not have it called failed.
+    private static async Task RemoveAsync(OpenVolume open, IReadOnlyList<PointName> parts)
+    {
+        try
+        {
+            foreach (var part in parts)
+                await GenerationRemoval.RemoveAsync(open.Image, part.ToString(), CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (CephException)
+        {
+        }
     }
 
     private async Task TakeFromDaemonAsync(OpenVolume open, bool wasPrimary)
