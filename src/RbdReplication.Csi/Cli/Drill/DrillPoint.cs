@@ -151,7 +151,7 @@ internal static class DrillPoint
                 var before = point.IsTakenHere ? "" : "before ";
                 table.AddRow(
                     new Text(point.Name.Name), new Text(before + Time(point.TakenAt)), new Text(Ages.Text(DateTimeOffset.UtcNow - point.TakenAt)),
-                    new Text(point.IsWhole ? "whole" : "not known to be whole"), new Text(Peers(point)));
+                    new Text(point.IsWhole ? "whole" : "not known to be whole"), new Text(point.HeldBy.Count + point.AwaitedBy.Count > 0 ? Peers(point) : "-"));
             }
             console.Write(table);
             console.WriteLine($"{points.Count} point{(points.Count == 1 ? "" : "s")}");
