@@ -66,6 +66,7 @@ public sealed class ReplicationException : Exception
             Errno.ETIMEDOUT => "the cluster did not answer in time",
             Errno.ENOTCONN => "the connection to the cluster is lost",
             Errno.ESHUTDOWN => "this client was blocklisted by the cluster; the next call connects again",
+            Errno.EDQUOT when failure.Function.Contains("snap", StringComparison.Ordinal) => "the image has as many snapshots as it may have (rbd snap limit), or the pool has reached its quota; remove some, or raise the limit",
             Errno.EDQUOT => "the pool has reached its quota; raise it (ceph osd pool set-quota) or free some room",
             Errno.ENOSPC => "the pool is full, because an OSD is; see ceph health detail, and add or free some room",
             Errno.EAGAIN or Errno.EOPNOTSUPP => "the manager's module is not ready yet",

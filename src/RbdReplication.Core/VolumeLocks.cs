@@ -16,10 +16,14 @@ public delegate void LockLostReport(VolumeHandle volume, string operation);
 /// <param name="server">Name of this server, for those that meet its locks.</param>
 /// <param name="time">Clock.</param>
 /// <param name="lost">Gets the locks that are lost.</param>
-public sealed class VolumeLocks(string server, TimeProvider time, LockLostReport? lost = null)
+/// <param name="prefix">What the objects' names begin with: locks of another kind keep off each other alone.</param>
+public sealed class VolumeLocks(string server, TimeProvider time, LockLostReport? lost = null, string prefix = VolumeLocks.ChangePrefix)
 {
     /// <summary>How long the volume of a server that was killed stays locked.</summary>
     public static TimeSpan Lease => HeldLock.Lease;
+
+    /// <summary>What the names of the objects begin with that keep changes off each other.</summary>
+    public const string ChangePrefix = "rbd-replication.volume.";
 
     private const string LockName = "rbd-replication";
     private const string ServerKey = "server";
@@ -105,7 +109,7 @@ public sealed class VolumeLocks(string server, TimeProvider time, LockLostReport
             $"volume {volume}: {operation} by server {holder?.GetValueOrDefault(ServerKey) ?? "unknown"} has been pending for {age.TotalSeconds:0.0} s; retry when it has ended, or if that server was killed, {Lease.TotalSeconds:0} s after");
     }
 
-    private static string ObjectOf(VolumeHandle volume) => "rbd-replication.volume." + volume.Uuid;
+    private string ObjectOf(VolumeHandle volume) => prefix + volume.Uuid;
 
-    private static Task WriteAsync(RadosPool pool, VolumeHandle volume, ObjectWrite write) => pool.WriteAsync(ObjectOf(volume), write, CancellationToken.None);
+    private Task WriteAsync(RadosPool pool, VolumeHandle volume, ObjectWrite write) => pool.WriteAsync(ObjectOf(volume), write, CancellationToken.None);
 }

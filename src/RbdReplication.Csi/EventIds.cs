@@ -17,6 +17,8 @@ internal static class EventIds
     public const int GenerationTaken = 2009;
     public const int GenerationNotTaken = 2010;
     public const int MirrorDaemonCutOff = 2011;
+    public const int PointTaken = 2012;
+    public const int PointNotTaken = 2013;
 
     public const int CallEnded = 4001;
     public const int CallWithoutVolumeEnded = 4002;

@@ -4,7 +4,7 @@ namespace RbdReplication.CephTests;
 
 /// <summary>
 /// What calls cost that a controller repeats for ever and that find nothing to do: one read of the journal, one open without a
-/// watch, one question; the replication info reads the schedule beside its question. Counted by a server of its own; asking
+/// watch, one question; the replication info reads the schedules, the manager's and ours, beside its question. Counted by a server of its own; asking
 /// librbd for what came with the open image is no round trip. Where volume groups are served that is true of the group of an image, too, which is
 /// asked for by what changes something; only of one that is in a group name and state are read.
 /// </summary>
@@ -25,7 +25,7 @@ public sealed class RoundTripTests(TwoSites sites)
     [Theory]
     [InlineData(Rpc.Enable, Record, Open, Info)]
     [InlineData(Rpc.Promote, Record, Open, Info)]
-    [InlineData(Rpc.GetInfo, "2 " + Record, Open, Status)]
+    [InlineData(Rpc.GetInfo, "3 " + Record, Open, Status)]
     [InlineData(Rpc.GetDestination, Record, Open, Info)]
     public async Task A_primary_costs_one_read_one_open_and_one_question(string rpc, params string[] expected)
     {

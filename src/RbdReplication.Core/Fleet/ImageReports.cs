@@ -8,5 +8,6 @@ namespace RbdReplication.Core;
 /// <param name="Status">What the sites last reported.</param>
 /// <param name="Sites">Names of the sites.</param>
 /// <param name="Schedules">Snapshot schedules in force at this site.</param>
-/// <param name="AreOfGroup">Whether those are of a group that it belongs to, whose generations the servers take and not the manager.</param>
-public sealed record ImageReports(MirrorGlobalStatus Status, MirrorSites Sites, IReadOnlyList<ReplicationSchedule> Schedules, bool AreOfGroup = false);
+/// <param name="Taker">Who takes the snapshots that are due by them.</param>
+public sealed record ImageReports(
+    MirrorGlobalStatus Status, MirrorSites Sites, IReadOnlyList<ReplicationSchedule> Schedules, SnapshotTaker Taker = SnapshotTaker.Manager);

@@ -4,7 +4,7 @@ namespace RbdReplication.Core;
 
 /// <summary>
 /// Lists the mirrored images of pools with their status, page by page; no image is opened. A page of 1024 images costs
-/// one listing, one read of the schedules, and for the names of the PVs, which are remembered, a key read for each image that is new, many at
+/// one listing, two reads of the schedules, and for the names of the PVs, which are remembered, a key read for each image that is new, many at
 /// a time. For people, two reads an image more tell whether a resync was left with it.
 /// </summary>
 /// <param name="connections">Connections to clusters.</param>
@@ -111,12 +111,15 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
             if (page.Count == 0)
                 break;
             last = page[^1].Key;
-            var schedules = await SnapshotSchedules.ListInForceAsync(connection, pool, [.. page.Select(entry => entry.Key)], cancellationToken).ConfigureAwait(false);
+            var schedules = await SchedulesInForce.ListAsync(connection, pool, [.. page.Select(entry => entry.Key)], cancellationToken).ConfigureAwait(false);
             var now = time.GetUtcNow();
-            statuses.AddRange(page.Select(entry => ImageStatus.Of(
-                entry.Key, ofGroups.TryGetValue(entry.Key, out var ofGroup)
-                    ? new ImageReports(entry.Value, sites, ofGroup, AreOfGroup: true)
-                    : new ImageReports(entry.Value, sites, schedules.GetValueOrDefault(entry.Key, [])), now)));
+            statuses.AddRange(page.Select(entry =>
+            {
+                var (due, taker) = ofGroups.TryGetValue(entry.Key, out var ofGroup)
+                    ? new SchedulesInForce(ofGroup, SnapshotTaker.Group)
+                    : schedules.GetValueOrDefault(entry.Key, SchedulesInForce.None);
+                return ImageStatus.Of(entry.Key, new ImageReports(entry.Value, sites, due, taker), now);
+            }));
         }
         while (page.Count == PoolMirroring.PageSize);
         return statuses;

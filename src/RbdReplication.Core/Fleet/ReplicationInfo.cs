@@ -128,7 +128,9 @@ public sealed record ReplicationInfo(
             null => $"no snapshot schedule, so what is written after {newest:HH:mm:ss} UTC does not reach the peer; set schedulingInterval in the VolumeReplicationClass; {seen}",
             _ when !isLate => seen,
             { } length when sync.IsSyncing => $"behind: {seen}; a copy takes longer than the interval of {length.TotalMinutes} min: lengthen it, or look at the network between the sites",
-            { } length when reports.AreOfGroup => $"behind: {GroupStatus.NoGeneration(length)}; where they are taken, check the mirror daemon at {peer.SiteName}",
+            { } length when reports.Taker == SnapshotTaker.Points =>
+                $"behind: no consistency point in {LateAfterIntervals} intervals of {length.TotalMinutes} min; event 2013 in the servers' logs says why, and where there is none no server was called for the volume since it started; where they are taken, check the mirror daemon at {peer.SiteName}",
+            { } length when reports.Taker == SnapshotTaker.Group => $"behind: {GroupStatus.NoGeneration(length)}; where they are taken, check the mirror daemon at {peer.SiteName}",
             { } length => $"behind: no snapshot in {LateAfterIntervals} intervals of {length.TotalMinutes} min; check the manager's rbd_support module (rbd mirror snapshot schedule status) and the mirror daemon at {peer.SiteName}",
         };
         return (isLate ? ReplicationHealth.Degraded : ReplicationHealth.Healthy, message);

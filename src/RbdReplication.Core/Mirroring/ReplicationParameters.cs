@@ -62,6 +62,12 @@ public sealed partial record ReplicationSchedule(string Interval, string? StartT
     /// <summary>When the manager was last due to take one, by the same count.</summary>
     public DateTimeOffset? LastDue(DateTimeOffset now) => ParseInterval(Interval) is { } interval ? now + UntilNext(now) - interval : null;
 
+    /// <summary>How long until the next is due, where it is not the manager that takes them; zero: it is. Null for an interval that cannot be read.</summary>
+    /// <param name="takenAt">When the last was begun; null before the first.</param>
+    /// <param name="now">The time.</param>
+    public TimeSpan? UntilDue(DateTimeOffset? takenAt, DateTimeOffset now) =>
+        LastDue(now) is not { } due ? null : takenAt >= due ? UntilNext(now) : TimeSpan.Zero;
+
     private static TimeSpan UntilNext(TimeSpan sinceStart, TimeSpan interval) => interval - new TimeSpan(sinceStart.Ticks % interval.Ticks);
 
     /// <summary>Time of day in UTC of a start time, in whole minutes: all that every manager keeps of it; null if it is no time.</summary>
@@ -104,14 +110,18 @@ public sealed partial record ReplicationParameters(
     private const string ForceKey = "force";
     private const string StrictKey = "strictFailover";
     private const string HoldKey = "maximumHold";
+    private const string PointsKey = "consistencyPoints";
     private static readonly TimeSpan ShortestHold = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(30);
 
     /// <summary>All keys that mean something.</summary>
-    public static IReadOnlyList<string> KnownKeys { get; } = [ModeKey, IntervalKey, StartTimeKey, FlattenKey, ForceKey, StrictKey, HoldKey];
+    public static IReadOnlyList<string> KnownKeys { get; } = [ModeKey, IntervalKey, StartTimeKey, FlattenKey, ForceKey, StrictKey, HoldKey, PointsKey];
 
     /// <summary>For how long writers may be held for a generation of a group; null where the class does not say it.</summary>
     public TimeSpan? MaximumHold { get; init; }
+
+    /// <summary>How many consistency points of a volume are kept, each of whose syncs on schedule takes one; null: the syncs are the manager's, without points.</summary>
+    public int? ConsistencyPoints { get; init; }
 
     /// <summary>Validates the parameters of a request.</summary>
     /// <exception cref="ReplicationException">InvalidArgument: names the key, the value and what is allowed.</exception>
@@ -129,12 +139,25 @@ public sealed partial record ReplicationParameters(
             "force" => FlattenMode.Force,
             var other => throw Invalid(FlattenKey, other, "never or force"),
         };
+        var schedule = ParseSchedule(parameters);
         return new ReplicationParameters(
-            mode, ParseSchedule(parameters), flatten, Flag(parameters, ForceKey), Flag(parameters, StrictKey),
+            mode, schedule, flatten, Flag(parameters, ForceKey), Flag(parameters, StrictKey),
             [.. parameters.Keys.Where(key => !KnownKeys.Contains(key)).Order(StringComparer.Ordinal)])
         {
             MaximumHold = ParseHold(Value(parameters, HoldKey)),
+            ConsistencyPoints = ParsePoints(Value(parameters, PointsKey), mode, schedule),
         };
+    }
+
+    private static int? ParsePoints(string? text, MirrorImageMode mode, ReplicationSchedule? schedule)
+    {
+        if (text is null)
+            return null;
+        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number is < 1 or > PointRules.MaximumKept)
+            throw Invalid(PointsKey, text, $"a number from 1 to {PointRules.MaximumKept}");
+        return mode == MirrorImageMode.Snapshot && schedule is not null
+            ? number
+            : throw new ReplicationException(ReplicationError.InvalidArgument, $"parameter {PointsKey} needs {IntervalKey}, by which the points are taken, and {ModeKey} snapshot");
     }
 
     private static TimeSpan? ParseHold(string? text)

@@ -8,8 +8,9 @@ namespace RbdReplication.Core;
 /// <param name="files">Cluster configuration.</param>
 /// <param name="time">Clock, for waiting and for the age of reports.</param>
 /// <param name="flattenReport">Gets the progress of flattening.</param>
+/// <param name="points">Takes the consistency points that are due; null where none are.</param>
 /// <param name="groups">Volume groups are served, so their members are not to be changed one by one; null where they are not.</param>
-public sealed class VolumeReplication(VolumeOperations volumes, ClusterFiles files, TimeProvider time, FlattenReport flattenReport, GroupOptions? groups = null)
+public sealed class VolumeReplication(VolumeOperations volumes, ClusterFiles files, TimeProvider time, FlattenReport flattenReport, PointSchedule? points = null, GroupOptions? groups = null)
     : IReplication
 {
     /// <summary>The one operation that, cut off by the end of the process, may leave an image that nothing can finish.</summary>
@@ -19,16 +20,32 @@ public sealed class VolumeReplication(VolumeOperations volumes, ClusterFiles fil
     private readonly Consent _consent = new(time);
 
     /// <inheritdoc/>
-    public Task EnableAsync(VolumeRequest request, ReplicationParameters parameters, CancellationToken cancellationToken) =>
-        ChangeAsync(request, "enable", new Enabling(parameters, flattenReport, _consent).RunAsync, cancellationToken);
+    public async Task EnableAsync(VolumeRequest request, ReplicationParameters parameters, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        await ChangeAsync(request, "enable", new Enabling(parameters, flattenReport, _consent).RunAsync, cancellationToken).ConfigureAwait(false);
+        if (parameters.ConsistencyPoints is not null)
+            points?.Keep(request, isChanged: false);
+    }
 
     /// <inheritdoc/>
-    public Task PromoteAsync(VolumeRequest request, ReplicationParameters parameters, bool force, CancellationToken cancellationToken) =>
-        ChangeAsync(request, force ? ForcedPromotionName : "promote", new Promotion(parameters, force, _questions, time, _consent).RunAsync, cancellationToken);
+    public async Task PromoteAsync(VolumeRequest request, ReplicationParameters parameters, bool force, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        await ChangeAsync(
+            request, force ? ForcedPromotionName : "promote", new Promotion(parameters, force, _questions, time, _consent).RunAsync, cancellationToken).ConfigureAwait(false);
+        if (parameters.ConsistencyPoints is not null)
+            points?.Keep(request, isChanged: true);
+        else
+            points?.LookAgain(request);
+    }
 
     /// <inheritdoc/>
-    public Task DemoteAsync(VolumeRequest request, bool force, CancellationToken cancellationToken) =>
-        ChangeAsync(request, "demote", new Demotion(force, _questions, time, _consent).RunAsync, cancellationToken);
+    public async Task DemoteAsync(VolumeRequest request, bool force, CancellationToken cancellationToken)
+    {
+        await ChangeAsync(request, "demote", new Demotion(force, _questions, time, _consent).RunAsync, cancellationToken).ConfigureAwait(false);
+        points?.LookAgain(request);
+    }
 
     /// <inheritdoc/>
     public async Task<bool> ResyncAsync(VolumeRequest request, bool force, CancellationToken cancellationToken)
@@ -39,12 +56,27 @@ public sealed class VolumeReplication(VolumeOperations volumes, ClusterFiles fil
     }
 
     /// <inheritdoc/>
-    public Task DisableAsync(VolumeRequest request, bool force, CancellationToken cancellationToken) =>
-        ChangeAsync(request, "disable", new Disabling(force, _questions, time, _consent).RunAsync, cancellationToken);
+    public async Task DisableAsync(VolumeRequest request, bool force, CancellationToken cancellationToken)
+    {
+        await ChangeAsync(
+            request, "disable",
+            async (open, token) =>
+            {
+                await new Disabling(force, _questions, time, _consent).RunAsync(open, token).ConfigureAwait(false);
+                await GenerationRemoval.OfAllAsync(open, token).ConfigureAwait(false);
+            }, cancellationToken).ConfigureAwait(false);
+        points?.LookAgain(request);
+    }
 
     /// <inheritdoc/>
-    public Task<ReplicationInfo> GetInfoAsync(VolumeRequest request, CancellationToken cancellationToken) =>
-        volumes.ReadAsync(request, InfoReading.Name, new InfoReading(time).RunAsync, cancellationToken);
+    public async Task<ReplicationInfo> GetInfoAsync(VolumeRequest request, CancellationToken cancellationToken)
+    {
+        var reading = new InfoReading(time);
+        var info = await volumes.ReadAsync(request, InfoReading.Name, reading.RunAsync, cancellationToken).ConfigureAwait(false);
+        if (reading.TakesPoints)
+            points?.Keep(request, isChanged: false);
+        return info;
+    }
 
     /// <summary>The handle by which the peer cluster knows the volume.</summary>
     public Task<VolumeHandle> GetDestinationAsync(VolumeRequest request, CancellationToken cancellationToken) =>

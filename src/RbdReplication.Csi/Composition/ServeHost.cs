@@ -85,6 +85,10 @@ internal static partial class ServeHost
             return (volume, address, patience) => CutOff(logger, address, volume.ImageSpec, volume.Handle, patience.TotalSeconds);
         });
         services.AddSingleton<VolumeOperations>();
+        services.AddSingleton<PointLog>();
+        services.AddSingleton(provider => new PointSchedule(
+            provider.GetRequiredService<VolumeOperations>(), new VolumeLocks(Environment.MachineName, TimeProvider.System, prefix: PointSchedule.LockPrefix),
+            provider.GetRequiredService<PointLog>().Report, TimeProvider.System));
         services.AddSingleton<VolumeReplication>();
         services.AddSingleton<Telemetry>();
         services.AddSingleton<PoolLister>();

@@ -77,6 +77,10 @@ internal static class MetricCatalog
         new("rbd_replication.volume_listing.failures", MetricKind.Counter, "{listing}",
             "Listings of the pool that failed, or were due while the one before had not ended. The log says why.", PoolLabels);
 
+    public static MetricDeclaration Points { get; } =
+        new("rbd_replication.volume.points", MetricKind.Counter, "{point}",
+            "Consistency points of volumes that were due at this server by `consistencyPoints` of the class, by what became of them. The log names the volume.", "result");
+
     public static MetricDeclaration Generations { get; } =
         new("rbd_replication.group.generations", MetricKind.Counter, "{generation}",
             "Generations of the volume group that were due at this server, by what became of them.", "group", "result");
@@ -106,7 +110,7 @@ internal static class MetricCatalog
     public static IReadOnlyList<MetricDeclaration> Replication { get; } =
     [
         VolumeRole, VolumeHealth, VolumeLastSyncTimestamp, VolumeLag, VolumeLastSyncSize, VolumeLastSyncDuration, VolumeScheduleInterval,
-        Volumes, VolumesLeftOut, ListingTimestamp, ListingFailures,
+        Volumes, VolumesLeftOut, ListingTimestamp, ListingFailures, Points,
     ];
 
     /// <summary>Calls into Ceph, at both.</summary>
@@ -130,7 +134,7 @@ internal static class MetricCatalog
         ["pool"] = "Pool name",
         ["rados_namespace"] = "Rados namespace, empty for the default one. Not `namespace`: Prometheus sets that one to the pod's",
         ["group"] = "Handle of the volume group",
-        ["result"] = "`Taken`, `HeldTooLong` (a volume was not ready within `maximumHold`), `Torn` (others took snapshots at the same moment) or `Failed`",
+        ["result"] = "`Taken`, `HeldTooLong` (a volume was not ready within `maximumHold`), `Torn` (others took snapshots at the same moment) or `Failed`; of a point `Taken` or `Failed`",
         ["image"] = "Image name",
         ["persistentvolume"] = "Name of the PersistentVolume, from the CSI journal; empty where the journal has no entry. kube-state-metrics calls it so too",
         ["role"] = "`primary`, `secondary` or `unknown`",

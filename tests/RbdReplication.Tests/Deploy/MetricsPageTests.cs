@@ -43,6 +43,7 @@ public sealed class MetricsPageTests
         volumes.Update();
         using var generations = new GenerationLog(Microsoft.Extensions.Logging.Abstractions.NullLogger<GenerationSchedule>.Instance);
         generations.Show(() => []);
+        using var points = new PointLog(Microsoft.Extensions.Logging.Abstractions.NullLogger<PointSchedule>.Instance);
         Assert.Equal(
             MetricCatalog.All.Select(metric => $"{metric.Kind} {metric.Name} {metric.Unit} {metric.Description}").Order(StringComparer.Ordinal),
             created.Order(StringComparer.Ordinal));

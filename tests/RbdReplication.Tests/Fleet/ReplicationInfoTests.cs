@@ -48,13 +48,15 @@ public sealed class ReplicationInfoTests
         Assert.Contains(reason, late.Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void The_lateness_of_a_member_of_a_group_is_put_down_to_what_takes_its_generations()
+    [Theory]
+    [InlineData(SnapshotTaker.Group, "no generation in 2 intervals of 5 min")]
+    [InlineData(SnapshotTaker.Points, "no consistency point in 2 intervals of 5 min; event 2013")]
+    public void The_lateness_of_what_the_servers_take_is_put_down_to_them(SnapshotTaker taker, string reason)
     {
         var reports = Status(Primary, Peer(MirrorStatusState.Replaying, Figures(Now.AddMinutes(-11), Now.AddMinutes(-11))));
-        var late = ReplicationInfo.Of(new ImageReports(reports, Sites, EveryFiveMinutes, AreOfGroup: true), Now.AddHours(-1), Now);
+        var late = ReplicationInfo.Of(new ImageReports(reports, Sites, EveryFiveMinutes, taker), Now.AddHours(-1), Now);
         Assert.Equal(ReplicationHealth.Degraded, late.Health);
-        Assert.Contains("no generation in 2 intervals of 5 min", late.Message, StringComparison.Ordinal);
+        Assert.Contains(reason, late.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("manager", late.Message, StringComparison.Ordinal);
     }
 

@@ -153,4 +153,31 @@ public sealed class ReplicationParametersTests
 
     [Fact]
     public void A_schedule_that_cannot_be_read_is_never_due() => Assert.Null(new ReplicationSchedule("soon", null).UntilNext(DateTimeOffset.UnixEpoch));
+
+    [Theory]
+    [InlineData("1", 1)]
+    [InlineData("30", 30)]
+    public void So_many_points_are_kept(string text, int number) =>
+        Assert.Equal(number, Parse(("consistencyPoints", text), ("schedulingInterval", "5m")).ConsistencyPoints);
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("31")]
+    [InlineData("-1")]
+    [InlineData("")]
+    [InlineData(" 3")]
+    [InlineData("3.0")]
+    [InlineData("three")]
+    [InlineData("99999999999999999999")]
+    public void A_number_of_points_is_from_1_to_30(string text) =>
+        Assert.Contains($"parameter consistencyPoints is \"{text}\", and must be a number from 1 to 30", Refused(("consistencyPoints", text), ("schedulingInterval", "5m")), StringComparison.Ordinal);
+
+    [Fact]
+    public void Points_need_a_schedule_and_snapshot_mode()
+    {
+        const string Needs = "parameter consistencyPoints needs schedulingInterval, by which the points are taken, and mirroringMode snapshot";
+        Assert.Equal(Needs, Refused(("consistencyPoints", "3")));
+        Assert.Equal(Needs, Refused(("consistencyPoints", "3"), ("schedulingInterval", "5m"), ("mirroringMode", "journal")));
+        Assert.Null(Parse(("schedulingInterval", "5m")).ConsistencyPoints);
+    }
 }

@@ -2,7 +2,7 @@ using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
-/// <summary>Removing user snapshots of generations.</summary>
+/// <summary>Removing user snapshots of generations, and of points.</summary>
 internal static class GenerationRemoval
 {
     /// <summary>Removes them, the members side by side; one that is gone is no failure. The peers remove theirs with the next mirror snapshot.</summary>
@@ -20,16 +20,16 @@ internal static class GenerationRemoval
     /// </summary>
     public static async Task OfAllAsync(OpenVolume open, CancellationToken cancellationToken)
     {
-        if (await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false) is not { State: MirrorImageState.Disabled })
-            return;
+        // They come with the open image, and asking whether it is mirrored is a round trip.
         var all = GenerationRules.All(await MemberSnapshots.ReadAsync(open.Image, cancellationToken).ConfigureAwait(false));
-        if (all.Count == 0)
+        if (all.Count == 0 || await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false) is not { State: MirrorImageState.Disabled })
             return;
         await open.LockAsync().ConfigureAwait(false);
         await RunAsync(open.Volume.Pool, all, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task RemoveAsync(RbdImage image, string name, CancellationToken cancellationToken)
+    /// <summary>Removes one of an image that is open for writing; that it is gone is no failure.</summary>
+    public static async Task RemoveAsync(RbdImage image, string name, CancellationToken cancellationToken)
     {
         try
         {

@@ -105,11 +105,11 @@ public static class GenerationRules
         return Select(member, (snapshot, _, isFinished) => snapshot.Id > to || !isFinished);
     }
 
-    /// <summary>All of any group: what a volume has no use for that is not replicated any more.</summary>
+    /// <summary>All of any group, and the volume's own points: what a volume has no use for that is not replicated any more.</summary>
     public static IReadOnlyList<UnneededSnapshot> All(MemberSnapshots member)
     {
         ArgumentNullException.ThrowIfNull(member);
-        return Select(member, (_, _, _) => true);
+        return [.. Select(member, (_, _, _) => true), .. PointRules.All(member)];
     }
 
     // Where a member has joined the group since, none but the others has it.

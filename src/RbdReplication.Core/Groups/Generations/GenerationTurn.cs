@@ -20,11 +20,6 @@ public sealed record GenerationAttempt(long Number, GenerationResult Result, int
     public static GenerationAttempt Failed(string problem) => new(0, GenerationResult.Failed, 0, TimeSpan.Zero, problem);
 }
 
-/// <summary>What came of a look at a group that is kept.</summary>
-/// <param name="Wait">When to look again; null where no generation is to be taken of the group.</param>
-/// <param name="HasFailed">Whether a call failed, which another attempt soon may not mend.</param>
-internal readonly record struct GenerationLook(TimeSpan? Wait, bool HasFailed = false);
-
 /// <summary>One look at a group that is kept: takes a generation if one is due and no other server does, and removes what is not needed any more.</summary>
 /// <param name="group">The group.</param>
 /// <param name="seen">Gets the group's state as it is.</param>
@@ -35,14 +30,14 @@ internal sealed class GenerationTurn(VolumeGroup group, Action<GroupState?> seen
     private readonly GroupStateObject _object = new(group.Pool, group.Entry.Uuid);
 
     /// <summary>Does it.</summary>
-    public async Task<GenerationLook> RunAsync(CancellationToken cancellationToken)
+    public async Task<DueLook> RunAsync(CancellationToken cancellationToken)
     {
         var wait = (await ReadAsync(cancellationToken).ConfigureAwait(false))?.UntilDue(time.GetUtcNow());
         if (wait != TimeSpan.Zero)
             return new(wait);
         await using var lease = await _object.TryLeaseAsync(time).ConfigureAwait(false);
         if (lease is null)
-            return new(GenerationSchedule.Pause);
+            return new(DuePause.First);
         // Another server may have taken it before the lease was ours.
         var state = await ReadAsync(cancellationToken).ConfigureAwait(false);
         wait = state?.UntilDue(time.GetUtcNow());
@@ -52,7 +47,7 @@ internal sealed class GenerationTurn(VolumeGroup group, Action<GroupState?> seen
         var attempt = await TakeAsync(state, begun, cancellationToken).ConfigureAwait(false);
         return attempt.IsTaken
             ? new((await ReadAsync(cancellationToken).ConfigureAwait(false))?.UntilDue(time.GetUtcNow()))
-            : new(GenerationSchedule.Pause, HasFailed: attempt.Result == GenerationResult.Failed);
+            : new(DuePause.First, HasFailed: attempt.Result == GenerationResult.Failed);
     }
 
     private async Task<GroupState?> ReadAsync(CancellationToken cancellationToken)

@@ -2,7 +2,7 @@ using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
-/// <summary>The snapshots that a member of a group has at one site.</summary>
+/// <summary>The snapshots that a member of a group, or a volume by itself, has at one site.</summary>
 /// <param name="ImageId">Id of its image there.</param>
 /// <param name="Users">User snapshots, oldest first.</param>
 /// <param name="Mirrors">Mirror snapshots, oldest first.</param>
@@ -57,7 +57,7 @@ public sealed record MemberSnapshots(string ImageId, IReadOnlyList<UserSnapshot>
     /// <summary>Whether the image is primary, or was when nothing mirrored it any more.</summary>
     internal bool IsPrimary => Mirrors is [.., { State: MirrorSnapshotState.Primary }];
 
-    /// <summary>Whether a user snapshot was taken at this site, while the image was primary.</summary>
+    /// <summary>Whether a user snapshot is known to have been taken here: the image was primary then.</summary>
     internal bool WasTakenHere(UserSnapshot snapshot) => Mirrors.LastOrDefault(mirror => mirror.Id < snapshot.Id) is { State: MirrorSnapshotState.Primary };
 
     /// <summary>

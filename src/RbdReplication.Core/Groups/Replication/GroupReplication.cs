@@ -41,6 +41,7 @@ public sealed class GroupReplication(
                 Volatile.Write(ref hasPrimary, true);
                 // The group is taken as a whole.
                 await SnapshotSchedules.ClearAsync(open, token).ConfigureAwait(false);
+                await PointPlans.RemoveAsync(open, token).ConfigureAwait(false);
             },
             begun: now => now, Enabled, cancellationToken).ConfigureAwait(false);
         generations.Keep(request, isChanged: true);

@@ -37,12 +37,7 @@ public sealed record GroupState(WantedRole Role, ReplicationSchedule? Schedule, 
     }
 
     /// <summary>How long until a generation is due; zero: it is. Null: none is to be taken.</summary>
-    public TimeSpan? UntilDue(DateTimeOffset now)
-    {
-        if (Role != WantedRole.Primary || Failover is not null || Schedule?.LastDue(now) is not { } due)
-            return null;
-        return TakenAt >= due ? Schedule.UntilNext(now) : TimeSpan.Zero;
-    }
+    public TimeSpan? UntilDue(DateTimeOffset now) => Role == WantedRole.Primary && Failover is null ? Schedule?.UntilDue(TakenAt, now) : null;
 }
 
 /// <summary>A forced promotion of a group.</summary>

@@ -20,6 +20,7 @@ internal sealed class MemberReplication(FlattenReport flattenReport, TimeProvide
         var parameters = new ReplicationParameters(MirrorImageMode.Snapshot, Schedule: null, flatten, Force: false, StrictFailover: false, []);
         await new Enabling(parameters, flattenReport, _consent).RunAsync(open, cancellationToken).ConfigureAwait(false);
         await SnapshotSchedules.ClearAsync(open, cancellationToken).ConfigureAwait(false);
+        await PointPlans.RemoveAsync(open, cancellationToken).ConfigureAwait(false);
         try
         {
             await new Promotion(parameters, force: false, _questions, time, _consent).RunAsync(open, cancellationToken).ConfigureAwait(false);

@@ -10,15 +10,23 @@ internal static class ReplicatedGroups
     /// <exception cref="ReplicationException">NotConfigured: it is. No other code is right, since the controller forces a promotion, calls enabling invalid for good, or forgets a volume by those.</exception>
     public static async Task RefuseMemberAsync(OpenVolume open, string operation, CancellationToken cancellationToken)
     {
+        if (await FindAsync(open, cancellationToken).ConfigureAwait(false) is { } handle)
+        {
+            throw open.Refused(
+                operation, ReplicationError.NotConfigured,
+                $"it belongs to volume group {handle}, which is replicated as a whole; ask it of the group, or take the volume out of that first");
+        }
+    }
+
+    /// <summary>The group that is replicated and that a volume is in; null: it is in none.</summary>
+    public static async Task<VolumeHandle?> FindAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
         if (await open.Image.GetGroupAsync(cancellationToken).ConfigureAwait(false) is not { } group || UuidOf(group.Name) is not { } uuid)
-            return;
+            return null;
         var pool = await open.Volume.Connection.GetPoolAsync(group.PoolId, open.Volume.Pool.Namespace, cancellationToken).ConfigureAwait(false);
-        if (await new GroupStateObject(pool, uuid).ReadAsync(cancellationToken).ConfigureAwait(false) is null)
-            return;
-        var handle = new VolumeHandle(open.Volume.Cluster.ClusterId, pool.Id, uuid);
-        throw open.Refused(
-            operation, ReplicationError.NotConfigured,
-            $"it belongs to volume group {handle}, which is replicated as a whole; ask it of the group, or take the volume out of that first");
+        return await new GroupStateObject(pool, uuid).ReadAsync(cancellationToken).ConfigureAwait(false) is null
+            ? null
+            : new VolumeHandle(open.Volume.Cluster.ClusterId, pool.Id, uuid);
     }
 
     /// <summary>The uuid of the group whose RBD group has this name; null for an RBD group of somebody else.</summary>

@@ -36,6 +36,7 @@ internal sealed class Demotion(bool force, OpenQuestions questions, TimeProvider
             await Resync.WithdrawAsync(open, cancellationToken).ConfigureAwait(false);
             await open.ForWritingAsync(cancellationToken).ConfigureAwait(false);
             await DemoteAsync(open, snapshotMode, isPrimary, cancellationToken).ConfigureAwait(false);
+            await PointPlans.RemoveAsync(open, cancellationToken).ConfigureAwait(false);
         }
         if (!force)
             await AwaitCopyAsync(open, snapshotMode, justDemoted: primary, cancellationToken).ConfigureAwait(false);

@@ -43,7 +43,10 @@ internal sealed class Disabling(bool force, OpenQuestions questions, TimeProvide
         await open.LockAsync().ConfigureAwait(false);
         await consent.IsGivenAsync(Consent.Lasting, cancellationToken).ConfigureAwait(false);
         if (await open.GetModeAsync(cancellationToken).ConfigureAwait(false) == MirrorImageMode.Snapshot)
+        {
             await SnapshotSchedules.RemoveAsync(open.Volume.Connection, open.Image, cancellationToken).ConfigureAwait(false);
+            await PointPlans.RemoveAsync(open, cancellationToken).ConfigureAwait(false);
+        }
         await DisableAsync(open, force || !info.IsPrimary, cancellationToken).ConfigureAwait(false);
     }
 

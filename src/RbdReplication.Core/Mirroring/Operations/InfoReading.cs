@@ -8,6 +8,9 @@ internal sealed class InfoReading(TimeProvider time, IReadOnlyList<ReplicationSc
     /// <summary>What is done, to follow "cannot".</summary>
     public const string Name = "get the replication info of";
 
+    /// <summary>Whether consistency points were found to be due of the image.</summary>
+    public bool TakesPoints { get; private set; }
+
     /// <summary>Reads them.</summary>
     /// <exception cref="ReplicationException">
     /// NotFound: nothing is known yet, as it is in the first minutes of a primary. FailedPrecondition: it is secondary, or not mirrored.
@@ -23,7 +26,7 @@ internal sealed class InfoReading(TimeProvider time, IReadOnlyList<ReplicationSc
     public async Task<ReplicationInfo> ReadAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         // All at the same time; a whole pool's are read by PoolLister.
-        var schedules = ofGroup is null ? ReadSchedulesAsync(open, cancellationToken) : Task.FromResult(ofGroup);
+        var schedules = ofGroup is null ? ReadSchedulesAsync(open, cancellationToken) : Task.FromResult(new SchedulesInForce(ofGroup, SnapshotTaker.Group));
         var status = open.Image.Mirroring.GetGlobalStatusAsync(cancellationToken);
         var sites = await open.Volume.Connection.GetSitesAsync(open.Volume.Pool, cancellationToken).ConfigureAwait(false);
         var global = await status.ConfigureAwait(false);
@@ -33,14 +36,16 @@ internal sealed class InfoReading(TimeProvider time, IReadOnlyList<ReplicationSc
         var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);
         // The first snapshot stays until the peer has a newer one. Journal mode has none, and keeps no time.
         var primarySince = chain.SincePromotion.FirstOrDefault()?.TakenAt ?? open.Image.GetCreateTimestamp().ToDateTimeOffset();
-        var reports = new ImageReports(global, sites, await schedules.ConfigureAwait(false), AreOfGroup: ofGroup is not null);
+        var (due, taker) = await schedules.ConfigureAwait(false);
+        TakesPoints = taker == SnapshotTaker.Points;
+        var reports = new ImageReports(global, sites, due, taker);
         return ReplicationInfo.Of(reports, primarySince, time.GetUtcNow());
     }
 
-    private static async Task<IReadOnlyList<ReplicationSchedule>> ReadSchedulesAsync(OpenVolume open, CancellationToken cancellationToken)
+    private static async Task<SchedulesInForce> ReadSchedulesAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var id = open.Image.GetId();
-        var schedules = await SnapshotSchedules.ListInForceAsync(open.Volume.Connection, open.Volume.Pool, [id], cancellationToken).ConfigureAwait(false);
-        return schedules.GetValueOrDefault(id, []);
+        var schedules = await SchedulesInForce.ListAsync(open.Volume.Connection, open.Volume.Pool, [id], cancellationToken).ConfigureAwait(false);
+        return schedules.GetValueOrDefault(id, SchedulesInForce.None);
     }
 }

@@ -25,7 +25,7 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
             await TakeFromDaemonAsync(open, info.IsPrimary).ConfigureAwait(false);
         questions.Settle(open.Volume.Handle);
         if (parameters.Schedule is { } schedule && mode == MirrorImageMode.Snapshot)
-            await SetScheduleAsync(open, schedule, cancellationToken).ConfigureAwait(false);
+            await SetScheduleAsync(open, schedule, parameters.ConsistencyPoints, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task PromoteAsync(OpenVolume open, MirrorImageMode mode, CancellationToken cancellationToken)
@@ -43,10 +43,25 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
         if (force)
         {
             await consent.IsGivenAsync(Consent.Lasting, cancellationToken).ConfigureAwait(false);
+            var parts = PointRules.Partial(await MemberSnapshots.ReadAsync(open.Image, cancellationToken).ConfigureAwait(false));
             await ForcedPromotion.RunAsync(open, mode, time, cancellationToken).ConfigureAwait(false);
+            await RemoveAsync(open, parts).ConfigureAwait(false);
             return;
         }
         await new UnforcedPromotion(open, questions, time, consent).RunAsync(parameters.StrictFailover, cancellationToken).ConfigureAwait(false);
+    }
+
+    // Points that were being copied. The promotion has been made, and what is in the way of tidying must not have it called failed.
+    private static async Task RemoveAsync(OpenVolume open, IReadOnlyList<PointName> parts)
+    {
+        try
+        {
+            foreach (var part in parts)
+                await GenerationRemoval.RemoveAsync(open.Image, part.ToString(), CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (CephException)
+        {
+        }
     }
 
     private async Task TakeFromDaemonAsync(OpenVolume open, bool wasPrimary)
@@ -80,11 +95,21 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
         await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task SetScheduleAsync(OpenVolume open, ReplicationSchedule schedule, CancellationToken cancellationToken)
+    // Adding first: there is no moment without any schedule.
+    private static async Task SetScheduleAsync(OpenVolume open, ReplicationSchedule schedule, int? points, CancellationToken cancellationToken)
     {
         try
         {
-            await SnapshotSchedules.SetAsync(open, schedule, cancellationToken).ConfigureAwait(false);
+            if (points is { } keep)
+            {
+                await PointPlans.SetAsync(open, new PointPlan(schedule, keep), cancellationToken).ConfigureAwait(false);
+                await SnapshotSchedules.ClearAsync(open, cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                await SnapshotSchedules.SetAsync(open, schedule, cancellationToken).ConfigureAwait(false);
+                await PointPlans.RemoveAsync(open, cancellationToken).ConfigureAwait(false);
+            }
         }
         catch (CephException e)
         {

@@ -1,0 +1,65 @@
+using System.Text.Json;
+
+namespace RbdReplication.CephTests.Sandbox;
+
+/// <summary>The commands <c>drill point</c> and <c>drill points</c> with a site's configuration and secret.</summary>
+internal static class PointRun
+{
+    /// <summary>A point as the commands tell of it.</summary>
+    public sealed record Point(string Name, DateTimeOffset TakenAt, bool IsTakenHere, bool IsWhole, string[] HeldBy, string[] AwaitedBy);
+
+    /// <summary>Takes a point, again where the command says so, and returns what is seen of it.</summary>
+    public static Task<Point> TakeAsync(Site site, TestVolume volume, string name, params string[] options) => Eventually.GetAsync(
+        async () =>
+        {
+            string[] arguments = ["point", name, .. options];
+            return (await RunAsync(site, volume, arguments)).Error.Contains("; retry", StringComparison.Ordinal)
+                ? null
+                : Read((await SucceedAsync(site, volume, arguments)).GetProperty("point"));
+        }, $"point {name} is taken");
+
+    /// <summary>The volume's points.</summary>
+    public static async Task<Point[]> ListAsync(Site site, TestVolume volume) =>
+        [.. (await SucceedAsync(site, volume, ["points"])).GetProperty("points").EnumerateArray().Select(Read)];
+
+    /// <summary>Removes a point; whether there was one.</summary>
+    public static async Task<bool> RemoveAsync(Site site, TestVolume volume, string name) =>
+        (await SucceedAsync(site, volume, ["point", name, "--remove"])).GetProperty("removed").GetBoolean();
+
+    /// <summary>Why a command fails.</summary>
+    public static async Task<string> FailAsync(Site site, TestVolume volume, params string[] arguments)
+    {
+        var (exitCode, output, error) = await RunAsync(site, volume, arguments);
+        Assert.Equal((1, ""), (exitCode, output));
+        return error;
+    }
+
+    private static async Task<JsonElement> SucceedAsync(Site site, TestVolume volume, string[] arguments)
+    {
+        var (exitCode, output, error) = await RunAsync(site, volume, [.. arguments, "-o", "json"]);
+        Assert.True(exitCode == 0, error);
+        var document = JsonDocument.Parse(output).RootElement;
+        Assert.Equal(volume.Handle.ToString(), document.GetProperty("volumeHandle").GetString());
+        return document;
+    }
+
+    /// <summary>Runs one to its end.</summary>
+    public static async Task<(int ExitCode, string Output, string Error)> RunAsync(Site site, TestVolume volume, params string[] arguments)
+    {
+        // Tests run side by side.
+        var secret = Path.Combine(TwoSites.Folder, site.Name, $"{Guid.NewGuid():N}.secret");
+        await File.WriteAllTextAsync(secret, JsonSerializer.Serialize(site.Secrets));
+        using var process = ServerProcess.Start(
+            ["drill", .. arguments, "--volume", volume.Handle.ToString(), "--cluster-config", site.ConfigPath, "--cluster-mapping", site.MappingPath, "--secret-file", secret]);
+        var error = process.StandardError.ReadToEndAsync(CancellationToken.None);
+        var output = await process.StandardOutput.ReadToEndAsync(CancellationToken.None);
+        await process.WaitForExitAsync(CancellationToken.None);
+        return (process.ExitCode, output, await error);
+    }
+
+    private static Point Read(JsonElement point) => new(
+        point.GetProperty("name").GetString()!, point.GetProperty("takenAt").GetDateTimeOffset(), point.GetProperty("isTakenHere").GetBoolean(),
+        point.GetProperty("isWhole").GetBoolean(), Texts(point, "heldBy"), Texts(point, "awaitedBy"));
+
+    private static string[] Texts(JsonElement point, string name) => [.. point.GetProperty(name).EnumerateArray().Select(text => text.GetString()!)];
+}
