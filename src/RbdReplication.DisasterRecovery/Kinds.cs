@@ -17,6 +17,8 @@ internal static class Kinds
 
     public static ResourceKind ConfigMap { get; } = new("v1", "ConfigMap", "configmaps", true);
 
+    public static ResourceKind Secret { get; } = new("v1", "Secret", "secrets", true);
+
     public static ResourceKind Deployment { get; } = new("apps/v1", "Deployment", "deployments", true);
 
     public static ResourceKind ReplicaSet { get; } = new("apps/v1", "ReplicaSet", "replicasets", true);

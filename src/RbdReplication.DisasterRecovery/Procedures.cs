@@ -41,6 +41,26 @@ public sealed class Procedures(Site here, Site there, Selection selection, Timel
     public static async Task RestoreAsync(Site site, string directory, Timeline timeline, bool isDryRun, TimeSpan patience, CancellationToken cancellation) =>
         await new Runner(timeline, patience).RunAsync(await Saving.PlanRestoreAsync(site, directory, cancellation).ConfigureAwait(false), isDryRun, cancellation).ConfigureAwait(false);
 
+    /// <summary>Makes a drill at a site that follows, or removes it. The other site is not asked.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="selection">The claims; null to remove the drill.</param>
+    /// <param name="options">What is made.</param>
+    /// <param name="server">Runs this program beside the site's Ceph cluster.</param>
+    /// <param name="timeline">Where it is told.</param>
+    /// <param name="isDryRun">Whether it is planned only.</param>
+    /// <param name="patience">Longest wait of one step.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    /// <inheritdoc cref="ProtectAsync" path="/exception"/>
+    public static async Task DrillAsync(
+        Site site, Selection? selection, DrillOptions options, ServerCommand server, Timeline timeline, bool isDryRun, TimeSpan patience, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(site);
+        ArgumentNullException.ThrowIfNull(options);
+        var drilling = new Drilling(site, options, server, timeline);
+        var plan = selection is null ? drilling.PlanRemovalAsync(cancellation) : drilling.PlanAsync(selection, cancellation);
+        await new Runner(timeline, patience).RunAsync(await plan.ConfigureAwait(false), isDryRun, cancellation).ConfigureAwait(false);
+    }
+
     private async Task RunAsync(int silentAfter, Func<Sites, Task<Plan>> plan, CancellationToken cancellation)
     {
         var runner = new Runner(timeline, patience);

@@ -16,15 +16,19 @@ public sealed class Site : IDisposable
     private readonly KubernetesApi _api;
     private readonly ObjectClient _objects;
 
-    private Site(string name, KubernetesApi api)
+    private Site(string? context, KubernetesApi api)
     {
-        Name = name;
+        Context = context;
+        Name = context ?? "the current context";
         _api = api;
         _objects = new ObjectClient(api);
     }
 
-    /// <summary>Name of the context.</summary>
+    /// <summary>What people call it: the name of the context.</summary>
     public string Name { get; }
+
+    /// <summary>Name of the context; null for the current one.</summary>
+    internal string? Context { get; }
 
     /// <summary>The namespace of the context; null where it names none.</summary>
     public string? DefaultNamespace => _api.Namespace;
@@ -39,7 +43,7 @@ public sealed class Site : IDisposable
     {
         try
         {
-            return new Site(context ?? "the current context", KubernetesApi.Connect(kubeconfigs, context));
+            return new Site(context, KubernetesApi.Connect(kubeconfigs, context));
         }
         catch (KubernetesApiException e)
         {

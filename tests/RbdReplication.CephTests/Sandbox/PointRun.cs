@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace RbdReplication.CephTests.Sandbox;
 
 /// <summary>The commands <c>drill point</c> and <c>drill points</c> with a site's configuration and secret.</summary>
-internal static class PointRun
+public static class PointRun
 {
     /// <summary>A point as the commands tell of it.</summary>
     public sealed record Point(string Name, DateTimeOffset TakenAt, bool IsTakenHere, bool IsWhole, string[] HeldBy, string[] AwaitedBy);

@@ -24,7 +24,7 @@ internal sealed record DrRun(int ExitCode, string Output, string Error)
     {
         string[] kubeconfig = arguments.Contains("--kubeconfig") ? [] : ["--kubeconfig", Path.Combine(TwoClusters.Folder, "kubeconfig")];
         string[] context = arguments.Contains("--context") ? [] : ["--context", "site-a"];
-        string[] peer = arguments.Contains("--peer-context") || arguments[0] is "backup" or "restore" ? [] : ["--peer-context", "site-b"];
+        string[] peer = arguments.Contains("--peer-context") || arguments[0] is "backup" or "restore" or "drill" ? [] : ["--peer-context", "site-b"];
         return ServerProcess.Start(["dr", .. arguments, .. kubeconfig, .. context, .. peer]);
     }
 

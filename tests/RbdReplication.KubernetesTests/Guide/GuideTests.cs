@@ -64,6 +64,8 @@ public sealed class GuideTests(TwoClusters clusters, TwoSites sites) : IAsyncLif
         await RunAsync(clusters.B, "Save what Kubernetes knows", "kubectl create namespace");
         await RestoreAsync("data");
 
+        await RehearseAsync(volume);
+
         await RunAsync(clusters.A, "Planned move", "kubectl get volumeattachments");
         await MoveAsync(clusters.A, sites.A, clusters.B, sites.B, volume);
 
@@ -90,6 +92,23 @@ public sealed class GuideTests(TwoClusters clusters, TwoSites sites) : IAsyncLif
 
         await GroupAsync();
         Assert.Empty(_guide.Left);
+    }
+
+    private async Task RehearseAsync(TestVolume volume)
+    {
+        await PointRun.TakeAsync(sites.A, volume, "before-upgrade");
+        var drill = new DrillCalls(sites.B, sites.B.Pool);
+        // The guide's is called q4.
+        var (code, manifests, error) = await drill.RunAsync("create", "q4", "--volume", volume.Handle.ToString(), "--point", "before-upgrade", "--storage-class", "rbd-replicated");
+        Assert.True(code == 0, error);
+        await File.WriteAllTextAsync(Path.Combine(_folder.FullName, clusters.B.Name, "q4.yaml"), manifests);
+        await RunAsync(clusters.B, "Rehearse a failover", "kubectl create namespace");
+        await BashAsync(clusters.B, "kubectl apply -f q4.yaml");
+        await Eventually.TrueAsync(
+            async () => (await clusters.B.ListAsync(ApiServer.Claims("drill-q4"))) is [var claim] && (string?)claim["status"]?["phase"] == "Bound", "the drill's claim is bound");
+        await RunAsync(clusters.B, "Rehearse a failover", "kubectl delete");
+        (code, _, error) = await drill.RunAsync("remove", "q4", "--cluster-id", sites.B.Name);
+        Assert.True(code == 0, error);
     }
 
     private async Task GroupAsync()

@@ -81,6 +81,46 @@ public sealed class VolumeProcedureTests(TwoClusters clusters, TwoSites sites) :
         await sites.A.CephAsync("osd", "blocklist", "range", "rm", Node);
     }
 
+    [Fact]
+    public async Task A_drill_gives_the_point_to_an_application_of_its_own_and_leaves_nothing()
+    {
+        var volume = await ProtectAsync("snapshot", ImageFeatures.Layering | ImageFeatures.ExclusiveLock);
+        await volume.WriteAsync(sites.A, 4096, Guid.NewGuid().ToByteArray());
+        var digest = await volume.DigestAsync(sites.A);
+        await PointRun.TakeAsync(sites.A, volume, "rehearsal");
+        await volume.WriteAsync(sites.A, 4096, Guid.NewGuid().ToByteArray());
+        var drill = new DrillCalls(sites.B, sites.B.Pool);
+        var (name, space) = (drill.Name, "drill-" + drill.Name);
+        var script = Path.GetTempFileName();
+        try
+        {
+            // In the place of kubectl exec: there are no nodes.
+            await File.WriteAllTextAsync(script, $"exec {ServerProcess.Binary} \"$@\" --cluster-config {sites.B.ConfigPath} --cluster-mapping {sites.B.MappingPath}\n", CancellationToken.None);
+            string[] atB = ["--exec", "bash " + script, "--context", "site-b"];
+            Assert.Contains($"clone at site-b, as drill {name}", (await _app.RunAsync(["drill", name, "data", "--dry-run", .. atB])).Succeeds().Output, StringComparison.Ordinal);
+            (await _app.RunAsync(["drill", name, "data", "--point", "nowhere", "--exec", "bash /nonexistent", "--context", "site-b"])).StopsWith("site-b: ");
+            for (var run = 0; run < 2; run++)
+            {
+                var made = (await _app.RunAsync(["drill", name, "data", "--point", "rehearsal", .. atB])).Succeeds();
+                Assert.Contains("data is as of ", made.Output, StringComparison.Ordinal);
+            }
+            var claim = await clusters.B.GetAsync($"{ApiServer.Claims(space)}/data");
+            Assert.Equal("Bound", (string?)claim["status"]!["phase"]);
+            var clone = Assert.Single(DrillCalls.ImagesOf((await drill.ListedAsync())!.Value));
+            Assert.Equal(digest, await drill.DigestAsync(clone));
+
+            (await _app.RunAsync(["drill", name, "--remove", .. atB])).Succeeds();
+            Assert.Null(await drill.ListedAsync());
+            Assert.Null(await clusters.B.FindAsync($"{ApiServer.Volumes}/{claim["spec"]!["volumeName"]}"));
+            Assert.Null(await clusters.B.FindAsync($"api/v1/namespaces/{space}"));
+            Assert.Contains("nothing to do", (await _app.RunAsync(["drill", name, "--remove", .. atB])).Succeeds().Output, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(script);
+        }
+    }
+
     private async Task<TestVolume> ProtectAsync(string mode, ImageFeatures features)
     {
         await _app.PutModeAsync(clusters, mode);

@@ -13,7 +13,7 @@ internal static class DrCommand
 
     public static Command Create() => new(Name, "Disaster recovery over two Kubernetes clusters: protect claims, move them, fail over, come back. Talks to the API servers alone.")
     {
-        Protect(), Status(), BackUp(), Restore(), Relocate(), FailOver(), FailBack(), Unprotect(),
+        Protect(), Status(), BackUp(), Restore(), Relocate(), FailOver(), FailBack(), Unprotect(), Drill(),
     };
 
     private static Command Protect()
@@ -120,6 +120,26 @@ internal static class DrCommand
         var keep = Flags.Switch("--keep-restored", "Leave the claims and PersistentVolumes of the other site, which have no image any more");
         var command = flags.CreateForBoth("unprotect", "End replication; --context keeps the data, and the copies of --peer-context are removed.", keep);
         flags.Act(command, (parsed, procedures, cancellationToken) => procedures.UnprotectAsync(parsed.GetValue(keep), cancellationToken));
+        return command;
+    }
+
+    private static Command Drill()
+    {
+        var flags = new DrFlags();
+        var name = new Argument<string>("name") { Description = "Name of the drill: small letters, digits and dashes" };
+        var space = Flags.Text("--drill-namespace", "", "Namespace of the drill's claims; drill-NAME by default");
+        var point = Flags.Text("--point", "", "Consistency point, or number of a group's generation; the newest that is whole at --context by default");
+        var exec = Flags.Text("--exec", ServerCommand.Default, "Command that runs rbd-replication beside the Ceph cluster of --context");
+        var remove = Flags.Switch("--remove", "Remove the drill");
+        var command = flags.CreateForSome("drill", "Rehearse a failover at --context, which goes on following: clones of claims in a namespace of their own.", name, remove, space, point, exec);
+        command.SetAction((parsed, cancellationToken) => DrOutput.TellAsync(command.Name, flags.IsJson(parsed), async timeline =>
+        {
+            using var here = flags.Here(parsed);
+            await Procedures.DrillAsync(
+                here, parsed.GetValue(remove) ? null : flags.Selection(parsed, here),
+                new DrillOptions(parsed.GetRequiredValue(name), Given(parsed.GetRequiredValue(space)), Given(parsed.GetRequiredValue(point))),
+                new ServerCommand(here, parsed.GetRequiredValue(exec), flags.Files(parsed)), timeline, flags.IsDryRun(parsed), flags.Patience(parsed), cancellationToken);
+        }, cancellationToken));
         return command;
     }
 

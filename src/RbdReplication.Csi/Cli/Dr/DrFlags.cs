@@ -62,6 +62,22 @@ internal sealed class DrFlags
         return command;
     }
 
+    /// <summary>A command for some claims of one site; <paramref name="without"/> is the switch with which they are not needed.</summary>
+    public Command CreateForSome(string name, string description, Argument first, Option<bool> without, params Option[] more)
+    {
+        var command = new Command(name, description) { first, _claims, _kubeconfig, _context, _namespace, _selector, _dryRun, _output, _timeout, without };
+        foreach (var option in more)
+            command.Add(option);
+        command.Validators.Add(result =>
+        {
+            var named = result.GetValue(_claims) is { Length: > 0 } || result.GetValue(_selector) is { Length: > 0 };
+            if (named == result.GetValue(without))
+                result.AddError(named ? $"{without.Name} needs no claims" : "name the claims, or give their labels (--selector)");
+        });
+        RequireOneWay(command);
+        return command;
+    }
+
     public Site Here(ParseResult parsed) => Site.Connect(Files(parsed), parsed.GetRequiredValue(_context) is { Length: > 0 } context ? context : null);
 
     public Site There(ParseResult parsed) => Site.Connect(Files(parsed), parsed.GetRequiredValue(_peerContext));
@@ -108,8 +124,8 @@ internal sealed class DrFlags
             result.AddError("names of claims and --selector exclude each other");
     });
 
-    // As kubectl finds it.
-    private string[] Files(ParseResult parsed) =>
+    /// <summary>The kubeconfig files, as kubectl finds them.</summary>
+    public string[] Files(ParseResult parsed) =>
         parsed.GetRequiredValue(_kubeconfig) is { Length: > 0 } file ? [file]
         : Environment.GetEnvironmentVariable("KUBECONFIG")?.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries) is { Length: > 0 } files ? files
         : [Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".kube", "config")];
