@@ -73,7 +73,8 @@ public sealed class PermissionTests(TwoClusters clusters, TwoSites sites) : IAsy
     public async Task The_verb_for_events_that_are_told_again_is_named_when_it_is_taken_away()
     {
         var group = await PutGroupAsync(await _account.WithImageAsync(), "gone");
-        using var generator = _account.Start();
+        // As above, told at this level only.
+        using var generator = _account.Start("--log-level", "debug");
         await Eventually.TrueAsync(
             async () => (await clusters.B.ListAsync($"api/v1/namespaces/default/events?fieldSelector=involvedObject.name={group.Name}")).Count == 1, "the group has an event");
         await using (await _account.WithoutAsync("patch", "events"))

@@ -161,7 +161,7 @@ public sealed partial class DocumentTests
     private static partial Regex MakeTarget();
 
     // After the program's name, or alone between marks of code.
-    [GeneratedRegex(@"(?:(?:^ *|[$] |[/`])rbd-replication |\A`(?=(?:call|status|serve|omap-generator|volume (?:parse|compose|import)|drill (?:create|list|remove))[ `]))((?:volume |dr |drill )?[a-z][a-z-]+)((?: [^\n|&>`]*)?)", RegexOptions.Multiline)]
+    [GeneratedRegex(@"(?:(?:^ *|[$] |[/`])rbd-replication |\A`(?=(?:call|status|serve|omap-generator|volume (?:parse|compose|import)|drill (?:create|list|remove|points?))[ `]))((?:volume |dr |drill )?[a-z][a-z-]+)((?: [^\n|&>`]*)?)", RegexOptions.Multiline)]
     private static partial Regex Invocation();
 
     [GeneratedRegex(@"(?<= )--?[a-z][a-z-]*")]
