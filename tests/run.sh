@@ -27,14 +27,16 @@ run() { # part project arguments: the lines of a part begin with its name, and a
 run units RbdReplication.Tests -explicit "$explicit"
 
 # Tests that stop daemons run one at a time and wait for most of it: three pairs of sites, each with its share of them. What is explicit
-# belongs to the long targets, and so do the replicated groups with their checker, which wait for minutes of schedules (make test-groups).
+# belongs to the long targets, and so do the replicated groups with their checker, drills and consistency points, which wait for minutes
+# of schedules (make test-groups, make test-drills).
 ceph() { # part port arguments
   RBD_REPLICATION_TEST_PORT=$2 run "$1" RbdReplication.CephTests -explicit off "${@:3}"
 }
 faults='RbdReplication.CephTests.Faults' relocation='RbdReplication.CephTests.Relocation' groups='*.Group*'
+drills='*.DrillTests' points='*.Point*'
 ceph faults 21300 -namespace "$faults" &
 ceph relocation 21500 -namespace "$relocation" -class- "$groups" &
-ceph calls 21700 -namespace- "$faults" -namespace- "$relocation" -class- "$groups" &
+ceph calls 21700 -namespace- "$faults" -namespace- "$relocation" -class- "$groups" -class- "$drills" -class- "$points" &
 wait
 
 total=0 failed=0 skipped=0
