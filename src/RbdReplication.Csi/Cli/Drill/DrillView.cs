@@ -15,7 +15,7 @@ internal sealed class DrillView(bool isJson)
     private const int WidthOfFiles = 4096;
 
     // It is read by people and by jq, not put into a web page.
-    private static readonly JsonSerializerOptions _json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true };
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true };
 
     /// <summary>A drill that has been made: manifests to stdout, what they are of to stderr.</summary>
     public void Show(MadeDrill made, VolumeShape shape, string claimName)
@@ -28,7 +28,7 @@ internal sealed class DrillView(bool isJson)
             document["volumes"] = new JsonArray([.. drill.Members.Select(member => Describe(made.Place, member, ClaimOf(drill, member, claimName)))]);
             document["keysElsewhere"] = new JsonArray([.. made.KeysElsewhere.Select(name => (JsonNode)name)]);
             document["manifests"] = manifests;
-            Console.WriteLine(document.ToJsonString(_json));
+            Console.WriteLine(document.ToJsonString(Readable));
             return;
         }
         var console = ConsoleOn(Console.Error, Console.IsErrorRedirected);
@@ -63,7 +63,7 @@ internal sealed class DrillView(bool isJson)
                 })]);
                 return (JsonNode)document;
             });
-            Console.WriteLine(new JsonObject { ["drills"] = new JsonArray([.. listed]), ["problems"] = new JsonArray([.. problems.Select(text => (JsonNode)text)]) }.ToJsonString(_json));
+            Console.WriteLine(new JsonObject { ["drills"] = new JsonArray([.. listed]), ["problems"] = new JsonArray([.. problems.Select(text => (JsonNode)text)]) }.ToJsonString(Readable));
             return;
         }
         var console = ConsoleOn(Console.Out, Console.IsOutputRedirected);
