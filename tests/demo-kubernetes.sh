@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The guide's procedures as commands, on two real Kubernetes API servers with their controllers and two real Ceph clusters:
-# protect, relocate, failback, a disaster, failover, recovery, all by `rbd-replication dr`. There are no nodes, and the CSI-Addons
+# protect, relocate, failback, a rehearsal, a disaster, failover, recovery, all by `rbd-replication dr`. There are no nodes, and the CSI-Addons
 # controller is played as it calls us (tests/RbdReplication.KubernetesTests). Prints the timelines; ends with a non-zero status and
 # the reason if a step fails; leaves nothing running.
 set -Eeuo pipefail
@@ -139,9 +139,26 @@ dr relocate data --context site-b --peer-context site-a --scale-down --scale-up
 [[ $(digest site-a) == "$written" ]] || fail "site-a does not hold what site-b had"
 echo "site-a holds every byte of site-b ($written)"
 
+say "rehearse a failover at site-b, which goes on following"
+handle=$(on site-a get pv "pvc-$uuid" -o jsonpath='{.spec.csi.volumeHandle}')
+# In the place of kubectl exec into our pod: there are no nodes.
+printf '#!/bin/sh\nexec %q "$@" --cluster-config %q --cluster-mapping %q\n' "$binary" "$dir/site-b.json" "$dir/mapping.json" >"$dir/in-pod"
+chmod +x "$dir/in-pod"
+show "$binary" drill point audit --volume "$handle" --wait --cluster-config "$dir/site-a.json" --cluster-mapping "$dir/mapping.json" --secret-file "$dir/site-a.secret"
+written=$(digest site-a)
+write site-a 1M
+dr drill q4 data --point audit --context site-b --exec "$dir/in-pod"
+clone=$("$dir/in-pod" drill list --secret-file "$dir/site-b.secret" -o json | jq -r '.drills[0].volumes[0].image')
+[[ $(image=$clone digest site-b) == "$written" ]] || fail "the clone is not what the point is"
+echo "the clone holds every byte of the point ($written)"
+dr drill q4 --remove --context site-b --exec "$dir/in-pod"
+
 say "disaster: every process of site-a is killed, Ceph's, Kubernetes' and ours"
 await 240 "nothing was synced" "$binary" dr status data -n app --context site-a --peer-context site-b
 dr protect data --context site-a --peer-context site-b
+copied() { [[ $(digest site-b) == "$(digest site-a)" ]]; }
+await 240 "the last write was not synced" copied
+written=$(digest site-a)
 write site-a 1M
 for name in serve generator controller; do kill -9 "${pids[site-a-$name]}"; unset "pids[site-a-$name]"; done
 tests/kubernetes/clusters.sh stop "$kube" site-a all kill >/dev/null
