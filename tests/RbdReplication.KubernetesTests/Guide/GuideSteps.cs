@@ -42,13 +42,13 @@ internal sealed partial class GuideSteps
         return new GuideSteps(steps);
     }
 
-    /// <summary>The steps of a section that begin so, in its order; they count as taken.</summary>
+    /// <summary>The steps of a section that begin so, in its order and each once; they count as taken.</summary>
     public IReadOnlyList<string> Take(string section, string begins = "kubectl ")
     {
         var found = _steps.Where(step => step.Section == section && step.Command.StartsWith(begins, StringComparison.Ordinal)).ToList();
         Assert.NotEmpty(found);
         _run.UnionWith(found);
-        return [.. found.Select(step => step.Command)];
+        return [.. found.Select(step => step.Command).Distinct(StringComparer.Ordinal)];
     }
 
     // A heading, a block of code, or a command within a sentence.
