@@ -47,7 +47,7 @@ internal sealed class Drilling(Site site, DrillOptions options, ServerCommand se
             [
                 new Step($"clone at {site.Name}, as drill {options.Name}: {(group is null ? string.Join(", ", claims.Select(claim => $"{selection.Namespace}/{claim}")) : $"group {group.Name}")}", async token =>
                 {
-                    _made = await server.RunAsync(["drill", "create", options.Name, .. source, .. point, "--namespace", options.Place], seen.VolumeOf(claims[0])!, token).ConfigureAwait(false);
+                    _made = await server.ReadAsync(["drill", "create", options.Name, .. source, .. point, "--namespace", options.Place], seen.VolumeOf(claims[0])!, token).ConfigureAwait(false);
                     Tell(seen, claims);
                 }),
                 new Step($"make claims of the clones in namespace {options.Place} of {site.Name}", token => ApplyAsync(seen, claims, token)) { LookAsync = token => BoundAsync(claims, token) },

@@ -19,14 +19,20 @@ public sealed class ServerCommand(Site site, string words, IReadOnlyList<string>
     private const string Kubectl = "kubectl";
 
     /// <summary>Runs it and reads the document that it prints.</summary>
-    /// <param name="arguments">Its arguments; those of the secret and of the output are added.</param>
+    /// <inheritdoc cref="RunAsync" path="/param"/>
+    /// <inheritdoc cref="RunAsync" path="/exception"/>
+    internal async Task<JsonObject> ReadAsync(IReadOnlyList<string> arguments, JsonObject secretOf, CancellationToken cancellation) =>
+        Parse(await RunAsync([.. arguments, "-o", "json"], secretOf, cancellation).ConfigureAwait(false));
+
+    /// <summary>Runs it, and returns what it prints.</summary>
+    /// <param name="arguments">Its arguments; that of the secret is added.</param>
     /// <param name="secretOf">A PersistentVolume that names the secret of the site's Ceph user, which goes to its standard input and nowhere else.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="ProcedureException">It cannot be run, or fails.</exception>
-    internal async Task<JsonObject> RunAsync(IReadOnlyList<string> arguments, JsonObject secretOf, CancellationToken cancellation)
+    internal async Task<string> RunAsync(IReadOnlyList<string> arguments, JsonObject secretOf, CancellationToken cancellation)
     {
         var secret = await ReadSecretAsync(secretOf, cancellation).ConfigureAwait(false);
-        var start = Start([.. arguments, "--secret-file", "-", "-o", "json"]);
+        var start = Start([.. arguments, "--secret-file", "-"]);
         try
         {
             using var process = Process.Start(start)!;
@@ -37,7 +43,7 @@ public sealed class ServerCommand(Site site, string words, IReadOnlyList<string>
             process.StandardInput.Close();
             await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
             cancellation.ThrowIfCancellationRequested();
-            return process.ExitCode == 0 ? Parse(await output.ConfigureAwait(false)) : throw Failed((await error.ConfigureAwait(false)).Trim());
+            return process.ExitCode == 0 ? await output.ConfigureAwait(false) : throw Failed((await error.ConfigureAwait(false)).Trim());
         }
         catch (Exception e) when (e is Win32Exception or IOException)
         {
