@@ -85,6 +85,7 @@ public sealed class GuideTests(TwoClusters clusters, TwoSites sites) : IAsyncLif
         await ReachedAsync(clusters.B, "Secondary", "Resyncing");
         await MoveAsync(clusters.A, sites.A, clusters.B, sites.B, volume);
 
+        await ReachedAsync(clusters.A, "Secondary", "Resyncing");
         await RunAsync(clusters.B, "Take a volume out of replication", "kubectl delete volumereplication");
         await RunAsync(clusters.A, "Take a volume out of replication", "kubectl delete");
         Assert.Equal(MirrorImageState.Disabled, (await volume.InfoAsync(sites.B)).State);
