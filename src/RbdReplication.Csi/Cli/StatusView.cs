@@ -16,16 +16,7 @@ internal abstract class StatusView
 
     private sealed class Table : StatusView
     {
-        // Nothing is cut or wrapped where the reader is a program: one line for each volume.
-        private const int WidthOfFiles = 4096;
-
-        private readonly IAnsiConsole _console = AnsiConsole.Create(new AnsiConsoleSettings());
-
-        public Table()
-        {
-            if (Console.IsOutputRedirected)
-                _console.Profile.Width = WidthOfFiles;
-        }
+        private readonly IAnsiConsole _console = Terminal.Output();
 
         public override void Show(StatusReport report)
         {

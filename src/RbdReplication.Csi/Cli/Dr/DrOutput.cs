@@ -120,10 +120,7 @@ internal static class DrOutput
         }
         else
         {
-            var console = AnsiConsole.Create(new AnsiConsoleSettings());
-            // One line for each claim where the reader is a program.
-            if (Console.IsOutputRedirected)
-                console.Profile.Width = 4096;
+            var console = Terminal.Output();
             var table = new Table().NoBorder();
             foreach (var title in (string[])["CLAIM", "GROUP", here.ToUpperInvariant(), there.ToUpperInvariant(), "LAST SYNC", "LAG", "RESTORED", "SAFE TO FAIL OVER", "WHAT IS SEEN, WHAT TO DO"])
                 table.AddColumn(new TableColumn(new Text(title)));

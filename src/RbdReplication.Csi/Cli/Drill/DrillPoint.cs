@@ -113,9 +113,6 @@ internal static class DrillPoint
     /// <summary>Shows points.</summary>
     private sealed class PointView(VolumeHandle volume, bool isJson)
     {
-        // Nothing is cut or wrapped where the reader is a program.
-        private const int WidthOfFiles = 4096;
-
         public void Show(ConsistencyPoint point)
         {
             if (isJson)
@@ -139,9 +136,7 @@ internal static class DrillPoint
                 Write(new JsonObject { ["volumeHandle"] = volume.ToString(), ["points"] = new JsonArray([.. points.Select(Of)]) });
                 return;
             }
-            var console = AnsiConsole.Create(new AnsiConsoleSettings());
-            if (Console.IsOutputRedirected)
-                console.Profile.Width = WidthOfFiles;
+            var console = Terminal.Output();
             var table = new Table().NoBorder();
             foreach (var title in (string[])["POINT", "TAKEN", "AGE", "THIS SITE", "PEERS"])
                 table.AddColumn(new TableColumn(new Text(title)));

@@ -11,9 +11,6 @@ namespace RbdReplication.Csi.Cli;
 /// <param name="isJson">Whether as one document for a program.</param>
 internal sealed class DrillView(bool isJson)
 {
-    // Nothing is cut or wrapped where the reader is a program: one line for each volume.
-    private const int WidthOfFiles = 4096;
-
     // It is read by people and by jq, not put into a web page.
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true };
 
@@ -31,7 +28,7 @@ internal sealed class DrillView(bool isJson)
             Console.WriteLine(document.ToJsonString(Readable));
             return;
         }
-        var console = ConsoleOn(Console.Error, Console.IsErrorRedirected);
+        var console = Terminal.Error();
         var table = Of("SOURCE", "POINT", "INSTANT (UTC)", "AGE", "VOLUME");
         foreach (var member in drill.Members)
             table.AddRow(Cells(member.SourceNameOrDefault, member.Point.Title, Instant(member.Point.TakenAt, member.Point.IsExact), Age(member.Point.TakenAt), member.PersistentVolume));
@@ -66,7 +63,7 @@ internal sealed class DrillView(bool isJson)
             Console.WriteLine(new JsonObject { ["drills"] = new JsonArray([.. listed]), ["problems"] = new JsonArray([.. problems.Select(text => (JsonNode)text)]) }.ToJsonString(Readable));
             return;
         }
-        var console = ConsoleOn(Console.Out, Console.IsOutputRedirected);
+        var console = Terminal.Output();
         foreach (var problem in problems)
             Console.Error.WriteLine($"rbd-replication: {problem}");
         if (drills.Count > 0)
@@ -145,14 +142,6 @@ internal sealed class DrillView(bool isJson)
     }
 
     private static Text[] Cells(params string[] texts) => [.. texts.Select(text => new Text(text))];
-
-    private static IAnsiConsole ConsoleOn(TextWriter writer, bool isFile)
-    {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
-        if (isFile)
-            console.Profile.Width = WidthOfFiles;
-        return console;
-    }
 
     private static string Or(string text) => text.Length > 0 ? text : "-";
 
