@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using RbdReplication.Core;
 using RbdReplication.Kubernetes;
+using RbdReplication.Kubernetes.Objects;
 
 namespace RbdReplication.DisasterRecovery;
 
@@ -12,7 +13,7 @@ namespace RbdReplication.DisasterRecovery;
 public sealed record DrillOptions(string Name, string? Namespace, string? Point)
 {
     /// <summary>Where its claims are.</summary>
-    internal string Place => Namespace ?? "drill-" + Name;
+    internal string Place => Namespace ?? DrillName.NamespaceOf(Name);
 }
 
 /// <summary>
@@ -25,9 +26,6 @@ public sealed record DrillOptions(string Name, string? Namespace, string? Point)
 /// <param name="timeline">Gets the instants of the data.</param>
 internal sealed class Drilling(Site site, DrillOptions options, ServerCommand server, Timeline timeline)
 {
-    /// <summary>On everything that belongs to a drill: its name.</summary>
-    private const string Label = "rbd-replication/drill";
-
     private JsonObject? _made;
 
     /// <exception cref="ProcedureException">It must not be begun.</exception>
@@ -151,13 +149,13 @@ internal sealed class Drilling(Site site, DrillOptions options, ServerCommand se
     private JsonObject Labels(JsonObject? others = null)
     {
         var labels = (JsonObject?)others?.DeepClone() ?? [];
-        labels[Label] = options.Name;
+        labels[DrillName.Label] = options.Name;
         return labels;
     }
 
     private async Task<string?> BoundAsync(IReadOnlyList<string> claims, CancellationToken cancellation)
     {
-        var found = await site.ListAsync(Kinds.Claim, options.Place, $"{Label}={options.Name}", cancellation).ConfigureAwait(false);
+        var found = await site.ListAsync(Kinds.Claim, options.Place, $"{DrillName.Label}={options.Name}", cancellation).ConfigureAwait(false);
         var bound = found.Count(claim => claim.Text("status", "phase") == "Bound");
         return bound >= claims.Count ? null : $"{bound} of {claims.Count} claims are bound";
     }
@@ -166,7 +164,7 @@ internal sealed class Drilling(Site site, DrillOptions options, ServerCommand se
     /// <exception cref="ProcedureException">A pod uses a claim of it.</exception>
     public async Task<Plan> PlanRemovalAsync(CancellationToken cancellation)
     {
-        var selector = $"{Label}={options.Name}";
+        var selector = $"{DrillName.Label}={options.Name}";
         var volumes = await site.ListAsync(Kinds.Volume, null, selector, cancellation).ConfigureAwait(false);
         var spaces = await site.ListAsync(Kinds.Namespace, null, selector, cancellation).ConfigureAwait(false);
         List<Step> steps = [];
@@ -189,7 +187,7 @@ internal sealed class Drilling(Site site, DrillOptions options, ServerCommand se
         return new Plan(steps, steps.Count > 0 ? [] : [$"{site.Name} has no PersistentVolume of drill {options.Name}; rbd-replication drill list there shows whether it has clones"], outcome);
     }
 
-    private Step Remove(string what, Kubernetes.Objects.ResourceKind kind, IReadOnlyList<ObjectName> names, IReadOnlyList<string> volumes) => new(
+    private Step Remove(string what, ResourceKind kind, IReadOnlyList<ObjectName> names, IReadOnlyList<string> volumes) => new(
         what, token => Steps.EachAsync(names, (name, inner) => site.DeleteAsync(kind, name, inner), token))
     {
         LookAsync = async token =>

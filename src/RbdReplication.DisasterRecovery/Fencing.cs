@@ -16,7 +16,7 @@ internal static class Fencing
     {
         var claim = units.SelectMany(unit => unit.Claims).First(claim => seen.VolumeOf(claim) is not null);
         var volume = seen.VolumeOf(claim)!;
-        var secret = volume.At("spec", "csi", "controllerExpandSecretRef") as JsonObject ?? volume.At("spec", "csi", "nodeStageSecretRef") as JsonObject;
+        var secret = volume.SecretReference();
         if (secret is null)
             throw new ProcedureException($"{site.Name}: PersistentVolume {volume.Name()} names no secret to fence with", "make the NetworkFence by hand, and leave --fence out");
         var body = new JsonObject
@@ -70,5 +70,5 @@ internal static class Fencing
 
     private static bool Has(JsonObject fence, IReadOnlyList<string> blocks) => IsFenced(fence) && !blocks.Except(Blocks(fence), StringComparer.Ordinal).Any();
 
-    private static IEnumerable<string> Blocks(JsonObject fence) => (fence.At("spec", "cidrs") as JsonArray ?? []).Select(block => (string?)block).OfType<string>();
+    private static IEnumerable<string> Blocks(JsonObject fence) => fence.Texts("spec", "cidrs");
 }

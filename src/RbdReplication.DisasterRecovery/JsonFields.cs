@@ -39,6 +39,10 @@ internal static class JsonFields
 
     public static bool IsBeingDeleted(this JsonObject item) => item.Text("metadata", "deletionTimestamp") is not null;
 
+    /// <summary>What a PersistentVolume says of the secret of the site's Ceph user; null where it names none.</summary>
+    public static JsonObject? SecretReference(this JsonObject volume) =>
+        volume.At("spec", "csi", "controllerExpandSecretRef") as JsonObject ?? volume.At("spec", "csi", "nodeStageSecretRef") as JsonObject;
+
     /// <summary>A quantity of bytes as Kubernetes writes it, <c>1Gi</c> or <c>1500M</c>; null for another text.</summary>
     public static decimal? Bytes(this JsonObject item, params ReadOnlySpan<string> path)
     {

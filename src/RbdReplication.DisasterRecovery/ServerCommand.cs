@@ -63,7 +63,7 @@ public sealed class ServerCommand(Site site, string words, IReadOnlyList<string>
 
     private async Task<JsonObject> ReadSecretAsync(JsonObject volume, CancellationToken cancellation)
     {
-        var reference = volume.At("spec", "csi", "controllerExpandSecretRef") as JsonObject ?? volume.At("spec", "csi", "nodeStageSecretRef") as JsonObject;
+        var reference = volume.SecretReference();
         if (reference?.Text("name") is not { } name || reference.Text("namespace") is not { } nameSpace)
             throw new ProcedureException($"{site.Name}: PersistentVolume {volume.Name()} names no secret of a Ceph user", "run rbd-replication drill by hand, as docs/disaster-recovery.md says");
         var secret = await site.FindAsync(Kinds.Secret, new ObjectName(nameSpace, name), cancellation).ConfigureAwait(false)

@@ -25,8 +25,6 @@ internal sealed record ClaimName(string Namespace, string Name);
 /// <param name="pool">Its pool.</param>
 internal sealed class PersistentVolumeManifest(string name, VolumeHandle handle, ulong sizeBytes, string pool)
 {
-    private const string DrillLabel = "rbd-replication/drill";
-
     public required VolumeShape Shape { get; init; }
 
     /// <summary>What the image's name has before the uuid.</summary>
@@ -121,7 +119,7 @@ internal sealed class PersistentVolumeManifest(string name, VolumeHandle handle,
             yield return new("encryptionType", Quote(EncryptionType));
     }
 
-    private string Labels() => Drill is null ? "" : $"\n  labels:\n    {DrillLabel}: {Quote(Drill)}";
+    private string Labels() => Drill is null ? "" : $"\n  labels:\n    {DrillName.Label}: {Quote(Drill)}";
 
     // JSON's quoting is a subset of YAML's.
     private static string Quote(string text) => $"\"{JsonEncodedText.Encode(text)}\"";

@@ -126,7 +126,7 @@ internal static class DrCommand
     private static Command Drill()
     {
         var flags = new DrFlags();
-        var name = new Argument<string>("name") { Description = "Name of the drill: small letters, digits and dashes" };
+        var name = DrillRun.Name();
         var space = Flags.Text("--drill-namespace", "", "Namespace of the drill's claims; drill-NAME by default");
         var point = Flags.Text("--point", "", "Consistency point, or number of a group's generation; the newest that is whole at --context by default");
         var exec = Flags.Text("--exec", ServerCommand.Default, "Command that runs rbd-replication beside the Ceph cluster of --context");
