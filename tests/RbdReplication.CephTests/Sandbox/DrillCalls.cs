@@ -25,10 +25,7 @@ public sealed class DrillCalls(Site site, RadosPool pool)
     public async Task<(int ExitCode, string Output, string Error)> RunAsync(string command, params string[] options)
     {
         using var process = Start(command, options);
-        var error = process.StandardError.ReadToEndAsync(CancellationToken.None);
-        var output = await process.StandardOutput.ReadToEndAsync(CancellationToken.None);
-        await process.WaitForExitAsync(CancellationToken.None);
-        return (process.ExitCode, output, await error);
+        return await ProcessOutput.OfAsync(process);
     }
 
     /// <summary>Makes it, and returns what the command tells.</summary>

@@ -51,10 +51,7 @@ public static class PointRun
         await File.WriteAllTextAsync(secret, JsonSerializer.Serialize(site.Secrets));
         using var process = ServerProcess.Start(
             ["drill", .. arguments, "--volume", volume.Handle.ToString(), "--cluster-config", site.ConfigPath, "--cluster-mapping", site.MappingPath, "--secret-file", secret]);
-        var error = process.StandardError.ReadToEndAsync(CancellationToken.None);
-        var output = await process.StandardOutput.ReadToEndAsync(CancellationToken.None);
-        await process.WaitForExitAsync(CancellationToken.None);
-        return (process.ExitCode, output, await error);
+        return await ProcessOutput.OfAsync(process);
     }
 
     private static Point Read(JsonElement point) => new(

@@ -21,9 +21,6 @@ internal static class StatusRun
     public static async Task<(int ExitCode, string Output, string Error)> RunAsync(Site site, params string[] options)
     {
         using var process = Start(site, options);
-        var error = process.StandardError.ReadToEndAsync(CancellationToken.None);
-        var output = await process.StandardOutput.ReadToEndAsync(CancellationToken.None);
-        await process.WaitForExitAsync(CancellationToken.None);
-        return (process.ExitCode, output, await error);
+        return await ProcessOutput.OfAsync(process);
     }
 }

@@ -13,10 +13,8 @@ internal sealed record DrRun(int ExitCode, string Output, string Error)
     public static async Task<DrRun> OfAsync(params string[] arguments)
     {
         using var process = Start(arguments);
-        var error = process.StandardError.ReadToEndAsync(CancellationToken.None);
-        var output = await process.StandardOutput.ReadToEndAsync(CancellationToken.None);
-        await process.WaitForExitAsync(CancellationToken.None);
-        return new DrRun(process.ExitCode, output, await error);
+        var (exitCode, output, error) = await ProcessOutput.OfAsync(process);
+        return new DrRun(exitCode, output, error);
     }
 
     /// <summary>Starts one.</summary>
