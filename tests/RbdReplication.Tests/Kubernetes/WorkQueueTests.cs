@@ -40,10 +40,17 @@ public sealed class WorkQueueTests : IAsyncLifetime
     public async Task One_key_is_never_worked_on_twice_at_once_and_a_change_meanwhile_is_worked_on_after()
     {
         var gate = new TaskCompletionSource();
+        var inWork = 0;
+        var twiceAtOnce = false;
         Start(4, async (item, _) =>
         {
+            if (item == "x")
+                return true;
+            if (Interlocked.Increment(ref inWork) > 1)
+                Volatile.Write(ref twiceAtOnce, true);
             if (item == "first")
                 await gate.Task;
+            Interlocked.Decrement(ref inWork);
             return true;
         });
         _queue.Add("k", "first");
@@ -51,9 +58,11 @@ public sealed class WorkQueueTests : IAsyncLifetime
         _queue.Add("k", "second");
         _queue.Add("other", "x");
         await DoneAsync("x");
-        Assert.Equal(1, _queue.Running);
+        await Until.TrueAsync(() => _queue is { Depth: 0, Running: 1 }, "only the first is in work");
         gate.SetResult();
-        await DoneAsync("x", "first", "second");
+        await Until.TrueAsync(() => _queue is { Depth: 0, Running: 0 }, "nothing is left");
+        Assert.Equal(["x", "first", "second"], _done);
+        Assert.False(twiceAtOnce);
     }
 
     [Fact]
