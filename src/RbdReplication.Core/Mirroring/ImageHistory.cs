@@ -47,6 +47,12 @@ public sealed record ImageHistory(MirrorChain Chain, ImageJournal? Journal)
     /// <summary>Whether it ends in a demotion that was made here, to its end or not. Any other secondary is a copy of the peer's.</summary>
     public bool IsDemotedHere => End is HistoryEnd.OwnDemotion or HistoryEnd.UnfinishedDemotion;
 
+    /// <summary>
+    /// Whether it was promoted here on the peer's demotion, and the peer is not known to have come to follow since. A journal that was
+    /// promoted on any demotion goes on to say so.
+    /// </summary>
+    public bool IsPromotedPeersDemotion => End == HistoryEnd.Promotion && (Journal is null ? Chain.StandsOnPeersDemotion : Journal.OwnerBefore == ImageJournal.Nobody);
+
     internal static async Task<ImageHistory> ReadAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var chain = await MirrorChain.ReadAsync(open.Image.Mirroring, cancellationToken).ConfigureAwait(false);

@@ -10,6 +10,9 @@ public enum WantedRole
 
     /// <summary>DemoteVolume and ResyncVolume, between which the controller alternates.</summary>
     Secondary,
+
+    /// <summary>DisableVolumeReplication.</summary>
+    None,
 }
 
 /// <summary>

@@ -134,6 +134,27 @@ public sealed class RelocationTests(TwoSites sites)
         Assert.Equal(Last, await volume.ReadAsync(sites.A, 0, Last.Length));
     }
 
+    // Where nothing is done about it the copy stays there, demoted, as "error bootstrapping replay" (16.2).
+    [Fact]
+    public async Task A_volume_that_is_let_go_right_after_a_move_is_taken_from_the_site_that_it_left()
+    {
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
+        await sites.StopAsync(sites.A, "mirror", "freeze");
+        try
+        {
+            await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.B), "site-b is promoted");
+            Assert.Equal(StatusCode.Aborted, (await TestVolume.FailureOfAsync(() => volume.DisableAsync(sites.B))).StatusCode);
+        }
+        finally
+        {
+            await sites.StartAsync(sites.A, "mirror");
+        }
+        await TestVolume.RetryAsync(() => volume.DisableAsync(sites.B), "site-b lets it go");
+        await volume.AwaitRemovalAsync(sites.A);
+    }
+
     [Fact]
     public async Task A_lagging_peers_snapshots_that_librbd_unlinks_itself_prove_nothing()
     {

@@ -147,6 +147,10 @@ public sealed class TestVolume
     public Task AwaitCopyAsync(Site site) => Eventually.TrueAsync(
         async () => (await ChainAsync(site)).Newest is { State: MirrorSnapshotState.NonPrimary, IsComplete: true }, $"{ImageName} is copied to {site}");
 
+    /// <summary>Waits until a site's mirror daemon has removed its copy, as it does after the primary was disabled.</summary>
+    public Task AwaitRemovalAsync(Site site) => Eventually.TrueAsync(
+        async () => !(await site.RbdAsync("ls", TwoSites.Pool)).Contains(ImageName, StringComparison.Ordinal), $"{ImageName} is removed at {site}");
+
     public async Task EnableAsync(Site site, string mode = "snapshot") =>
         await site.Replication.EnableVolumeReplicationAsync(
             new() { ReplicationSource = Source, Secrets = { site.Secrets }, Parameters = { ["mirroringMode"] = mode } });

@@ -11,22 +11,18 @@ namespace RbdReplication.KubernetesTests.Guide;
 /// <summary>The steps by hand of docs/disaster-recovery.md, as they are printed there.</summary>
 public sealed class GuideTests(TwoClusters clusters, TwoSites sites) : IAsyncLifetime
 {
-    private const double Pace = 0.05;
     private const string Namespace = "app";
     private const string Driver = "rbd.csi.ceph.com";
     private static readonly string[] Saved = ["pv.json", "pvc.json"];
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rbd-replication-");
-    private readonly List<PlayedController> _controllers = [];
-    private GeneratorAccount _account = null!;
-    private GeneratorProcess _generator = null!;
+    private ReplicatedSites _replicated = null!;
     private GuideSteps _guide = null!;
 
     public async ValueTask InitializeAsync()
     {
         _guide = await GuideSteps.ReadAsync();
-        _account = await GeneratorAccount.StartAsync(clusters.B, sites.B, "default", Driver);
-        await GeneratorAccount.InstallAsync(clusters.A, sites.A);
+        _replicated = await ReplicatedSites.PrepareAsync(clusters, sites, Driver);
         foreach (var (server, site) in ((ApiServer, Site)[])[(clusters.A, sites.A), (clusters.B, sites.B)])
         {
             var folder = _folder.CreateSubdirectory(server.Name);
@@ -35,19 +31,15 @@ public sealed class GuideTests(TwoClusters clusters, TwoSites sites) : IAsyncLif
             var groupClass = Path.Combine(folder.FullName, "deploy", "examples", "volume-group-replication-class.yaml");
             await File.WriteAllTextAsync(groupClass, (await File.ReadAllTextAsync(groupClass)).Replace("clusterID: site-a", $"clusterID: {site.Name}", StringComparison.Ordinal));
             await PutSecretAsync(server, site);
-            _controllers.Add(new PlayedController(server, site.Replication, Pace, _ => { }, Namespace, site.Server.Channel).Start());
         }
         await clusters.A.CreateAsync("api/v1/namespaces", new JsonObject { ["metadata"] = new JsonObject { ["name"] = Namespace } });
-        _generator = _account.Start();
-        await _generator.ReadyAsync();
+        _replicated.Keep(Namespace);
+        await _replicated.GenerateAsync();
     }
 
     public async ValueTask DisposeAsync()
     {
-        _generator.Dispose();
-        foreach (var controller in _controllers)
-            await controller.DisposeAsync();
-        await _account.DisposeAsync();
+        await _replicated.DisposeAsync();
         _folder.Delete(recursive: true);
     }
 
@@ -85,7 +77,6 @@ public sealed class GuideTests(TwoClusters clusters, TwoSites sites) : IAsyncLif
         await ReachedAsync(clusters.B, "Secondary", "Resyncing");
         await MoveAsync(clusters.A, sites.A, clusters.B, sites.B, volume);
 
-        await ReachedAsync(clusters.A, "Secondary", "Resyncing");
         await RunAsync(clusters.B, "Take a volume out of replication", "kubectl delete volumereplication");
         await RunAsync(clusters.A, "Take a volume out of replication", "kubectl delete");
         Assert.Equal(MirrorImageState.Disabled, (await volume.InfoAsync(sites.B)).State);
@@ -182,7 +173,7 @@ public sealed class GuideTests(TwoClusters clusters, TwoSites sites) : IAsyncLif
     private async Task<TestVolume> VolumeAsync(string claim)
     {
         var volume = await TestVolume.CreateAsync(sites.A, features: ImageFeatures.Layering | ImageFeatures.ExclusiveLock);
-        var pv = _account.Pv("pvc-" + volume.Handle.Uuid, volume.Handle.ToString());
+        var pv = _replicated.Account.Pv("pvc-" + volume.Handle.Uuid, volume.Handle.ToString());
         var spec = pv["spec"]!.AsObject();
         spec["storageClassName"] = "rbd-replicated";
         spec["capacity"] = new JsonObject { ["storage"] = "10Gi" };

@@ -1,34 +1,17 @@
-using System.Collections.Concurrent;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
 using RbdReplication.KubernetesTests.Clusters;
-using RbdReplication.KubernetesTests.Play;
 
 namespace RbdReplication.KubernetesTests.Sites;
 
 /// <summary>A claim's life under the played controller, over objects of two real API servers and on two real Ceph sites.</summary>
 public sealed class ControllerTests(TwoClusters clusters, TwoSites sites) : IAsyncLifetime
 {
-    private const double Pace = 0.05;
+    private ReplicatedSites _replicated = null!;
 
-    private readonly ConcurrentQueue<string> _calls = new();
-    private readonly List<PlayedController> _controllers = [];
-    private GeneratorAccount _account = null!;
+    public async ValueTask InitializeAsync() => _replicated = await ReplicatedSites.PrepareAsync(clusters, sites);
 
-    public async ValueTask InitializeAsync()
-    {
-        _account = await GeneratorAccount.StartAsync(clusters.B, sites.B, "default");
-        await GeneratorAccount.InstallAsync(clusters.A, sites.A);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        foreach (var controller in _controllers)
-            await controller.DisposeAsync();
-        foreach (var call in _calls)
-            TestContext.Current.TestOutputHelper!.WriteLine(call);
-        await _account.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => _replicated.DisposeAsync();
 
     [Fact]
     public async Task A_claim_is_protected_restored_at_the_peer_moved_there_and_let_go()
@@ -49,15 +32,14 @@ public sealed class ControllerTests(TwoClusters clusters, TwoSites sites) : IAsy
         // At the peer the image comes, then the objects, and from them the generator makes the mapping.
         await volume.AwaitCopyAsync(sites.B);
         await claim.RestoreAsync(clusters.B);
-        using var generator = _account.Start();
-        await generator.ReadyAsync();
+        await _replicated.GenerateAsync();
         await claim.AwaitConditionAsync(clusters.A, "Replicating", "True");
 
         await claim.AskAsync(clusters.A, "secondary");
         await claim.AwaitStateAsync(clusters.A, "Secondary");
         await claim.AskAsync(clusters.B, "primary");
         await claim.AwaitStateAsync(clusters.B, "Primary");
-        Assert.DoesNotContain(_calls, call => call.Contains("Promote(force)", StringComparison.Ordinal));
+        Assert.DoesNotContain(_replicated.Calls, call => call.Contains("Promote(force)", StringComparison.Ordinal));
         // It follows, and beside a primary that goes on that is never "ready".
         await claim.AwaitConditionAsync(clusters.A, "Resyncing", "True");
         Assert.True((await volume.InfoAsync(sites.B)).IsPrimary);
@@ -85,9 +67,8 @@ public sealed class ControllerTests(TwoClusters clusters, TwoSites sites) : IAsy
     /// <summary>A claim of a volume, which the controllers of both sites keep.</summary>
     private ProtectedClaim Claim(TestVolume volume)
     {
-        var claim = new ProtectedClaim(volume.Handle, _account.Driver, GeneratorAccount.Namespace);
-        foreach (var (server, site) in ((ApiServer, Site)[])[(clusters.A, sites.A), (clusters.B, sites.B)])
-            _controllers.Add(new PlayedController(server, site.Replication, Pace, _calls.Enqueue, claim.Namespace).Start());
+        var claim = new ProtectedClaim(volume.Handle, _replicated.Account.Driver, GeneratorAccount.Namespace);
+        _replicated.Keep(claim.Namespace);
         return claim;
     }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
@@ -11,25 +10,19 @@ namespace RbdReplication.KubernetesTests.Sites;
 /// <summary>A group of claims by the commands of <c>dr</c>, over objects of two real API servers and on two real Ceph sites.</summary>
 public sealed class GroupProcedureTests(TwoClusters clusters, TwoSites sites) : IAsyncLifetime
 {
-    private const double Pace = 0.05;
     private static readonly string[] Claims = ["data", "log"];
 
-    private readonly ConcurrentQueue<string> _calls = new();
-    private readonly List<PlayedController> _controllers = [];
     private readonly Dictionary<string, TestVolume> _volumes = [];
-    private GeneratorAccount _account = null!;
+    private ReplicatedSites _replicated = null!;
     private DrNamespace _app = null!;
 
     public async ValueTask InitializeAsync()
     {
-        _account = await GeneratorAccount.StartAsync(clusters.B, sites.B, "default");
-        await GeneratorAccount.InstallAsync(clusters.A, sites.A);
-        _app = await DrNamespace.CreateAsync(clusters, _account.Driver);
-        foreach (var (server, site) in ((ApiServer, Site)[])[(clusters.A, sites.A), (clusters.B, sites.B)])
-        {
+        _replicated = await ReplicatedSites.PrepareAsync(clusters, sites);
+        _app = await DrNamespace.CreateAsync(clusters, _replicated.Account.Driver);
+        foreach (var server in (ApiServer[])[clusters.A, clusters.B])
             await _app.PutGroupClassAsync(server);
-            _controllers.Add(new PlayedController(server, site.Replication, Pace, _calls.Enqueue, _app.Name, site.Server.Channel).Start());
-        }
+        _replicated.Keep(_app.Name);
         foreach (var claim in Claims)
         {
             var volume = _volumes[claim] = await TestVolume.CreateAsync(sites.A, features: ImageFeatures.Layering | ImageFeatures.ExclusiveLock);
@@ -41,18 +34,12 @@ public sealed class GroupProcedureTests(TwoClusters clusters, TwoSites sites) : 
         }
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        foreach (var controller in _controllers)
-            await controller.DisposeAsync();
-        await _account.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => _replicated.DisposeAsync();
 
     [Fact]
     public async Task A_group_is_protected_moved_back_and_forth_and_let_go()
     {
-        using var generator = _account.Start();
-        await generator.ReadyAsync();
+        await _replicated.GenerateAsync();
         (await _app.RunAsync("protect", "--group", "shop", "--group-class", _app.Class, "-l", "app=shop", "--class", _app.Class)).Succeeds();
         Assert.Equal(("primary", "secondary"), (await WantedAsync(clusters.A), await WantedAsync(clusters.B)));
         // Run again it finds nothing to make.
@@ -64,7 +51,7 @@ public sealed class GroupProcedureTests(TwoClusters clusters, TwoSites sites) : 
 
         await MoveAsync(clusters.A, sites.A, clusters.B, sites.B);
         await MoveAsync(clusters.B, sites.B, clusters.A, sites.A);
-        Assert.DoesNotContain(_calls, call => call.Contains("Promote(force)", StringComparison.Ordinal));
+        Assert.DoesNotContain(_replicated.Calls, call => call.Contains("Promote(force)", StringComparison.Ordinal));
 
         (await _app.RunAsync("unprotect", "-l", "app=shop")).Succeeds();
         foreach (var server in (ApiServer[])[clusters.A, clusters.B])

@@ -13,17 +13,22 @@ internal sealed class Disabling(bool force, OpenQuestions questions, TimeProvide
     /// <exception cref="ReplicationException">It is a secondary that does not follow, without force, or a mirrored clone depends on it.</exception>
     public async Task RunAsync(OpenVolume open, CancellationToken cancellationToken)
     {
-        questions.Settle(open.Volume.Handle);
         var info = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
         if (info.State == MirrorImageState.Disabled)
         {
             if (!await FinishEnablingAsync(open, cancellationToken).ConfigureAwait(false))
+            {
+                questions.Settle(open.Volume.Handle);
                 return;
+            }
             info = await open.Image.Mirroring.GetInfoAsync(cancellationToken).ConfigureAwait(false);
         }
         var step = DisableRules.Decide(info, force);
         if (step == DisableStep.Look)
             step = DisableRules.Decide(await Sighting.ReadAsync(open, time, cancellationToken).ConfigureAwait(false));
+        if (step == DisableStep.DisablePrimary)
+            await RequireFollowerAsync(open, cancellationToken).ConfigureAwait(false);
+        questions.Settle(open.Volume.Handle);
         switch (step)
         {
             case DisableStep.Finish:
@@ -48,6 +53,16 @@ internal sealed class Disabling(bool force, OpenQuestions questions, TimeProvide
             await PointPlans.RemoveAsync(open, cancellationToken).ConfigureAwait(false);
         }
         await DisableAsync(open, force || !info.IsPrimary, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task RequireFollowerAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        var history = await ImageHistory.ReadAsync(open, cancellationToken).ConfigureAwait(false);
+        if (!history.IsPromotedPeersDemotion)
+            return;
+        var (seen, question) = await questions.LookAsync(open, WantedRole.None, cancellationToken).ConfigureAwait(false);
+        if (DisableRules.AwaitsFollower(seen, question.FirstAsked))
+            throw open.Refused("disable", ReplicationError.Busy, $"{DisableRules.FollowsSoon}: {seen.Peer.Describe(seen.At)}");
     }
 
     private async Task<bool> FinishEnablingAsync(OpenVolume open, CancellationToken cancellationToken)

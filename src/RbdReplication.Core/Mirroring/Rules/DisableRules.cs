@@ -8,6 +8,9 @@ public enum DisableStep
     /// <summary>Disable it; the copy of a secondary stays as an ordinary image.</summary>
     Disable,
 
+    /// <summary>Disable it once the peer, which was primary before, can follow that: <see cref="DisableRules.AwaitsFollower"/>.</summary>
+    DisablePrimary,
+
     /// <summary>Disable it to the end: whoever began had the right to, and cut off it never goes on by itself.</summary>
     Finish,
 
@@ -31,15 +34,33 @@ public static class DisableRules
     public const string NotFollowing =
         "it is secondary at this site and does not follow a primary; disable it at the primary site, or with parameter force keep this copy as an ordinary image";
 
+    /// <summary>What to say of a primary that is not disabled yet.</summary>
+    public const string FollowsSoon = "the peer, which was primary before, has not begun to follow, and its copy would stay there for good; that takes up to a minute";
+
     /// <summary>Decides by what the image itself tells.</summary>
     /// <param name="info">Whether it is mirrored, and primary.</param>
     /// <param name="force">Whether a secondary is disabled too.</param>
     public static DisableStep Decide(MirrorImageInfo info, bool force) => info.State switch
     {
         MirrorImageState.Disabling => DisableStep.Finish,
-        MirrorImageState.Enabled => info.IsPrimary || force ? DisableStep.Disable : DisableStep.Look,
+        MirrorImageState.Enabled => force ? DisableStep.Disable : info.IsPrimary ? DisableStep.DisablePrimary : DisableStep.Look,
         _ => DisableStep.AwaitState,
     };
+
+    /// <summary>
+    /// Whether a primary is not disabled yet: after a move the peer's image ends in its own demotion until its mirror daemon has taken the
+    /// first snapshot of this site's, or has replayed from it. The daemon removes an image that follows and loses its primary; one that
+    /// ends in its own demotion stays for good, and nobody may disable it without force. A peer that cannot come to follow holds up nothing.
+    /// </summary>
+    /// <param name="seen">The image, primary, and its peers.</param>
+    /// <param name="firstAsked">When it was first asked to be disabled.</param>
+    public static bool AwaitsFollower(Sighting seen, DateTimeOffset firstAsked) =>
+        seen.HasFollowers && seen.History.IsPromotedPeersDemotion && seen.At < firstAsked + RelocationTimes.ReportDelay
+        && (seen.Peer.Role is PeerRole.NotPrimary or PeerRole.Primary or PeerRole.Silent || seen.Peer.IsTryingAgain || FollowsOfOld(seen));
+
+    // In a journal the promotion of a demotion stays to be seen, and the words are all that tells.
+    private static bool FollowsOfOld(Sighting seen) =>
+        seen.Peer.Role == PeerRole.Following && seen.Chain.SincePromotion.FirstOrDefault()?.TakenAt > seen.Peer.Report!.LastUpdate;
 
     /// <summary>Decides about a secondary, without force.</summary>
     public static DisableStep Decide(Sighting seen) =>

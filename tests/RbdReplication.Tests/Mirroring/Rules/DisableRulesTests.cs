@@ -7,11 +7,50 @@ namespace RbdReplication.Tests.Mirroring.Rules;
 public sealed class DisableRulesTests
 {
     [Theory]
-    [InlineData(true, false)]
-    [InlineData(true, true)]
-    [InlineData(false, true)]
-    public void A_primary_is_disabled_and_by_force_a_secondary(bool isPrimary, bool force) =>
-        Assert.Equal(DisableStep.Disable, DisableRules.Decide(new MirrorImageInfo("id", MirrorImageState.Enabled, isPrimary), force));
+    [InlineData(true)]
+    [InlineData(false)]
+    public void By_force_a_primary_and_a_secondary_are_disabled(bool isPrimary) =>
+        Assert.Equal(DisableStep.Disable, DisableRules.Decide(new MirrorImageInfo("id", MirrorImageState.Enabled, isPrimary), force: true));
+
+    [Fact]
+    public void A_primary_is_disabled_after_a_look_at_its_past() =>
+        Assert.Equal(DisableStep.DisablePrimary, DisableRules.Decide(new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), force: false));
+
+    [Theory]
+    [InlineData("primary after the peer's demotion")]
+    [InlineData("journal, primary after a demotion")]
+    public void After_a_move_a_primary_is_disabled_when_the_peer_has_begun_to_follow(string past)
+    {
+        foreach (var peer in (PeerStatus[])[Says(Nobody), Says(Copied), Says(Starting), Says(Primary), Silent, TriesAgain()])
+            Assert.True(DisableRules.AwaitsFollower(Seen(past, peer, age: 20), Ago(20)), $"{peer}");
+        foreach (var peer in (PeerStatus[])[Says(Replaying), Says(Copying)])
+            Assert.False(DisableRules.AwaitsFollower(Seen(past, peer, age: 20), Ago(20)), $"{peer}");
+    }
+
+    [Fact]
+    public void That_the_peer_follows_has_to_be_said_after_the_move()
+    {
+        Assert.True(DisableRules.AwaitsFollower(Seen("primary after the peer's demotion", Says(Replaying, age: 25), age: 20), Ago(1)));
+        Assert.False(DisableRules.AwaitsFollower(Seen("primary after the peer's demotion", Says(Replaying, age: 15), age: 20), Ago(1)));
+    }
+
+    [Theory]
+    [InlineData("primary after the peer's demotion")]
+    [InlineData("journal, primary after a demotion")]
+    public void A_primary_is_disabled_beside_a_peer_that_does_not_come_to_follow(string past)
+    {
+        foreach (var peer in (PeerStatus[])[Down(Nobody), Down(Primary), Says(SplitBrain)])
+            Assert.False(DisableRules.AwaitsFollower(Seen(past, peer, age: 20), Ago(20)), $"{peer}");
+        Assert.False(DisableRules.AwaitsFollower(Seen(past, Says(Nobody), age: 20).WithoutPeers(), Ago(20)));
+        Assert.False(DisableRules.AwaitsFollower(Seen(past, Says(Nobody), age: 70), Ago(61)));
+    }
+
+    [Theory]
+    [InlineData("primary")]
+    [InlineData("primary after its own demotion")]
+    [InlineData("journal, primary")]
+    public void A_primary_that_has_not_come_from_the_peer_is_disabled_at_once(string past) =>
+        Assert.False(DisableRules.AwaitsFollower(Seen(past, Says(Nobody)), Ago(1)));
 
     [Fact]
     public void About_a_secondary_the_sites_are_asked() =>

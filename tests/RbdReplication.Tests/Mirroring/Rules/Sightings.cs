@@ -73,6 +73,8 @@ internal static class Sightings
     public static ImageHistory Past(string past, int age = Age) => new(past switch
     {
         "primary" => Chain("P1p", age),
+        "primary after the peer's demotion" => new([Copy(1, age) with { State = MirrorSnapshotState.NonPrimaryDemoted }, .. Chain("P2p", age).Snapshots]),
+        "primary after its own demotion" => Chain("P1 D2p P3p", age),
         "peer's demotion" => new([Copy(1, age) with { State = MirrorSnapshotState.NonPrimaryDemoted }]),
         "own demotion" => Chain("P1 D2p", age),
         "own demotion, not copied" => Chain("P1p D2p", age),
@@ -85,6 +87,7 @@ internal static class Sightings
     }, past switch
     {
         "journal, primary" => Journal("", "", null),
+        "journal, primary after a demotion" => Journal("", ImageJournal.Nobody, null),
         "journal, copy" => Journal("x", "x", null),
         "journal, half a first copy" => Journal("x", "", null) with { NewestTag = 0, Written = null },
         "journal, peer's demotion" => Journal(ImageJournal.Nobody, "x", null),
