@@ -209,10 +209,12 @@ public sealed class CloneTests(TwoSites sites)
         var name = "clone-" + volume.Handle.Uuid;
         await using (var parent = await volume.OpenAsync(sites.B))
         {
-            await SnapshotClone.CreateAsync(parent, volume.ImageName, "kept", name, CancellationToken.None);
-            var again = await Assert.ThrowsAsync<CephException>(() => SnapshotClone.CreateAsync(parent, volume.ImageName, "kept", name, CancellationToken.None));
+            var shape = await CloneShape.OfAsync(parent, CancellationToken.None);
+            Task CloneAsync(string snapshot, string to) => SnapshotClone.CreateAsync(sites.B.Pool, volume.ImageName, snapshot, to, shape, CancellationToken.None);
+            await CloneAsync("kept", name);
+            var again = await Assert.ThrowsAsync<CephException>(() => CloneAsync("kept", name));
             Assert.Equal(Errno.EEXIST, again.Errno);
-            var absent = await Assert.ThrowsAsync<CephException>(() => SnapshotClone.CreateAsync(parent, volume.ImageName, "gone", name + "-2", CancellationToken.None));
+            var absent = await Assert.ThrowsAsync<CephException>(() => CloneAsync("gone", name + "-2"));
             Assert.Equal(Errno.ENOENT, absent.Errno);
         }
         await using (var image = await volume.OpenAsync(sites.A, readOnly: false))

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Groups;
@@ -99,7 +98,7 @@ public sealed class GroupDrillTests(TwoSites sites)
             await Task.WhenAll(members.Volumes.Select(async volume =>
             {
                 await using var image = await volume.OpenAsync(sites.B);
-                await SnapshotClone.CreateAsync(image, volume.ImageName, Name(number), $"{volume.ImageName}-{number}", None);
+                await SnapshotClone.CreateAsync(sites.B.Pool, volume.ImageName, Name(number), $"{volume.ImageName}-{number}", await CloneShape.OfAsync(image, None), None);
             }));
         }
         await Task.WhenAll(members.Volumes.Select(volume => volume.PromoteByToolAsync(sites.B, force: true)));
@@ -112,26 +111,6 @@ public sealed class GroupDrillTests(TwoSites sites)
             foreach (var number in (long[])[1, 2])
                 await RbdImage.RemoveAsync(sites.B.Pool, $"{volume.ImageName}-{number}", None);
             Assert.DoesNotContain("trash (", await sites.B.RbdAsync("snap", "ls", "--all", volume.PoolAt(sites.B).SpecOf(volume.ImageName)), StringComparison.Ordinal);
-        }
-    }
-
-    /// <summary>How long a drill of many takes, for the record.</summary>
-    [Fact(Explicit = true)]
-    public async Task A_drill_of_64_volumes_is_made_and_removed()
-    {
-        var group = await ReplicatedGroup.ProtectAsync(sites, 64);
-        var name = new GenerationName(group.At(sites.A).NewUuid, 1).ToString();
-        await Task.WhenAll(group.Volumes.Select(volume => volume.TakePointAsync(sites.A, sites.B, name)));
-        var drill = new DrillCalls(sites.B, sites.B.Pool);
-        for (var round = 0; round < 3; round++)
-        {
-            var clock = Stopwatch.StartNew();
-            var made = await drill.CreateAsync("--group", group.HandleAt(sites.B));
-            var took = clock.Elapsed;
-            Assert.Equal(64, DrillCalls.ImagesOf(made).Length);
-            clock.Restart();
-            await drill.RemoveAsync();
-            TestContext.Current.TestOutputHelper!.WriteLine($"made in {took.TotalSeconds:0.0} s, removed in {clock.Elapsed.TotalSeconds:0.0} s");
         }
     }
 

@@ -54,7 +54,7 @@ public sealed class InteroperabilityTests(TwoSites sites)
         await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
         await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.A, force: true), "site-a is promoted again");
         await volume.DisableAsync(sites.A);
-        var after = await Pool.ListOmapAsync("csi.volume." + volume.Handle.Uuid, "", 100, CancellationToken.None);
+        var after = await Pool.ListOmapAsync("csi.volume." + volume.Handle.Uuid, "", CancellationToken.None);
         Assert.Equal(entry.OrderBy(pair => pair.Key, StringComparer.Ordinal), after!.OrderBy(pair => pair.Key, StringComparer.Ordinal));
         var directory = await directoryPool.ReadOmapAsync("csi.volumes.default", ["csi.volume." + requestName], CancellationToken.None);
         Assert.Equal(
@@ -185,7 +185,7 @@ public sealed class InteroperabilityTests(TwoSites sites)
                 ["csi.volname"] = "pv-" + uuid,
                 ["csi.volume.owner"] = "apps",
             },
-            await Pool.ListOmapAsync("csi.volume." + uuid, "", 100, CancellationToken.None));
+            await Pool.ListOmapAsync("csi.volume." + uuid, "", CancellationToken.None));
         Assert.Equal(uuid, (await Pool.ReadOmapAsync("csi.volumes.default", ["csi.volume.pv-" + uuid], CancellationToken.None))!["csi.volume.pv-" + uuid]);
     }
 }

@@ -22,9 +22,12 @@ internal ref struct EncodedReader(ReadOnlySpan<byte> bytes)
     public string ReadText() => Encoding.UTF8.GetString(ReadBytes());
 
     /// <summary>The content of a structure, whatever newer releases have added at its end.</summary>
-    public EncodedReader ReadStructure()
+    public EncodedReader ReadStructure() => ReadStructure(out _);
+
+    /// <summary>The same, with the oldest version that can read it.</summary>
+    public EncodedReader ReadStructure(out byte compatible)
     {
-        Take(2);
+        compatible = Take(2)[1];
         return new EncodedReader(ReadBytes());
     }
 

@@ -6,6 +6,9 @@ namespace RbdReplication.Ceph;
 /// <summary>Reads of omap entries.</summary>
 internal static class OmapRead
 {
+    // What an OSD gives at most by default (osd_max_omap_entries_per_request).
+    private const int PageSize = 1024;
+
     /// <summary>Adds one step to a read operation; the iterator and the result are written when it has ended.</summary>
     public delegate void Step(nint operation, nint iterator, nint result);
 
@@ -27,8 +30,37 @@ internal static class OmapRead
     };
 
     /// <summary>Up to <paramref name="maximum"/> entries that follow a key and begin with a prefix.</summary>
-    public static Step After(string key, string prefix, int maximum) => (operation, iterator, result) =>
-        Librados.ReadOpOmapGetVals2(operation, key, prefix, (ulong)maximum, iterator, 0, result);
+    public static Step After(string key, string prefix, int maximum) => After(key, prefix, maximum, more: 0);
+
+    private static Step After(string key, string prefix, int maximum, nint more) => (operation, iterator, result) =>
+        Librados.ReadOpOmapGetVals2(operation, key, prefix, (ulong)maximum, iterator, more, result);
+
+    /// <summary>
+    /// Reads all entries that begin with a prefix, in as many reads as the OSD needs answers for them: by its own limits each has some of them only.
+    /// Null: no such object.
+    /// </summary>
+    public static async Task<IReadOnlyDictionary<string, T>?> AllAsync<T>(
+        RadosPool pool, string objectName, Value<T> read, string prefix, CancellationToken cancellationToken)
+    {
+        using var more = new OutBuffer<byte>();
+        Dictionary<string, T>? all = null;
+        for (var last = ""; ;)
+        {
+            var page = await RunAsync(pool, objectName, read, After(last, prefix, PageSize, more.Address), cancellationToken).ConfigureAwait(false);
+            // Null also where it has been removed after the first.
+            if (page is null || (all is null && more.Value == 0))
+                return page;
+            all ??= new(StringComparer.Ordinal);
+            foreach (var (key, value) in page)
+            {
+                all[key] = value;
+                // Keys are in the order of their bytes in UTF-8, which is not that of UTF-16.
+                last = key;
+            }
+            if (more.Value == 0)
+                return all;
+        }
+    }
 
     /// <summary>Reads entries of an object. Null: no such object.</summary>
     public static async Task<IReadOnlyDictionary<string, T>?> RunAsync<T>(

@@ -50,19 +50,26 @@ public sealed class RadosPool : IAsyncDisposable
     }
 
     /// <summary>
-    /// Reads up to <paramref name="maximum"/> omap entries whose keys begin with <paramref name="prefix"/> and whose values are no text.
-    /// Null: no such object. Wraps <c>rados_read_op_omap_get_vals2</c>.
+    /// Reads all omap entries whose keys begin with <paramref name="prefix"/>, a thousand at a time; what is written meanwhile may be in the answer or
+    /// not. Null: no such object. Wraps <c>rados_read_op_omap_get_vals2</c>.
     /// </summary>
-    public Task<IReadOnlyDictionary<string, byte[]>?> ListOmapBytesAsync(string objectName, string prefix, int maximum, CancellationToken cancellationToken) =>
-        OmapRead.RunAsync(this, objectName, OmapRead.Bytes, OmapRead.After("", prefix, maximum), cancellationToken).WaitAsync(cancellationToken);
+    public Task<IReadOnlyDictionary<string, string>?> ListOmapAsync(string objectName, string prefix, CancellationToken cancellationToken) =>
+        OmapRead.AllAsync(this, objectName, OmapRead.Text, prefix, cancellationToken).WaitAsync(cancellationToken);
+
+    /// <summary>The same where values are no text.</summary>
+    public Task<IReadOnlyDictionary<string, byte[]>?> ListOmapBytesAsync(string objectName, string prefix, CancellationToken cancellationToken) =>
+        OmapRead.AllAsync(this, objectName, OmapRead.Bytes, prefix, cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>
-    /// Reads up to <paramref name="maximum"/> omap entries that follow <paramref name="startAfter"/>. Null: no such object.
-    /// Wraps <c>rados_read_op_omap_get_vals2</c>.
+    /// Reads the first omap entries whose keys begin with <paramref name="prefix"/>, in one operation, for whoever needs no more of them. Null: no such
+    /// object. Wraps <c>rados_read_op_omap_get_vals2</c>.
     /// </summary>
-    public Task<IReadOnlyDictionary<string, string>?> ListOmapAsync(
-        string objectName, string startAfter, int maximum, CancellationToken cancellationToken) =>
-        OmapRead.RunAsync(this, objectName, OmapRead.Text, OmapRead.After(startAfter, "", maximum), cancellationToken).WaitAsync(cancellationToken);
+    /// <param name="objectName">The object.</param>
+    /// <param name="prefix">What the keys begin with.</param>
+    /// <param name="maximum">How many are read, where there are as many.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task<IReadOnlyDictionary<string, byte[]>?> ReadFirstOmapAsync(string objectName, string prefix, int maximum, CancellationToken cancellationToken) =>
+        OmapRead.RunAsync(this, objectName, OmapRead.Bytes, OmapRead.After("", prefix, maximum), cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Applies all steps of <paramref name="write"/> in one atomic operation. Wraps <c>rados_aio_write_op_operate</c>.</summary>
     /// <exception cref="CephException">

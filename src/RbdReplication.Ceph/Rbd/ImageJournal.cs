@@ -28,7 +28,7 @@ public sealed record ImageJournal(
     private const uint MirrorPeer = 1;
     private const uint Syncing = 0;
 
-    // There is one client for each peer.
+    // There is one client for each peer; the tags, which come last, are left out.
     private const int MaximumKeys = 256;
     private const string ClientPrefix = "client_";
     private const string NextTagKey = "next_tag_tid";
@@ -61,7 +61,7 @@ public sealed record ImageJournal(
     public static async Task<ImageJournal?> ReadAsync(RbdImage image, CancellationToken cancellationToken)
     {
         var name = "journal." + image.GetId();
-        var head = await image.Pool.ListOmapBytesAsync(name, "", MaximumKeys, cancellationToken).ConfigureAwait(false);
+        var head = await image.Pool.ReadFirstOmapAsync(name, "", MaximumKeys, cancellationToken).ConfigureAwait(false);
         if (head is null || !head.TryGetValue(NextTagKey, out var next) || new EncodedReader(next).ReadUInt64() is not (> 0 and var following))
             return null;
         var tag = following - 1;

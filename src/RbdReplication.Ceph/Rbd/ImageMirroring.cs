@@ -15,7 +15,6 @@ public sealed class ImageMirroring
     private const string ReportsObject = "rbd_mirroring";
     private const string PeerReportPrefix = "remote_status_global_";
     private const int ReporterOffset = 7;
-    private const int MaximumPeers = 16;
 
     private readonly RbdImage _image;
 
@@ -118,7 +117,7 @@ public sealed class ImageMirroring
     {
         var info = await GetInfoAsync(cancellationToken).ConfigureAwait(false);
         var reports = await _image.Pool.ListOmapBytesAsync(
-            ReportsObject, $"{PeerReportPrefix}{info.GlobalId}_", MaximumPeers, cancellationToken).ConfigureAwait(false);
+            ReportsObject, $"{PeerReportPrefix}{info.GlobalId}_", cancellationToken).ConfigureAwait(false);
         return (reports?.Values ?? []).Where(report => report.Length >= ReporterOffset + sizeof(long))
             .Select(report => BinaryPrimitives.ReadInt64LittleEndian(report.AsSpan(ReporterOffset))).ToHashSet();
     }

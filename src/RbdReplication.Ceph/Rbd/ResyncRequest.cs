@@ -18,7 +18,6 @@ public sealed class ResyncRequest
     private const string KeyPrefix = ".rbd_mirror.";
 
     private const string RequestedWords = "\"resync_requested\": true";
-    private const string MetadataPrefix = "metadata_";
     private const string OwnClientKey = "client_";
 
     // cls::journal::Client: head 6, id 4 (empty), data 4 + n; librbd::journal::ClientData: head 6, type 4, tag class 8, the flag.
@@ -30,18 +29,9 @@ public sealed class ResyncRequest
 
     private readonly RadosPool _pool;
     private readonly string _objectName;
-    private readonly string _class;
-    private readonly string _method;
-    private readonly byte[] _input;
+    private readonly ObjectWrite _withdrawal;
 
-    private ResyncRequest(RadosPool pool, string objectName, string objectClass, string method, byte[] input)
-    {
-        _pool = pool;
-        _objectName = objectName;
-        _class = objectClass;
-        _method = method;
-        _input = input;
-    }
+    private ResyncRequest(RadosPool pool, string objectName, ObjectWrite withdrawal) => (_pool, _objectName, _withdrawal) = (pool, objectName, withdrawal);
 
     /// <summary>Looks for one, in one read. Null: there is none.</summary>
     /// <param name="image">The image.</param>
@@ -59,14 +49,14 @@ public sealed class ResyncRequest
     public static async Task<bool> IsLeftAsync(RadosPool pool, string imageId, CancellationToken cancellationToken)
     {
         var journal = pool.ReadOmapValueAsync("journal." + imageId, OwnClientKey, cancellationToken);
-        var header = await pool.ListOmapAsync("rbd_header." + imageId, MetadataPrefix + KeyPrefix, 1, cancellationToken).ConfigureAwait(false) ?? new Dictionary<string, string>();
-        return header.Any(entry => entry.Key.StartsWith(MetadataPrefix, StringComparison.Ordinal) && IsRequest(entry.Key[MetadataPrefix.Length..], entry.Value))
+        var metadata = await StoredMetadata.ListAsync(pool, imageId, KeyPrefix, cancellationToken).ConfigureAwait(false);
+        return metadata?.Any(entry => IsRequest(entry.Key, entry.Value)) == true
             || DataOf(await journal.ConfigureAwait(false)) is { } data && data[FlagOffset] != 0;
     }
 
     private static ResyncRequest? Of(RbdImage image, IReadOnlyDictionary<string, string> metadata) =>
         metadata.FirstOrDefault(entry => IsRequest(entry.Key, entry.Value)).Key is { } key
-            ? new ResyncRequest(image.Pool, "rbd_header." + image.GetId(), "rbd", "metadata_remove", new EncodedWriter().WriteText(key).ToArray())
+            ? new ResyncRequest(image.Pool, StoredMetadata.ObjectOf(image.GetId()), StoredMetadata.Remove(new(), key))
             : null;
 
     private static bool IsRequest(string key, string value) =>
@@ -78,7 +68,8 @@ public sealed class ResyncRequest
             return null;
         data[FlagOffset] = 0;
         // client_update_data takes the client's id and its data.
-        return new ResyncRequest(image.Pool, "journal." + image.GetId(), "journal", "client_update_data", new EncodedWriter().WriteText("").WriteBytes(data).ToArray());
+        return new ResyncRequest(
+            image.Pool, "journal." + image.GetId(), new ObjectWrite().Execute("journal", "client_update_data", new EncodedWriter().WriteText("").WriteBytes(data).ToArray()));
     }
 
     // The data of the image's own client; null for anything else.
@@ -93,7 +84,6 @@ public sealed class ResyncRequest
         return BinaryPrimitives.ReadInt32LittleEndian(data.AsSpan(TypeOffset)) == ImageClientType ? data : null;
     }
 
-    /// <summary>Takes it back, in one write.</summary>
-    public Task WithdrawAsync(CancellationToken cancellationToken) =>
-        _pool.WriteAsync(_objectName, new ObjectWrite().Execute(_class, _method, _input), cancellationToken);
+    /// <summary>Takes it back, in one write. To be called once.</summary>
+    public Task WithdrawAsync(CancellationToken cancellationToken) => _pool.WriteAsync(_objectName, _withdrawal, cancellationToken);
 }

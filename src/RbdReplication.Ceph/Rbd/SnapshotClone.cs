@@ -17,21 +17,21 @@ public static class SnapshotClone
         ImageFeatures.Layering | ImageFeatures.ExclusiveLock | ImageFeatures.ObjectMap | ImageFeatures.FastDiff | ImageFeatures.DeepFlatten;
 
     /// <summary>
-    /// Clones a snapshot of an open image into the same pool, with the image's features and data pool. librbd copies the image's metadata, too.
-    /// Wraps <c>rbd_clone3</c>.
+    /// Clones a snapshot of an image into the same pool. librbd copies the image's metadata, too. Wraps <c>rbd_clone3</c>.
     /// </summary>
-    /// <param name="parent">The image; may be open read-only.</param>
-    /// <param name="parentName">Its name.</param>
+    /// <param name="pool">Pool and rados namespace.</param>
+    /// <param name="parentName">Name of the image.</param>
     /// <param name="snapshotName">A user snapshot of it.</param>
     /// <param name="name">Name of the clone.</param>
+    /// <param name="shape">What it is to have of the image.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="CephException">ENOENT: no such image or snapshot. EEXIST: there is an image of this name.</exception>
-    public static async Task CreateAsync(RbdImage parent, string parentName, string snapshotName, string name, CancellationToken cancellationToken)
+    public static async Task CreateAsync(RadosPool pool, string parentName, string snapshotName, string name, CloneShape shape, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(parent);
-        var pool = parent.Pool;
-        var features = (await parent.GetFeaturesAsync(cancellationToken).ConfigureAwait(false) & Passed) | ImageFeatures.Layering;
-        var dataPool = await DataPoolAsync(parent, cancellationToken).ConfigureAwait(false);
+        ArgumentNullException.ThrowIfNull(pool);
+        ArgumentNullException.ThrowIfNull(shape);
+        var dataPool = await DataPoolAsync(pool, shape.DataPoolId, cancellationToken).ConfigureAwait(false);
+        var features = (shape.Features & Passed) | ImageFeatures.Layering;
         await NativeCall.BlockingAsync(
             "rbd_clone3", pool.SpecOf(name), pool.Handle, pool.Cluster.Threads.Changes,
             () => Clone(pool, parentName, snapshotName, name, features, dataPool), cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -55,12 +55,24 @@ public static class SnapshotClone
         }
     }
 
-    private static async Task<string?> DataPoolAsync(RbdImage parent, CancellationToken cancellationToken)
+    private static async Task<string?> DataPoolAsync(RadosPool pool, long id, CancellationToken cancellationToken)
     {
-        var id = parent.GetDataPoolId();
-        if (id == parent.Pool.Id)
+        if (id == pool.Id)
             return null;
-        await using var pool = await parent.Pool.Cluster.OpenPoolAsync(id, "", cancellationToken).ConfigureAwait(false);
-        return pool.Name;
+        await using var dataPool = await pool.Cluster.OpenPoolAsync(id, "", cancellationToken).ConfigureAwait(false);
+        return dataPool.Name;
+    }
+}
+
+/// <summary>What a clone has of its image, beside the data.</summary>
+/// <param name="Features">The image's features.</param>
+/// <param name="DataPoolId">Number of the pool that its data is in.</param>
+public sealed record CloneShape(ImageFeatures Features, long DataPoolId)
+{
+    /// <summary>Reads it; it comes with the open image and costs no round trip.</summary>
+    public static async Task<CloneShape> OfAsync(RbdImage image, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return new CloneShape(await image.GetFeaturesAsync(cancellationToken).ConfigureAwait(false), image.GetDataPoolId());
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
@@ -36,6 +37,10 @@ public sealed record DrillMember(
 
     /// <summary><c>block</c> or <c>file</c> for an encrypted volume, else null.</summary>
     public string? EncryptionType { get; init; }
+
+    /// <summary>What the clone is to have of its source; null where that has not been looked at yet.</summary>
+    [JsonIgnore]
+    public CloneShape? Shape { get; init; }
 
     /// <summary>Name of the clone.</summary>
     [JsonIgnore]

@@ -2,59 +2,24 @@ using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
-/// <summary>Whether a clone of a drill is there.</summary>
-/// <param name="IsMade">Whether it is; if not, the snapshot that it was to be of is gone.</param>
-/// <param name="IsKeyElsewhere">Whether it is encrypted, and the key is not with the image.</param>
-internal readonly record struct DrillCloneState(bool IsMade, bool IsKeyElsewhere);
-
-/// <summary>One volume of a drill: a clone, with the entries of a CSI volume. Whoever changes it holds the drill's lock.</summary>
+/// <summary>The image of one volume of a drill.</summary>
 /// <param name="pool">Pool and rados namespace.</param>
-/// <param name="drill">The drill.</param>
 /// <param name="member">The volume.</param>
-/// <param name="instanceId">ceph-csi's instance id.</param>
-internal sealed class DrillClone(RadosPool pool, Drill drill, DrillMember member, string instanceId)
+/// <param name="time">Clock.</param>
+internal sealed class DrillClone(RadosPool pool, DrillMember member, TimeProvider time)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Makes it, or what is missing of it.</summary>
-    public async Task<DrillCloneState> MakeAsync(DateTimeOffset deadline, TimeProvider time, CancellationToken cancellationToken)
-    {
-        var metadata = await ReadMarkedAsync(cancellationToken).ConfigureAwait(false);
-        if (metadata is null)
-        {
-            // A run that was cut off may have left a part.
-            await RemoveImageAsync(deadline, time, cancellationToken).ConfigureAwait(false);
-            if (!await TryCloneAsync(cancellationToken).ConfigureAwait(false))
-                return default;
-            await using var clone = await RbdImage.OpenAsync(pool, member.ImageName, readOnly: false, cancellationToken).ConfigureAwait(false);
-            await DrillMarks.SetAsync(clone, drill.Name, member, cancellationToken).ConfigureAwait(false);
-            metadata = await clone.ListMetadataAsync("", cancellationToken).ConfigureAwait(false);
-        }
-        await EnterAsync(cancellationToken).ConfigureAwait(false);
-        return new DrillCloneState(IsMade: true, member.EncryptionKms is not null && !EncryptionMarks.HasKey(metadata));
-    }
+    /// <summary>The volume.</summary>
+    public DrillMember Member => member;
 
-    // Null: there is none, or only a part of one.
-    private async Task<IReadOnlyDictionary<string, string>?> ReadMarkedAsync(CancellationToken cancellationToken)
+    /// <summary>Clones the point; false: it is gone.</summary>
+    public async Task<bool> TryCloneAsync(CancellationToken cancellationToken)
     {
+        var shape = member.Shape ?? await ReadShapeAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            await using var clone = await RbdImage.OpenAsync(pool, member.ImageName, readOnly: true, cancellationToken).ConfigureAwait(false);
-            var metadata = await clone.ListMetadataAsync("", cancellationToken).ConfigureAwait(false);
-            return DrillMarks.DrillOf(metadata) == drill.Name ? metadata : null;
-        }
-        catch (CephException e) when (e.Errno == Errno.ENOENT)
-        {
-            return null;
-        }
-    }
-
-    private async Task<bool> TryCloneAsync(CancellationToken cancellationToken)
-    {
-        await using var source = await RbdImage.OpenAsync(pool, member.SourceImage, readOnly: true, cancellationToken).ConfigureAwait(false);
-        try
-        {
-            await SnapshotClone.CreateAsync(source, member.SourceImage, member.Point.SnapshotName, member.ImageName, cancellationToken).ConfigureAwait(false);
+            await SnapshotClone.CreateAsync(pool, member.SourceImage, member.Point.SnapshotName, member.ImageName, shape, cancellationToken).ConfigureAwait(false);
             return true;
         }
         catch (CephException e) when (e.Errno == Errno.ENOENT)
@@ -63,35 +28,15 @@ internal sealed class DrillClone(RadosPool pool, Drill drill, DrillMember member
         }
     }
 
-    private async Task EnterAsync(CancellationToken cancellationToken)
+    private async Task<CloneShape> ReadShapeAsync(CancellationToken cancellationToken)
     {
-        var reservation = new Reservation(member.PersistentVolume, member.Uuid)
-        {
-            ImagePrefix = member.ImagePrefix,
-            IsImageKnown = true,
-            Owner = drill.Namespace,
-            EncryptionKms = member.EncryptionKms,
-            EncryptionType = member.EncryptionType,
-        };
-        if (await Journal.EnterAsync(reservation, cancellationToken).ConfigureAwait(false) is ReservationPlan.Conflict conflict)
-        {
-            throw new ReplicationException(
-                ReplicationError.FailedPrecondition, $"cannot create drill {drill.Name}: the CSI journal in {pool.SpecOf("")} contradicts: {conflict.Problem}; {conflict.WayOut}");
-        }
+        await using var source = await RbdImage.OpenAsync(pool, member.SourceImage, readOnly: true, cancellationToken).ConfigureAwait(false);
+        return await CloneShape.OfAsync(source, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Removes what there is of it, the image before its entries.</summary>
+    /// <summary>Removes what there is of it. Ceph takes half a minute to notice that a client was killed: a run of ours, or one that was cut off.</summary>
     /// <exception cref="CephException">EBUSY: a client has it open for writing. ENOTEMPTY: it has snapshots.</exception>
-    public async Task RemoveAsync(DateTimeOffset deadline, TimeProvider time, CancellationToken cancellationToken)
-    {
-        await RemoveImageAsync(deadline, time, cancellationToken).ConfigureAwait(false);
-        await Journal.RemoveAsync(member.PersistentVolume, member.Uuid, cancellationToken).ConfigureAwait(false);
-    }
-
-    private CsiJournal Journal => new(pool, pool, instanceId);
-
-    // Ceph takes half a minute to notice that a client was killed: a run of ours, or one that was cut off.
-    private async Task RemoveImageAsync(DateTimeOffset deadline, TimeProvider time, CancellationToken cancellationToken)
+    public async Task RemoveAsync(DateTimeOffset deadline, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -111,10 +56,6 @@ internal sealed class DrillClone(RadosPool pool, Drill drill, DrillMember member
             await Task.Delay(Pause, time, cancellationToken).ConfigureAwait(false);
         }
     }
-
-    /// <summary>The clients that have it open for writing.</summary>
-    public async Task<IReadOnlyList<DrillClient>> ListClientsAsync(CancellationToken cancellationToken) =>
-        (await SeeAsync(cancellationToken).ConfigureAwait(false)).Clients;
 
     /// <summary>Looks at it.</summary>
     public async Task<DrillVolume> SeeAsync(CancellationToken cancellationToken)

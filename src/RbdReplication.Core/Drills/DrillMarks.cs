@@ -1,10 +1,9 @@
 using System.Globalization;
-using RbdReplication.Ceph;
 
 namespace RbdReplication.Core;
 
 /// <summary>
-/// Image metadata that says which drill a clone belongs to, and of what it is a clone. The name is written last: an image without it was cut off
+/// Image metadata that says which drill a clone belongs to, and of what it is a clone. All is written at once: an image without it was cut off
 /// while it was made. The keys begin with <c>.rbd</c>, so they would stay at this site whatever is done with the image.
 /// </summary>
 public static class DrillMarks
@@ -34,18 +33,15 @@ public static class DrillMarks
         return [.. metadata.Keys.Where(key => key == CreationMark.Key || key.StartsWith(ClaimPrefix, StringComparison.Ordinal) || NodeMarks.Is(key))];
     }
 
-    /// <summary>Marks a fresh clone.</summary>
-    internal static async Task SetAsync(RbdImage clone, string drill, DrillMember member, CancellationToken cancellationToken)
+    /// <summary>What a clone is marked with.</summary>
+    public static IReadOnlyCollection<KeyValuePair<string, string>> Of(string drill, DrillMember member)
     {
-        foreach (var key in Foreign(await clone.ListMetadataAsync("", cancellationToken).ConfigureAwait(false)))
-            await clone.RemoveMetadataAsync(key, cancellationToken).ConfigureAwait(false);
-        KeyValuePair<string, string>[] marks =
+        ArgumentNullException.ThrowIfNull(member);
+        return
         [
             new(Source, member.Source), new(SourceImage, $"{member.SourceImage} {member.SourceImageId}"), new(Point, member.Point.SnapshotName),
             new(Instant, $"{(member.Point.IsExact ? "" : "no later than ")}{member.Point.TakenAt.ToString("O", CultureInfo.InvariantCulture)}"),
             new(Name, drill),
         ];
-        foreach (var (key, value) in marks)
-            await clone.SetMetadataAsync(key, value, cancellationToken).ConfigureAwait(false);
     }
 }

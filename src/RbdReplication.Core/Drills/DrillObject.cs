@@ -14,9 +14,6 @@ internal sealed class DrillObject(RadosPool pool, string name, TimeProvider time
 {
     private const string LockName = "drill";
 
-    // A group has a hundred members at most.
-    private const int MaximumKeys = 1000;
-
     private readonly string _owner = Guid.NewGuid().ToString("N");
     private readonly string _objectName = DrillKeys.ObjectOf(name);
 
@@ -24,7 +21,7 @@ internal sealed class DrillObject(RadosPool pool, string name, TimeProvider time
     /// <exception cref="ReplicationException">Unexpected: it cannot be read.</exception>
     public async Task<Drill?> ReadAsync(CancellationToken cancellationToken)
     {
-        var keys = await pool.ListOmapAsync(_objectName, "", MaximumKeys, cancellationToken).ConfigureAwait(false);
+        var keys = await pool.ListOmapAsync(_objectName, "", cancellationToken).ConfigureAwait(false);
         return keys is null || !keys.ContainsKey(DrillKeys.Name) ? null : DrillKeys.Read(name, keys)
             ?? throw new ReplicationException(
                 ReplicationError.Unexpected, $"cannot read {pool.SpecOf(_objectName)}, which another release has written; use that one, or remove the drill's images and this object by hand");

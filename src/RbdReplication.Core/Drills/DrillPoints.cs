@@ -73,19 +73,22 @@ internal sealed class DrillPoints(DrillRequest request, TimeProvider time)
         {
             EncryptionKms = seen.Source.Entry.EncryptionKms,
             EncryptionType = seen.Source.Entry.EncryptionType,
+            Shape = seen.Shape,
         };
     }
 
-    private static async Task<SourceSighting> SeeAsync(DrillPlace place, DrillSource source, CancellationToken cancellationToken)
+    private async Task<SourceSighting> SeeAsync(DrillPlace place, DrillSource source, CancellationToken cancellationToken)
     {
         try
         {
             await using var image = await RbdImage.OpenAsync(place.Pool, source.ImageName, readOnly: true, cancellationToken).ConfigureAwait(false);
             var metadata = await image.ListMetadataAsync("", cancellationToken).ConfigureAwait(false);
-            var group = await image.GetGroupAsync(cancellationToken).ConfigureAwait(false);
+            var snapshots = await MemberSnapshots.ReadAsync(image, cancellationToken).ConfigureAwait(false);
+            // Only to be told where it has no point of its own.
+            var group = request.Group is null && DrillRules.PointOf(snapshots, name: null) is null ? await image.GetGroupAsync(cancellationToken).ConfigureAwait(false) : null;
             return new SourceSighting(
-                source, await MemberSnapshots.ReadAsync(image, cancellationToken).ConfigureAwait(false), EncryptionMarks.IsEncrypted(metadata),
-                group is null ? null : ReplicatedGroups.UuidOf(group.Name));
+                source, snapshots, EncryptionMarks.IsEncrypted(metadata), group is null ? null : ReplicatedGroups.UuidOf(group.Name),
+                await CloneShape.OfAsync(image, cancellationToken).ConfigureAwait(false));
         }
         catch (CephException e)
         {
@@ -93,5 +96,5 @@ internal sealed class DrillPoints(DrillRequest request, TimeProvider time)
         }
     }
 
-    private sealed record SourceSighting(DrillSource Source, MemberSnapshots Snapshots, bool IsEncrypted, string? GroupUuid);
+    private sealed record SourceSighting(DrillSource Source, MemberSnapshots Snapshots, bool IsEncrypted, string? GroupUuid, CloneShape Shape);
 }

@@ -52,6 +52,13 @@ public static class DrillRules
         return generation is null ? null : [.. members.Select(member => Of(member, In(member, generation)!))];
     }
 
+    /// <summary>When the newest point of a volume was taken of which a drill can be made, its own or a generation of its group; null: there is none.</summary>
+    public static DateTimeOffset? NewestTime(MemberSnapshots seen)
+    {
+        ArgumentNullException.ThrowIfNull(seen);
+        return seen.Users.LastOrDefault(snapshot => (PointName.Parse(snapshot.Name) is not null || GenerationName.Parse(snapshot.Name) is not null) && seen.HasWhole(snapshot))?.TakenAt;
+    }
+
     /// <summary>Whether a drill that is there already is the one that is asked for, so that it can be gone on with.</summary>
     /// <param name="drill">What is there.</param>
     /// <param name="request">What is asked for.</param>

@@ -45,6 +45,7 @@ public sealed class Drills(VolumeResolver volumes, GroupResolver groups, Cluster
             {
                 var drill = await state.ReadAsync(token).ConfigureAwait(false);
                 IAsyncDisposable? held;
+                var isNew = drill is null;
                 if (drill is null)
                 {
                     var members = await points.ChooseAsync(sources, deadline, token).ConfigureAwait(false);
@@ -61,7 +62,7 @@ public sealed class Drills(VolumeResolver volumes, GroupResolver groups, Cluster
                 await using (held)
                 {
                     if (held is not null && drill is not null)
-                        return await MakeAsync(sources, points, state, drill, request, deadline, steps.Token).ConfigureAwait(false);
+                        return await MakeAsync(sources, points, state, drill, isNew, request, deadline, steps.Token).ConfigureAwait(false);
                 }
                 // It has come or gone at this moment.
                 if (time.GetUtcNow() >= deadline)
@@ -72,29 +73,27 @@ public sealed class Drills(VolumeResolver volumes, GroupResolver groups, Cluster
     }
 
     private async Task<MadeDrill> MakeAsync(
-        DrillSources sources, DrillPoints points, DrillObject state, Drill drill, DrillRequest request, DateTimeOffset deadline, CancellationToken cancellationToken)
+        DrillSources sources, DrillPoints points, DrillObject state, Drill drill, bool isNew, DrillRequest request, DateTimeOffset deadline, CancellationToken cancellationToken)
     {
         var pool = sources.Place.Pool;
-        await DrillDirectory.AddAsync(pool, drill.Name, cancellationToken).ConfigureAwait(false);
+        await DrillDirectory.AddAsync(pool, drill, cancellationToken).ConfigureAwait(false);
         for (var choice = 1; ; choice++)
         {
-            var clones = drill.Members.Select(member => new DrillClone(pool, drill, member, instanceId)).ToList();
-            var made = await Task.WhenAll(clones.Select(clone => clone.MakeAsync(deadline, time, cancellationToken))).ConfigureAwait(false);
-            if (Array.TrueForAll(made, one => one.IsMade))
+            var clones = new DrillClones(pool, drill, instanceId, time);
+            if (await clones.MakeAsync(isNew && choice == 1, deadline, cancellationToken).ConfigureAwait(false) is not { } gone)
             {
+                var keysElsewhere = await clones.EnterAsync(cancellationToken).ConfigureAwait(false);
                 if (!drill.IsComplete)
                     await state.SetCompleteAsync().ConfigureAwait(false);
-                return new MadeDrill(
-                    sources.Place, drill with { IsComplete = true }, [.. drill.Members.Zip(made).Where(pair => pair.Second.IsKeyElsewhere).Select(pair => pair.First.PersistentVolume)]);
+                return new MadeDrill(sources.Place, drill with { IsComplete = true }, [.. keysElsewhere.Select(member => member.PersistentVolume)]);
             }
-            var gone = drill.Members.Zip(made).First(pair => !pair.Second.IsMade).First;
             if (request.NamesPoint || drill.IsComplete || choice == MaximumChoices)
             {
                 throw new ReplicationException(
                     ReplicationError.FailedPrecondition, $"cannot create drill {drill.Name}: {gone.Point.Title} of {gone.Source} has been removed meanwhile; remove the drill with drill remove, and make it of a newer point");
             }
             // None of it has been given out yet, so that all can be of a newer point.
-            await Task.WhenAll(clones.Select(clone => clone.RemoveAsync(deadline, time, cancellationToken))).ConfigureAwait(false);
+            await clones.RemoveAsync(deadline, cancellationToken).ConfigureAwait(false);
             var chosen = await points.ChooseAsync(sources, deadline, cancellationToken).ConfigureAwait(false);
             drill = drill with { Members = [.. drill.Members.Select(member => member with { Point = chosen.Single(one => one.Source == member.Source).Point })] };
             await state.SetMembersAsync(drill.Members).ConfigureAwait(false);
@@ -120,25 +119,17 @@ public sealed class Drills(VolumeResolver volumes, GroupResolver groups, Cluster
             await using var held = await LockAsync(state, deadline, steps, token).ConfigureAwait(false);
             if (held is null || await state.ReadAsync(token).ConfigureAwait(false) is not { } drill)
                 return null;
-            var clones = drill.Members.Select(member => new DrillClone(place.Pool, drill, member, instanceId)).ToList();
-            var clients = (await Task.WhenAll(clones.Select(clone => clone.ListClientsAsync(steps.Token))).ConfigureAwait(false)).SelectMany(some => some).ToList();
+            var clones = new DrillClones(place.Pool, drill, instanceId, time);
+            var clients = (await clones.SeeAsync(steps.Token).ConfigureAwait(false)).SelectMany(volume => volume.Clients).ToList();
             if (!force)
                 Require($"remove drill {name}", DrillRules.Removal(clients));
             foreach (var address in clients.Select(client => client.Address).Distinct())
                 await place.Connection.Cluster.BlocklistAsync(address, BlocklistDuration, steps.Token).ConfigureAwait(false);
-            await Task.WhenAll(clones.Select(clone => clone.RemoveAsync(deadline, time, steps.Token))).ConfigureAwait(false);
+            await clones.RemoveAsync(deadline, steps.Token).ConfigureAwait(false);
             await DrillDirectory.RemoveAsync(place.Pool, name, steps.Token).ConfigureAwait(false);
             await state.RemoveAsync().ConfigureAwait(false);
             return drill;
         }, cancellationToken);
-    }
-
-    /// <summary>Whether a drill of this name is in a place.</summary>
-    public Task<bool> IsInAsync(DrillPlace place, string name, CancellationToken cancellationToken)
-    {
-        ArgumentNullException.ThrowIfNull(place);
-        return GuardAsync(
-            place, $"find drill {name}", async token => await new DrillObject(place.Pool, name, time).ReadAsync(token).ConfigureAwait(false) is not null, cancellationToken);
     }
 
     // Null: it is gone.

@@ -14,25 +14,13 @@ public static class GroupDirectory
     private const string HeaderPrefix = "rbd_group_header.";
     private const string ImagePrefix = "image_";
     private const byte Attached = 0;
-    private const int PageSize = 1000;
-
-    // What an OSD gives in one answer by its own limit, and ten times what a group has.
-    private const int MaximumImages = 1024;
 
     /// <summary>Names of all groups.</summary>
     public static async Task<IReadOnlyList<string>> ListNamesAsync(RadosPool pool, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(pool);
-        List<string> names = [];
-        // The key that the next page begins after: those of names follow those of ids.
-        for (var last = NamePrefix; ;)
-        {
-            var page = await pool.ListOmapAsync(ObjectName, last, PageSize, cancellationToken).ConfigureAwait(false) ?? new Dictionary<string, string>();
-            names.AddRange(page.Keys.Where(key => key.StartsWith(NamePrefix, StringComparison.Ordinal)).Select(key => key[NamePrefix.Length..]));
-            if (page.Count < PageSize)
-                return names;
-            last = page.Keys.Max(StringComparer.Ordinal)!;
-        }
+        var keys = await pool.ListOmapAsync(ObjectName, NamePrefix, cancellationToken).ConfigureAwait(false);
+        return keys is null ? [] : [.. keys.Keys.Select(key => key[NamePrefix.Length..])];
     }
 
     /// <summary>The images of a group by their ids, those of other pools left out; null: no such group.</summary>
@@ -46,7 +34,7 @@ public static class GroupDirectory
         if (entry?.GetValueOrDefault(NamePrefix + groupName) is not { } value || ImageDirectory.TryDecode(value) is not { } id)
             return null;
         var prefix = $"{ImagePrefix}{JournalKeys.PoolText(pool.Id)}_";
-        var images = await pool.ListOmapBytesAsync(HeaderPrefix + id, prefix, MaximumImages, cancellationToken).ConfigureAwait(false);
+        var images = await pool.ListOmapBytesAsync(HeaderPrefix + id, prefix, cancellationToken).ConfigureAwait(false);
         return images?.ToDictionary(image => image.Key[prefix.Length..], image => image.Value is [Attached], StringComparer.Ordinal);
     }
 }

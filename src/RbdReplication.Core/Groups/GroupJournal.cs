@@ -11,8 +11,6 @@ namespace RbdReplication.Core;
 /// <param name="instanceId">ceph-csi's instance id.</param>
 public sealed class GroupJournal(RadosPool pool, string instanceId)
 {
-    private const int PageSize = 1000;
-
     private readonly string _directory = GroupKeys.DirectoryObject(instanceId);
 
     /// <summary>Pool and name of the directory object, for messages.</summary>
@@ -36,7 +34,7 @@ public sealed class GroupJournal(RadosPool pool, string instanceId)
     /// <summary>What the directory has for all request names.</summary>
     public async Task<IReadOnlyCollection<string>> ListAsync(CancellationToken cancellationToken)
     {
-        var entries = await ReadAllAsync(pool, _directory, cancellationToken).ConfigureAwait(false);
+        var entries = await pool.ListOmapAsync(_directory, "", cancellationToken).ConfigureAwait(false);
         return entries is null ? [] : [.. entries.Where(entry => GroupKeys.IsDirectoryKey(entry.Key)).Select(entry => entry.Value)];
     }
 
@@ -45,24 +43,7 @@ public sealed class GroupJournal(RadosPool pool, string instanceId)
 
     /// <summary>The same for whoever does not know the instance id, which is not in that object's name.</summary>
     public static async Task<GroupEntry?> ReadAsync(RadosPool pool, string uuid, CancellationToken cancellationToken) =>
-        await ReadAllAsync(pool, GroupKeys.GroupObject(uuid), cancellationToken).ConfigureAwait(false) is { } keys ? GroupEntry.From(uuid, keys) : null;
-
-    private static async Task<Dictionary<string, string>?> ReadAllAsync(RadosPool pool, string objectName, CancellationToken cancellationToken)
-    {
-        Dictionary<string, string>? all = null;
-        for (var start = ""; ;)
-        {
-            var page = await pool.ListOmapAsync(objectName, start, PageSize, cancellationToken).ConfigureAwait(false);
-            if (page is null)
-                return all;
-            all ??= new(StringComparer.Ordinal);
-            foreach (var (key, value) in page)
-                all[key] = value;
-            if (page.Count < PageSize)
-                return all;
-            start = page.Keys.Max(StringComparer.Ordinal)!;
-        }
-    }
+        await pool.ListOmapAsync(GroupKeys.GroupObject(uuid), "", cancellationToken).ConfigureAwait(false) is { } keys ? GroupEntry.From(uuid, keys) : null;
 
     /// <summary>Writes what a group needs: first its object, then its directory entry. What is there already stays.</summary>
     /// <param name="wanted">The group.</param>

@@ -95,18 +95,23 @@ public sealed class CsiJournal(RadosPool imagePool, RadosPool journalPool, strin
     /// <summary>Plans and writes the entries of one volume; again where somebody else (the omap generator, say) was faster.</summary>
     /// <returns>The last plan; what it says to write has been written.</returns>
     /// <exception cref="CephException">The pool cannot be read or written, or somebody else was faster each time.</exception>
-    public async Task<ReservationPlan> EnterAsync(Reservation reservation, CancellationToken cancellationToken)
+    public async Task<ReservationPlan> EnterAsync(Reservation reservation, CancellationToken cancellationToken) =>
+        (await EnterAsync([reservation], cancellationToken).ConfigureAwait(false))[0];
+
+    /// <summary>The same for many; the answers are in the order of the reservations.</summary>
+    /// <exception cref="CephException">The same; some may have been written.</exception>
+    public async Task<IReadOnlyList<ReservationPlan>> EnterAsync(IReadOnlyList<Reservation> reservations, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(reservations);
         for (var attempt = 1; ; attempt++)
         {
-            var plan = (await PlanAsync([reservation], cancellationToken).ConfigureAwait(false))[0];
-            if (plan is not ReservationPlan.Write write)
-                return plan;
-            var failure = (await ApplyAsync([(reservation, write)], cancellationToken.ThrowIfCancellationRequested).ConfigureAwait(false))[0];
-            if (failure is null)
-                return plan;
-            if (attempt == Races || !IsOvertaken(failure))
-                throw failure;
+            var plans = await PlanAsync(reservations, cancellationToken).ConfigureAwait(false);
+            var writes = reservations.Zip(plans).Where(pair => pair.Second is ReservationPlan.Write).Select(pair => (pair.First, (ReservationPlan.Write)pair.Second)).ToList();
+            var failures = await ApplyAsync(writes, cancellationToken.ThrowIfCancellationRequested).ConfigureAwait(false);
+            if (failures.OfType<CephException>().ToList() is not { Count: > 0 } failed)
+                return plans;
+            if (attempt == Races || failed.Find(failure => !IsOvertaken(failure)) is not null)
+                throw failed.Find(failure => !IsOvertaken(failure)) ?? failed[0];
         }
     }
 

@@ -15,7 +15,7 @@ internal static class VolumeImport
 
     public static Command Create()
     {
-        var shared = new SharedFlags();
+        var site = new SiteFlags();
         var cluster = new Option<string>("--cluster-id") { Description = "Cluster id of the cluster configuration", Required = true };
         var pool = new Option<string>("--pool") { Description = "Pool name", Required = true };
         var image = new Option<string>("--image") { Description = "Image name; it must end with a uuid, as csi-vol-<uuid> does", Required = true };
@@ -27,37 +27,29 @@ internal static class VolumeImport
         var secretNamespace = Flags.Text("--secret-namespace", "rook-ceph", "Its namespace");
         var driver = Flags.Text("--driver-name", "rbd.csi.ceph.com", "CSI driver name");
         var mode = Flags.Choice("--volume-mode", "Filesystem", "Volume mode of the PersistentVolume", "Filesystem", "Block");
-        var secret = SecretSource.Option();
         var command = new Command("import", "Register an existing image as a CSI volume and print its PersistentVolume.")
         {
-            cluster, pool, image, volume, claimNamespace, claim, storageClass, secretName, secretNamespace, driver, mode, secret,
-            shared.ClusterConfig, shared.InstanceId,
+            cluster, pool, image, volume, claimNamespace, claim, storageClass, secretName, secretNamespace, driver, mode,
         };
-        command.SetAction(async (parsed, cancellationToken) =>
-        {
-            var request = new Request(
-                parsed.GetRequiredValue(cluster), parsed.GetRequiredValue(pool), parsed.GetRequiredValue(image), parsed.GetRequiredValue(volume),
-                parsed.GetRequiredValue(claimNamespace), parsed.GetRequiredValue(claim), parsed.GetRequiredValue(storageClass),
-                parsed.GetRequiredValue(secretName), parsed.GetRequiredValue(secretNamespace), parsed.GetRequiredValue(driver), parsed.GetRequiredValue(mode));
-            try
+        site.AddTo(command, site.InstanceId);
+        command.SetAction((parsed, cancellationToken) => site.RunAsync(
+            parsed,
+            async (at, token) =>
             {
-                var credentials = CephCredentials.FromSecrets(SecretSource.Read(parsed.GetRequiredValue(secret)));
-                var files = new ClusterFiles(parsed.GetRequiredValue(shared.ClusterConfig), "/nonexistent", static (_, _) => { });
-                await ImportAsync(request, files.Read().Config, credentials, parsed.GetRequiredValue(shared.InstanceId), cancellationToken);
+                var request = new Request(
+                    parsed.GetRequiredValue(cluster), parsed.GetRequiredValue(pool), parsed.GetRequiredValue(image), parsed.GetRequiredValue(volume),
+                    parsed.GetRequiredValue(claimNamespace), parsed.GetRequiredValue(claim), parsed.GetRequiredValue(storageClass),
+                    parsed.GetRequiredValue(secretName), parsed.GetRequiredValue(secretNamespace), parsed.GetRequiredValue(driver), parsed.GetRequiredValue(mode));
+                await ImportAsync(request, at, parsed.GetRequiredValue(site.InstanceId), token);
                 return ExitCode.Success;
-            }
-            catch (Exception e) when (e is ReplicationException or IOException or UnauthorizedAccessException or FormatException)
-            {
-                await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
-                return ExitCode.Failure;
-            }
-        });
+            },
+            cancellationToken));
         return command;
     }
 
-    private static async Task ImportAsync(
-        Request request, ClusterConfig config, CephCredentials credentials, string instanceId, CancellationToken cancellationToken)
+    private static async Task ImportAsync(Request request, CommandSite site, string instanceId, CancellationToken cancellationToken)
     {
+        var config = site.Files.Read().Config;
         var cluster = config.Find(request.ClusterId)
             ?? throw new ReplicationException(ReplicationError.NotConfigured, $"cluster {request.ClusterId} is not in the cluster configuration; known are {string.Join(", ", config.ClusterIds)}");
         var uuid = request.Image.Length >= VolumeHandle.UuidLength ? request.Image[^VolumeHandle.UuidLength..] : "";
@@ -74,8 +66,7 @@ internal static class VolumeImport
             IsImageKnown = true,
             Owner = request.ClaimNamespace.Length > 0 ? request.ClaimNamespace : null,
         };
-        await using var connections = new ClusterConnections(TimeProvider.System);
-        var imported = await ImageImport.RunAsync(connections, cluster, credentials, request.Pool, reservation, instanceId, cancellationToken);
+        var imported = await ImageImport.RunAsync(site.Connections, cluster, site.Credentials, request.Pool, reservation, instanceId, cancellationToken);
         Console.Write(new PersistentVolumeManifest(name, imported.Handle, imported.SizeBytes, request.Pool)
         {
             ImagePrefix = reservation.ImagePrefix,

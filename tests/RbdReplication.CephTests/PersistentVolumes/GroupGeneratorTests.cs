@@ -31,7 +31,7 @@ public sealed class GroupGeneratorTests(TwoSites sites) : IAsyncLifetime
         _rig.Api.Groups.Put(GroupObject.Json(group.Name, handle, TestGroup.Ids(volumes)));
         await GeneratorRig.ReadyAsync(_rig.Start());
 
-        var here = (await sites.B.Pool.ListOmapAsync(GroupKeys.GroupObject(handle[^VolumeHandle.UuidLength..]), "", 1000, Token))!;
+        var here = (await sites.B.Pool.ListOmapAsync(GroupKeys.GroupObject(handle[^VolumeHandle.UuidLength..]), "", Token))!;
         Assert.Equal(WithoutTime(there), WithoutTime(here));
         var client = new Csi.Protocol.Groups.Controller.ControllerClient(sites.B.Server.Channel);
         var own = new VolumeHandle(sites.B.Name, sites.B.Pool.Id, handle[^VolumeHandle.UuidLength..]).ToString();

@@ -21,7 +21,7 @@ public sealed class MappedGroup(RadosPool pool, string instanceId, string cluste
 
     public JsonObject Json() => GroupObject.Json(Name, Handle, Members);
 
-    public Task<IReadOnlyDictionary<string, string>?> ReadObjectAsync() => pool.ListOmapAsync(GroupKeys.GroupObject(Uuid), "", 1000, CancellationToken.None);
+    public Task<IReadOnlyDictionary<string, string>?> ReadObjectAsync() => pool.ListOmapAsync(GroupKeys.GroupObject(Uuid), "", CancellationToken.None);
 
     public async Task<string?> ReadDirectoryEntryAsync() =>
         (await pool.ReadOmapAsync(GroupKeys.DirectoryObject(instanceId), [GroupKeys.DirectoryKey(Name)], CancellationToken.None))?.GetValueOrDefault(GroupKeys.DirectoryKey(Name));
@@ -45,7 +45,7 @@ public sealed class MappedGroup(RadosPool pool, string instanceId, string cluste
         Assert.All(Members, member => Assert.Equal("", entries[member]));
         Assert.Matches(@"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z\z", entries["csi.creationtime"]);
         // It is given back after the last entry.
-        await Eventually.TrueAsync(async () => await pool.ListOmapAsync("rbd-replication.volume." + Uuid, "", 1, CancellationToken.None) is null, "the group's lock is given back");
+        await Eventually.TrueAsync(async () => await pool.ListOmapAsync("rbd-replication.volume." + Uuid, "", CancellationToken.None) is null, "the group's lock is given back");
     }
 
     public async Task AssertAbsentAsync()

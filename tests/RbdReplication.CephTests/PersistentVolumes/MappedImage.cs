@@ -58,7 +58,7 @@ public sealed class MappedImage(RadosPool pool, string instanceId)
         return plan;
     }
 
-    public Task<IReadOnlyDictionary<string, string>?> ReadObjectAsync() => pool.ListOmapAsync(ObjectName, "", 100, CancellationToken.None);
+    public Task<IReadOnlyDictionary<string, string>?> ReadObjectAsync() => pool.ListOmapAsync(ObjectName, "", CancellationToken.None);
 
     public async Task<string?> ReadDirectoryEntryAsync() =>
         (await pool.ReadOmapAsync(Directory, [DirectoryKey], CancellationToken.None))?.GetValueOrDefault(DirectoryKey);

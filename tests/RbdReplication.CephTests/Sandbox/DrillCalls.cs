@@ -88,9 +88,9 @@ public sealed class DrillCalls(Site site, RadosPool pool)
         return Convert.ToHexString(digest.GetHashAndReset());
     }
 
-    /// <summary>Waits for the end of an image that was kept in the trash for it, which the mirror daemon sees to.</summary>
+    /// <summary>Waits for the end of an image that was kept in the trash for it, which the mirror daemon sees to, and the OSDs to that of its snapshots' data.</summary>
     public Task AwaitSourceGoneAsync(string imageId) => Eventually.TrueAsync(
-        async () => !(await ListObjectsAsync()).Contains($"rbd_header.{imageId}"), $"image {imageId} is gone from the trash");
+        async () => !(await ListObjectsAsync()).Any(one => one.Contains(imageId, StringComparison.Ordinal)), $"image {imageId} is gone from the trash");
 
     private async Task<string[]> ListObjectsAsync()
     {
@@ -107,7 +107,7 @@ public sealed class DrillCalls(Site site, RadosPool pool)
         Assert.All(all, trace => Assert.DoesNotContain(objects, one => one.Contains(trace, StringComparison.Ordinal)));
         foreach (var shared in objects.Where(one => one is "rbd_directory" or "rbd_trash" or "rbd_children" or "csi.volumes.default" or "rbd-replication.drills"))
         {
-            var entries = await pool.ListOmapBytesAsync(shared, "", 100_000, CancellationToken.None) ?? new Dictionary<string, byte[]>();
+            var entries = await pool.ListOmapBytesAsync(shared, "", CancellationToken.None) ?? new Dictionary<string, byte[]>();
             Assert.All(all, trace => Assert.DoesNotContain(
                 entries, entry => entry.Key.Contains(trace, StringComparison.Ordinal) || Encoding.Latin1.GetString(entry.Value).Contains(trace, StringComparison.Ordinal)));
         }

@@ -87,7 +87,7 @@ public sealed class TestGroup(Site site, bool inTenant = false)
     public async Task<GroupState?> StateAsync(string uuid) => await new GroupStateObject(Pool, uuid).ReadAsync(CancellationToken.None);
 
     /// <summary>The entries of an object of the group's pool; null if there is no such object.</summary>
-    public Task<IReadOnlyDictionary<string, string>?> OmapAsync(string objectName) => Pool.ListOmapAsync(objectName, "", 1000, CancellationToken.None);
+    public Task<IReadOnlyDictionary<string, string>?> OmapAsync(string objectName) => Pool.ListOmapAsync(objectName, "", CancellationToken.None);
 
     public Task<IReadOnlyDictionary<string, string>?> ObjectAsync(string uuid) => OmapAsync("csi.volume.group." + uuid);
 

@@ -60,7 +60,7 @@ public static class VolumeState
 
     private static async Task AddOmapAsync(StringBuilder text, RadosPool pool, string name)
     {
-        var entries = await pool.ListOmapAsync(name, "", 100, CancellationToken.None);
+        var entries = await pool.ListOmapAsync(name, "", CancellationToken.None);
         text.AppendLine(entries is null ? "no journal object" : $"journal: {string.Join(", ", entries.OrderBy(pair => pair.Key, StringComparer.Ordinal))}");
     }
 }

@@ -44,6 +44,15 @@ public sealed class DrillRulesTests
     }
 
     [Fact]
+    public void The_newest_of_which_a_drill_can_be_made_is_a_point_or_a_generation_that_is_whole()
+    {
+        Assert.Equal(DateTimeOffset.UnixEpoch.AddHours(3), DrillRules.NewestTime(Member(Copied, Generation(1), Copied, Point("two"), Copied, "somebody-elses", Copied)));
+        Assert.Equal(DateTimeOffset.UnixEpoch.AddHours(2), DrillRules.NewestTime(Member(Point("one"), Copied, Generation(2), Copied, Point("three"), Copying)));
+        Assert.Null(DrillRules.NewestTime(Member(Copied, "somebody-elses", Copied)));
+        Assert.Null(DrillRules.NewestTime(Member()));
+    }
+
+    [Fact]
     public void One_that_is_named_is_that_one_or_none()
     {
         var seen = Member(Copied, Point("one"), Copied, Point("two"), Copied, Point("three"), Copying);

@@ -62,7 +62,7 @@ internal static class DrillCreate
                 var shape = new VolumeShape(
                     parsed.GetRequiredValue(storageClass), parsed.GetRequiredValue(secretName), parsed.GetRequiredValue(secretNamespace), parsed.GetRequiredValue(driver),
                     parsed.GetRequiredValue(mode), parsed.GetRequiredValue(fileSystem));
-                var made = await site.Drills.CreateAsync(request, site.Credentials, parsed.GetRequiredValue(run.Timeout), token);
+                var made = await site.Drills.CreateAsync(request, site.Site.Credentials, parsed.GetRequiredValue(run.Timeout), token);
                 new DrillView(parsed.GetRequiredValue(run.Output) == "json").Show(made, shape, parsed.GetRequiredValue(claim));
                 return ExitCode.Success;
             },

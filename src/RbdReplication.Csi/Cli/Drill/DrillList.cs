@@ -14,8 +14,8 @@ internal static class DrillList
             parsed,
             async (site, token) =>
             {
-                var (places, problems) = await run.FindPlacesAsync(site, parsed, token);
-                var drills = (await Task.WhenAll(places.Select(place => site.Listing.ListAsync(place, token)))).SelectMany(some => some).ToList();
+                var (drills, problems) = await run.LookAsync(
+                    site, parsed, (cluster, pool, inTime) => site.Listing.ListAsync(cluster, site.Site.Credentials, pool, inTime), token);
                 new DrillView(parsed.GetRequiredValue(run.Output) == "json").Show(drills, problems);
                 return problems.Count == 0 ? ExitCode.Success : ExitCode.Failure;
             },

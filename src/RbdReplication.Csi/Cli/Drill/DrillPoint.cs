@@ -62,8 +62,7 @@ internal static class DrillPoint
     /// <summary>What both are told.</summary>
     private sealed class PointFlags
     {
-        private readonly SharedFlags _shared = new();
-        private readonly Option<string> _secret = SecretSource.Option();
+        private readonly SiteFlags _site = new();
         private readonly Option<string> _volume = new("--volume") { Description = "Volume handle, as in the PersistentVolume's spec.csi.volumeHandle", Required = true };
         private readonly Option<Duration> _timeout = Flags.Duration("--timeout", TimeSpan.FromMinutes(10), "Longest time that it takes");
 
@@ -72,42 +71,35 @@ internal static class DrillPoint
         public Command AddTo(Command command)
         {
             Output.Aliases.Add("-o");
-            foreach (var option in (Option[])[_volume, _shared.ClusterConfig, _shared.ClusterMapping, _secret, Output, _timeout])
-                command.Options.Add(option);
+            _site.AddTo(command, _volume, _site.ClusterMapping, Output, _timeout);
             return command;
         }
 
-        public async Task<int> RunAsync(ParseResult parsed, Func<VolumePoints, VolumeRequest, CancellationToken, Task> run, CancellationToken cancellationToken)
-        {
-            var timeout = parsed.GetRequiredValue(_timeout);
-            using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            deadline.CancelAfter(timeout);
-            try
-            {
-                if (!VolumeHandle.TryParse(parsed.GetRequiredValue(_volume), out var handle, out var problem))
-                    throw new FormatException($"not a volume handle of ceph-csi: {problem}");
-                var request = new VolumeRequest(handle, CephCredentials.FromSecrets(SecretSource.Read(parsed.GetRequiredValue(_secret))));
-                var files = new ClusterFiles(parsed.GetRequiredValue(_shared.ClusterConfig), parsed.GetRequiredValue(_shared.ClusterMapping), static (_, _) => { });
-                var time = TimeProvider.System;
-                await using var connections = new ClusterConnections(time);
-                var resolver = new VolumeResolver(files, new Places(connections, time), connections, new PoolsInUse(time, areWatched: false));
-                var operations = new VolumeOperations(resolver, new VolumeGate(time), new VolumeLocks($"command drill on {Environment.MachineName}", time), static (_, _, _) => { });
-                await run(new VolumePoints(operations, time), request, deadline.Token);
-                return ExitCode.Success;
-            }
-            catch (OperationCanceledException)
-            {
-                await Console.Error.WriteLineAsync(cancellationToken.IsCancellationRequested
-                    ? "rbd-replication: interrupted; the same command goes on with it"
-                    : $"rbd-replication: not done within {timeout} (--timeout); the same command with the name of the point goes on with it");
-                return ExitCode.Failure;
-            }
-            catch (Exception e) when (e is ReplicationException or IOException or UnauthorizedAccessException or FormatException)
-            {
-                await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
-                return ExitCode.Failure;
-            }
-        }
+        public Task<int> RunAsync(ParseResult parsed, Func<VolumePoints, VolumeRequest, CancellationToken, Task> run, CancellationToken cancellationToken) =>
+            _site.RunAsync(
+                parsed,
+                async (site, token) =>
+                {
+                    var timeout = parsed.GetRequiredValue(_timeout);
+                    using var deadline = CancellationTokenSource.CreateLinkedTokenSource(token);
+                    deadline.CancelAfter(timeout);
+                    if (!VolumeHandle.TryParse(parsed.GetRequiredValue(_volume), out var handle, out var problem))
+                        throw new FormatException($"not a volume handle of ceph-csi: {problem}");
+                    var time = TimeProvider.System;
+                    var operations = new VolumeOperations(
+                        site.Volumes, new VolumeGate(time), new VolumeLocks($"command drill on {Environment.MachineName}", time), static (_, _, _) => { });
+                    try
+                    {
+                        await run(new VolumePoints(operations, time), new VolumeRequest(handle, site.Credentials), deadline.Token);
+                        return ExitCode.Success;
+                    }
+                    catch (OperationCanceledException) when (!token.IsCancellationRequested)
+                    {
+                        throw new ReplicationException(
+                            ReplicationError.TimedOut, $"not done within {timeout} (--timeout); the same command with the name of the point goes on with it");
+                    }
+                },
+                cancellationToken);
     }
 
     /// <summary>Shows points.</summary>

@@ -18,9 +18,8 @@ internal static class DrillRemove
             async (site, token) =>
             {
                 var drill = parsed.GetRequiredValue(name);
-                var (places, problems) = await run.FindPlacesAsync(site, parsed, token);
-                var found = (await Task.WhenAll(places.Select(async place => (Place: place, IsIn: await site.Drills.IsInAsync(place, drill, token)))))
-                    .Where(one => one.IsIn).Select(one => one.Place).ToList();
+                var (found, problems) = await run.LookAsync(
+                    site, parsed, (cluster, pool, inTime) => site.Listing.FindAsync(cluster, site.Site.Credentials, pool, drill, inTime), token);
                 if (found.Count > 1)
                     throw new ReplicationException(ReplicationError.InvalidArgument, $"there is a drill {drill} in {string.Join(" and in ", found)}; say with --cluster-id and --pool which one is meant");
                 if (found.Count == 0 && problems.Count > 0)

@@ -3,11 +3,10 @@ using RbdReplication.Core;
 
 namespace RbdReplication.Csi.Cli;
 
-/// <summary>What the commands of <c>drill</c> have in common: the site, its Ceph user, and how they fail.</summary>
+/// <summary>What the commands of <c>drill</c> that make, list and remove drills have in common.</summary>
 internal sealed class DrillRun
 {
-    private readonly SharedFlags _shared = new();
-    private readonly Option<string> _secret = SecretSource.Option();
+    private readonly SiteFlags _site = new();
 
     /// <param name="forms">The forms of the output; the first is the default.</param>
     public DrillRun(params string[] forms)
@@ -37,40 +36,22 @@ internal sealed class DrillRun
     public Option<string> Pool { get; } = Flags.Text("--pool", "", "Only this pool; all by default");
 
     /// <summary>Adds the options that each of them has.</summary>
-    public void AddTo(Command command)
-    {
-        command.Options.Add(_secret);
-        command.Options.Add(_shared.ClusterConfig);
-        command.Options.Add(_shared.ClusterMapping);
-        command.Options.Add(_shared.InstanceId);
-    }
+    public void AddTo(Command command) => _site.AddTo(command, _site.ClusterMapping, _site.InstanceId);
 
     /// <summary>Runs one.</summary>
-    public async Task<int> RunAsync(ParseResult parsed, Func<DrillSite, CancellationToken, Task<int>> run, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var files = new ClusterFiles(parsed.GetRequiredValue(_shared.ClusterConfig), parsed.GetRequiredValue(_shared.ClusterMapping), static (_, _) => { });
-            var credentials = CephCredentials.FromSecrets(SecretSource.Read(parsed.GetRequiredValue(_secret)));
-            await using var connections = new ClusterConnections(TimeProvider.System);
-            return await run(new DrillSite(files, credentials, connections, parsed.GetRequiredValue(_shared.InstanceId)), cancellationToken);
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            await Console.Error.WriteLineAsync("rbd-replication: interrupted; run this again, it goes on where it stopped");
-        }
-        catch (Exception e) when (e is ReplicationException or IOException or UnauthorizedAccessException or FormatException)
-        {
-            await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
-        }
-        return ExitCode.Failure;
-    }
+    public Task<int> RunAsync(ParseResult parsed, Func<DrillSite, CancellationToken, Task<int>> run, CancellationToken cancellationToken) =>
+        _site.RunAsync(parsed, (site, token) => run(new DrillSite(site, parsed.GetRequiredValue(_site.InstanceId)), token), cancellationToken);
 
-    /// <summary>The places that a command without a handle looks in, and what stood in the way of others.</summary>
-    public async Task<(IReadOnlyList<DrillPlace> Places, IReadOnlyList<string> Problems)> FindPlacesAsync(DrillSite site, ParseResult parsed, CancellationToken cancellationToken)
+    /// <summary>Looks at all clusters of the site, for a command without a handle, and tells what stood in the way at some.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="look">Looks at a cluster; only at the pool that is named, if one is.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public async Task<(IReadOnlyList<T> Found, IReadOnlyList<string> Problems)> LookAsync<T>(
+        DrillSite site, ParseResult parsed, Func<ClusterEntry, string?, CancellationToken, Task<IReadOnlyList<T>>> look, CancellationToken cancellationToken)
     {
         var named = parsed.GetRequiredValue(ClusterId);
-        var config = site.Files.Read().Config;
+        var config = site.Site.Files.Read().Config;
         var clusters = ConfiguredClusters.Select(config, named, radosNamespace: null);
         var others = named.Length > 0 ? [] : Places.OfOtherSites(config, clusters);
         var pool = parsed.GetRequiredValue(Pool) is { Length: > 0 } name ? name : null;
@@ -81,40 +62,29 @@ internal sealed class DrillRun
         {
             try
             {
-                return (Places: await site.Listing.ListPlacesAsync(cluster, site.Credentials, pool, deadline.Token), Problem: null);
+                return (Found: await look(cluster, pool, deadline.Token), Problem: null);
             }
             catch (ReplicationException e)
             {
-                return (Places: (IReadOnlyList<DrillPlace>)[], Problem: e.Message);
+                return (Found: (IReadOnlyList<T>)[], Problem: e.Message);
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
-                return (Places: (IReadOnlyList<DrillPlace>)[], Problem: (string?)$"cluster {cluster.ClusterId} did not answer in time");
+                return (Found: (IReadOnlyList<T>)[], Problem: (string?)$"cluster {cluster.ClusterId} did not answer in time");
             }
         }));
-        return ([.. looks.SelectMany(look => look.Places)], [.. looks.Select(look => look.Problem).OfType<string>()]);
+        return ([.. looks.SelectMany(one => one.Found)], [.. looks.Select(one => one.Problem).OfType<string>()]);
     }
 }
 
 /// <summary>The site that a command of <c>drill</c> works at.</summary>
-/// <param name="Files">Cluster configuration.</param>
-/// <param name="Credentials">Ceph user and key.</param>
-/// <param name="Connections">Connections to clusters.</param>
+/// <param name="Site">The site.</param>
 /// <param name="InstanceId">ceph-csi's instance id.</param>
-internal sealed record DrillSite(ClusterFiles Files, CephCredentials Credentials, ClusterConnections Connections, string InstanceId)
+internal sealed record DrillSite(CommandSite Site, string InstanceId)
 {
     /// <summary>Makes and removes drills.</summary>
-    public Drills Drills
-    {
-        get
-        {
-            var places = new Places(Connections, TimeProvider.System);
-            return new Drills(
-                new VolumeResolver(Files, places, Connections, new PoolsInUse(TimeProvider.System, areWatched: false)),
-                new GroupResolver(Files, places, Connections, new GroupOptions(InstanceId)), Connections, InstanceId, TimeProvider.System);
-        }
-    }
+    public Drills Drills => new(Site.Volumes, Site.GroupsOf(InstanceId), Site.Connections, InstanceId, TimeProvider.System);
 
     /// <summary>Finds them.</summary>
-    public DrillListing Listing => new(Connections, TimeProvider.System);
+    public DrillListing Listing => new(Site.Connections, TimeProvider.System);
 }
