@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Grpc.Core;
 using RbdReplication.Ceph;
@@ -10,6 +12,9 @@ namespace RbdReplication.CephTests;
 public sealed class DrillTests(TwoSites sites)
 {
     private const ImageFeatures Features = ImageFeatures.Layering | ImageFeatures.ExclusiveLock;
+
+    /// <summary>How many drills are killed; <c>KILL_ROUNDS</c> changes it.</summary>
+    private static readonly int Kills = int.Parse(Environment.GetEnvironmentVariable("KILL_ROUNDS") ?? "4", CultureInfo.InvariantCulture);
 
     private static CancellationToken None => CancellationToken.None;
 
@@ -115,6 +120,28 @@ public sealed class DrillTests(TwoSites sites)
         var group = new TestGroup(sites.B);
         Assert.Contains($"it belongs to drill {drill.Name}", await TestGroup.RefusedAsync(StatusCode.FailedPrecondition, () => group.CreateAsync(clone)), StringComparison.Ordinal);
         await drill.RemoveAsync();
+    }
+
+    [Fact]
+    public async Task A_pool_can_have_thousands_of_them()
+    {
+        var volume = await ProtectAsync(inTenant: true);
+        await TakePointAsync(volume, "one");
+        var pool = volume.PoolAt(sites.B);
+        // An OSD tells of a thousand keys at a time.
+        var others = Enumerable.Range(0, 2500).Select(i => KeyValuePair.Create($"drill.other-{i}", "")).ToList();
+        await pool.WriteAsync("rbd-replication.drills", new ObjectWrite().SetOmap(others), None);
+        DrillCalls drill = NewDrill(volume), second = NewDrill(volume);
+        var made = await Task.WhenAll(drill.CreateOfAsync(volume), second.CreateOfAsync(volume));
+        foreach (var (one, of) in new[] { (drill, made[0]), (second, made[1]) })
+        {
+            Assert.True((await one.ListedAsync())!.Value.GetProperty("whole").GetBoolean());
+            var traces = await one.TracesAsync(of);
+            await one.RemoveAsync();
+            await one.AssertGoneAsync(traces);
+        }
+        Assert.Equal(others.Count, (await pool.ListOmapAsync("rbd-replication.drills", "drill.", None))!.Count);
+        await pool.WriteAsync("rbd-replication.drills", new ObjectWrite().Remove(), None);
     }
 
     [Fact]
@@ -285,6 +312,9 @@ public sealed class DrillTests(TwoSites sites)
     [Fact]
     public async Task Killed_at_any_moment_it_is_finished_by_the_next_run()
     {
+        var seed = int.Parse(Environment.GetEnvironmentVariable("DRILL_SEED") ?? $"{Random.Shared.Next(1, 1_000_000)}", CultureInfo.InvariantCulture);
+        TestContext.Current.TestOutputHelper!.WriteLine($"DRILL_SEED={seed}");
+        var random = new Random(seed);
         var volumes = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => ProtectAsync()));
         await Task.WhenAll(volumes.Select(async volume =>
         {
@@ -293,27 +323,44 @@ public sealed class DrillTests(TwoSites sites)
         }));
         var digests = await Task.WhenAll(volumes.Select(volume => volume.DigestAsync(sites.A)));
         string[] of = [.. volumes.SelectMany(volume => new[] { "--volume", volume.Handle.ToString() })];
-        var random = new Random(20261128);
-        for (var round = 0; round < 3; round++)
+        // How long they take where nobody kills them.
+        var whole = NewDrill(volumes[0]);
+        var clock = Stopwatch.StartNew();
+        await whole.CreateAsync(of);
+        var creation = clock.Elapsed;
+        clock.Restart();
+        await whole.RemoveAsync();
+        var removal = clock.Elapsed;
+        for (var round = 0; round < Kills; round++)
         {
             var drill = NewDrill(volumes[0]);
-            await KillAsync(drill, random, "create", [drill.Name, .. of]);
-            var made = await drill.CreateAsync([.. of, "--timeout", "5m"]);
-            Assert.Equal(digests, await Task.WhenAll(DrillCalls.ImagesOf(made).Select(drill.DigestAsync)));
-            var traces = await drill.TracesAsync(made);
-            await KillAsync(drill, random, "remove", [drill.Name]);
+            await KillAsync(drill, random.NextDouble() * creation, "create", [drill.Name, .. of]);
+            string[] traces;
+            // What was begun is finished, or taken back.
+            if (round % 2 == 0)
+            {
+                var made = await drill.CreateAsync([.. of, "--timeout", "5m"]);
+                Assert.Equal(digests, await Task.WhenAll(DrillCalls.ImagesOf(made).Select(drill.DigestAsync)));
+                traces = await drill.TracesAsync(made);
+                await KillAsync(drill, random.NextDouble() * removal, "remove", [drill.Name]);
+            }
+            else
+            {
+                traces = await drill.ListedAsync() is { } begun ? [.. DrillCalls.ImagesOf(begun).Select(image => image[^36..])] : [];
+            }
             await drill.RemoveAsync();
             await drill.AssertGoneAsync(traces);
         }
         Assert.All(await Task.WhenAll(volumes.Select(volume => SnapshotsAsync(volume, sites.B))), listing => Assert.DoesNotContain("trash", listing, StringComparison.Ordinal));
     }
 
-    private static async Task KillAsync(DrillCalls drill, Random random, string command, string[] options)
+    private static async Task KillAsync(DrillCalls drill, TimeSpan after, string command, string[] options)
     {
         using var process = drill.Start(command, options);
-        await Task.Delay(random.Next(200, 2000));
+        await Task.Delay(after);
         if (!process.HasExited)
             process.Kill();
         await process.WaitForExitAsync(None);
+        TestContext.Current.TestOutputHelper!.WriteLine($"{command} killed after {after.TotalMilliseconds:0} ms");
     }
 }
