@@ -61,7 +61,7 @@ test-kubernetes: deps ## The tests on two real Kubernetes API servers beside two
 test-matrix: publish ## The tests on real Ceph with Ceph 18.2 and 20.2, clusters and libraries, in roots that it makes (SUITES="trixie sid")
 	@tests/matrix.sh
 
-bench: publish ## Measure calls, fleets, listings, growth, volume groups and the omap generator on two real Ceph sites with Ceph's own timers (PROFILE=fast: short ones); prints tables
+bench: publish ## Measure calls, fleets, listings, growth, volume groups, drills and the omap generator on two real Ceph sites with Ceph's own timers (PROFILE=fast: short ones); prints tables
 	@tests/bench.sh
 
 soak: publish ## The long forms of kills, faults, a lagging peer, calls and polling: PARTS="kills faults lagging calls poll" KILL_ROUNDS=50 FAULT_ROUNDS=5 LAGGING_VOLUMES=20 LAGGING_MINUTES=10 CALLS=100000 VOLUMES=2000 MINUTES=10

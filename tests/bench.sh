@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the benchmarks on a sandbox of its own and prints their tables; the plot goes to artifacts/. PARTS chooses some of
-# micro, rpc, fleet, listing, growth, forward, group, rollback and omap; LISTING, GROWTH, FLEET, GROUP and OMAP are sizes, ROUNDS
+# micro, rpc, fleet, listing, growth, forward, group, rollback, drill and omap; LISTING, GROWTH, FLEET, GROUP, DRILL and OMAP are sizes, ROUNDS
 # how often omap is measured, PROFILE=fast shortens the timers of monitors and daemons. Each part adds volumes to the pool.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,8 +15,9 @@ tests/sandbox/two-sites.sh up "$sandbox" --port "${PORT:-24200}" --"${PROFILE:-r
 read -ra listing <<<"${LISTING:-500}"
 read -ra growth <<<"${GROWTH:-100 1000}"
 read -ra group <<<"${GROUP:-8 64}"
+read -ra drill <<<"${DRILL:-1 8 64}"
 read -ra omap <<<"${OMAP:-2000 10000 20000}"
-for part in ${PARTS:-micro rpc growth fleet listing forward group rollback omap}; do
+for part in ${PARTS:-micro rpc growth fleet listing forward group rollback drill omap}; do
   printf '\n== %s\n' "$part"
   case $part in
     micro) "$benchmarks" micro "$sandbox" ;;
@@ -27,6 +28,7 @@ for part in ${PARTS:-micro rpc growth fleet listing forward group rollback omap}
     forward) "$benchmarks" forward "${CALLS:-2000}" ;;
     group) "$benchmarks" group "$sandbox" "${group[@]}" ;;
     rollback) "$benchmarks" rollback "$sandbox" ;;
+    drill) "$benchmarks" drill "$sandbox" "${drill[@]}" ;;
     omap) "$benchmarks" omap "$sandbox" "${ROUNDS:-3}" "${omap[@]}" ;;
     *) echo "bench: there is no part $part" >&2; exit 2 ;;
   esac

@@ -11,6 +11,7 @@ const string Usage = """
       growth SANDBOX PLOT.svg [VOLUMES...]         resolving and asking for info while the pool fills
       group SANDBOX [MEMBERS...]                   writers to a group while generations are taken, and its forced promotion
       rollback SANDBOX                             images returned to a generation, by size and by what was changed
+      drill SANDBOX [VOLUMES...]                   drills made and removed, and syncs beside them
       soak-calls SANDBOX [CALLS]                   calls of all kinds for a long time: fails if the server grows
       soak-poll SANDBOX [VOLUMES [MINUTES]]        all volumes asked for their info once a minute: fails if the server grows
       forward [CALLS]                              a call of the driver's, directly and through the server
@@ -41,6 +42,9 @@ switch (args)
         return 0;
     case ["rollback", var sandbox]:
         await RollbackBenchmark.RunAsync(sandbox);
+        return 0;
+    case ["drill", var sandbox, .. var volumes]:
+        await DrillBenchmark.RunAsync(sandbox, volumes.Length == 0 ? [1, 8, 64] : [.. volumes.Select(Number)]);
         return 0;
     case ["soak-calls", var sandbox, .. var calls]:
         return await SoakBenchmark.CallsAsync(sandbox, calls.Length == 0 ? 100_000 : Number(calls[0])) ? 0 : 1;
