@@ -38,7 +38,7 @@ internal sealed class Drilling(Site site, DrillOptions options, ServerCommand se
         var missing = claims.Where(claim => seen.VolumeOf(claim) is null).ToList();
         if (missing.Count > 0)
             throw new ProcedureException($"{site.Name}: {string.Join(", ", missing.Select(claim => $"{selection.Namespace}/{claim}"))} {(missing.Count == 1 ? "is" : "are")} not restored here", "dr protect, or dr restore DIRECTORY; then run this again");
-        var group = GroupOf(selection, claims, seen);
+        var group = GroupOf(selection.Words, claims, seen.ProtectionOf);
         var source = group is null ? (IReadOnlyList<string>)[.. claims.SelectMany(claim => (string[])["--volume", HandleOf(seen, claim)])] : ["--group", await HandleOfAsync(group, cancellation).ConfigureAwait(false)];
         IReadOnlyList<string> point = options.Point is null ? [] : [group is null ? "--point" : "--generation", options.Point];
         return new Plan(
@@ -53,14 +53,18 @@ internal sealed class Drilling(Site site, DrillOptions options, ServerCommand se
             [], $"drill {options.Name} can be used in namespace {options.Place} of {site.Name}; afterwards: dr drill {options.Name} --remove");
     }
 
-    // One part of a group would be of the group's instant, and the rest missing: an application that starts on that says nothing of a failover.
-    private static Protection? GroupOf(Selection selection, IReadOnlyList<string> claims, SiteReading seen)
+    /// <summary>
+    /// The group that the claims are all of; null where they are of none. One part of a group would be of the group's instant, and the rest missing:
+    /// an application that starts on that says nothing of a failover.
+    /// </summary>
+    /// <exception cref="ProcedureException">They are of several, or not all of one.</exception>
+    internal static Protection? GroupOf(string selection, IReadOnlyList<string> claims, Func<string, Protection?> protectionOf)
     {
-        var groups = claims.Select(seen.ProtectionOf).Where(protection => protection?.IsGroup == true).Select(protection => protection!).DistinctBy(protection => protection.Name).ToList();
+        var groups = claims.Select(protectionOf).Where(protection => protection?.IsGroup == true).Select(protection => protection!).DistinctBy(protection => protection.Name).ToList();
         if (groups.Count == 0)
             return null;
         if (groups.Count > 1 || claims.Any(claim => !groups[0].Claims.Contains(claim)))
-            throw new ProcedureException($"{selection.Words} are not of one group", "a drill is of one group, or of claims that are in none: make a drill for each");
+            throw new ProcedureException($"{selection} are not of one group", "a drill is of one group, or of claims that are in none: make a drill for each");
         return groups[0].Claims.Except(claims, StringComparer.Ordinal).ToList() is { Count: > 0 } others
             ? throw new ProcedureException($"group {groups[0].Name}: its claims {string.Join(", ", others)} are of the same instant", "name them too")
             : groups[0];

@@ -61,6 +61,37 @@ public sealed class GroupProcedureTests(TwoClusters clusters, TwoSites sites) : 
         Assert.Equal(("Bound", null), (await _app.PhaseAsync(clusters.A, "log"), await _app.PhaseAsync(clusters.B, "log")));
     }
 
+    [Fact]
+    public async Task A_drill_of_a_group_is_of_all_its_claims_at_one_generation()
+    {
+        await _replicated.GenerateAsync();
+        (await _app.RunAsync("protect", "--group", "shop", "--group-class", _app.Class, "-l", "app=shop", "--class", _app.Class)).Succeeds();
+        await DrNamespace.SyncedAsync(clusters.A, GroupReconcile.Groups(_app.Name) + "/shop");
+        var drill = new DrillCalls(sites.B, sites.B.Pool);
+        var script = Path.GetTempFileName();
+        try
+        {
+            // In the place of kubectl exec: there are no nodes.
+            await File.WriteAllTextAsync(script, $"exec {ServerProcess.Binary} \"$@\" --cluster-config {sites.B.ConfigPath} --cluster-mapping {sites.B.MappingPath}\n", CancellationToken.None);
+            string[] atB = ["--exec", "bash " + script, "--context", "site-b"];
+            (await _app.RunAsync(["drill", drill.Name, "data", .. atB])).StopsWith("its claims log are of the same instant");
+            // The peer has none before the schedule has come round.
+            await Eventually.TrueAsync(async () => (await _app.RunAsync(["drill", drill.Name, "-l", "app=shop", .. atB])).ExitCode == 0, "there is a generation, and the drill is made of it");
+            var listed = (await drill.ListedAsync())!.Value;
+            Assert.True(listed.GetProperty("oneInstant").GetBoolean());
+            Assert.Equal(_volumes.Count, DrillCalls.ImagesOf(listed).Length);
+            foreach (var claim in Claims)
+                Assert.Equal("Bound", (string?)(await clusters.B.GetAsync($"{ApiServer.Claims("drill-" + drill.Name)}/{claim}"))["status"]!["phase"]);
+            (await _app.RunAsync(["drill", drill.Name, "--remove", .. atB])).Succeeds();
+            Assert.Null(await drill.ListedAsync());
+        }
+        finally
+        {
+            File.Delete(script);
+        }
+        (await _app.RunAsync("unprotect", "-l", "app=shop")).Succeeds();
+    }
+
     private async Task MoveAsync(ApiServer from, Site source, ApiServer to, Site target)
     {
         var digests = new List<string>();
