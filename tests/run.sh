@@ -33,7 +33,7 @@ ceph() { # part port arguments
   RBD_REPLICATION_TEST_PORT=$2 run "$1" RbdReplication.CephTests -explicit off "${@:3}"
 }
 faults='RbdReplication.CephTests.Faults' relocation='RbdReplication.CephTests.Relocation' groups='*.Group*'
-drills='*.DrillTests' points='*.Point*'
+drills='*DrillTests' points='*.Point*'
 ceph faults 21300 -namespace "$faults" &
 ceph relocation 21500 -namespace "$relocation" -class- "$groups" &
 ceph calls 21700 -namespace- "$faults" -namespace- "$relocation" -class- "$groups" -class- "$drills" -class- "$points" &
