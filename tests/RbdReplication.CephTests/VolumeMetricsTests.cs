@@ -88,6 +88,37 @@ public sealed class VolumeMetricsTests(TwoSites sites)
     }
 
     [Fact]
+    public async Task A_point_that_has_come_over_shows_at_the_secondary_and_so_does_a_drill_as_long_as_it_is_there()
+    {
+        const string Point = "rbd_replication_volume_drill_point_timestamp_seconds", Drills = "rbd_replication_drills", Oldest = "rbd_replication_drills_oldest_created_timestamp_seconds";
+        await using var server = await StartAsync();
+        var volume = await TestVolume.CreateAsync(sites.A);
+        await volume.ProtectAsync(sites.A, sites.B);
+        await AskAsync(server, sites.A, volume);
+        await AskAsync(server, sites.B, TestVolume.At(sites.B, volume.Handle.Uuid));
+        var at = ("cluster", sites.B.Name);
+        var before = (await UntilAsync(server, scrape => scrape.Value(Drills, at) is not null, "site-b is listed")).Value(Drills, at);
+        var begun = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        await volume.TakePointAsync(sites.A, sites.B, new PointName("one").ToString());
+        var scrape = await UntilAsync(server, scrape => scrape.Value(Point, at, ("image", volume.ImageName)) is not null, "the point shows");
+        Assert.InRange(scrape.Value(Point, at, ("image", volume.ImageName))!.Value, begun - 1, DateTimeOffset.UtcNow.ToUnixTimeSeconds());
+        Assert.Empty(scrape.Of(Point, ("cluster", sites.A.Name), ("image", volume.ImageName)));
+        var drill = new DrillCalls(sites.B, sites.B.Pool);
+        await drill.CreateOfAsync(volume);
+        scrape = await UntilAsync(server, scrape => scrape.Value(Drills, at) == before + 1, "the drill shows");
+        Assert.InRange(scrape.Value(Oldest, at)!.Value, 1, DateTimeOffset.UtcNow.ToUnixTimeSeconds());
+
+        var (_, output, _) = await StatusRun.RunAsync(sites.B, "-o", "json", "--cluster-id", sites.B.Name);
+        var status = JsonDocument.Parse(output).RootElement;
+        Assert.Contains(status.GetProperty("drills").EnumerateArray(), one => one.GetProperty("name").GetString() == drill.Name && one.GetProperty("createdAt").GetDateTimeOffset().ToUnixTimeSeconds() >= begun);
+        var shown = status.GetProperty("volumes").EnumerateArray().Single(one => one.GetProperty("image").GetString() == volume.ImageName);
+        Assert.True(shown.GetProperty("newestPointAt").GetDateTimeOffset().ToUnixTimeSeconds() >= begun - 1);
+        Assert.Matches(@"(?m)^\d+ drills?, the oldest of \d+\w+ ago: drill list shows them", (await StatusRun.RunAsync(sites.B, "--cluster-id", sites.B.Name)).Output);
+        await drill.RemoveAsync();
+        await UntilAsync(server, scrape => scrape.Value(Drills, at) == before, "the drill is gone");
+    }
+
+    [Fact]
     public async Task However_many_images_there_are_an_interval_costs_one_listing_and_opens_none()
     {
         await using var server = await StartAsync();
@@ -101,11 +132,11 @@ public sealed class VolumeMetricsTests(TwoSites sites)
         var made = after.Of(Calls).Select(series => series.Labels["rbd_call"]).Distinct().ToDictionary(call => call, call => Made(after, call) - Made(before, call));
         var listings = Listed(after) - Listed(before);
         Assert.Equal(0, made.Where(call => call.Key.Contains("open", StringComparison.Ordinal)).Sum(call => call.Value));
-        // Besides each listing one read of the schedules and one of the groups, and where other tests have such three for each; the journal has been read before.
-        var reads = 2 + (3 * (await GroupDirectory.ListNamesAsync(sites.A.Pool, CancellationToken.None)).Count);
-        Assert.InRange(made["rados_aio_read_op_operate"], (listings * 2) - 2, (listings * reads) + reads);
+        // Besides each listing one read of the schedules, one of the groups, and where other tests have such three for each, and one of the drills; the journal has been read before.
+        var reads = 3 + (3 * (await GroupDirectory.ListNamesAsync(sites.A.Pool, CancellationToken.None)).Count);
+        Assert.InRange(made["rados_aio_read_op_operate"], (listings * 3) - 3, (listings * reads) + reads);
         // The names of the sites are read once a minute.
-        Assert.InRange(made.Values.Sum(), (listings * 3) - 2, (listings * (reads + 1)) + reads + 4);
+        Assert.InRange(made.Values.Sum(), (listings * 4) - 3, (listings * (reads + 1)) + reads + 4);
     }
 
     [Fact]

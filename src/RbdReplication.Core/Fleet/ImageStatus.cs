@@ -31,6 +31,12 @@ public sealed record ImageStatus(
     string ImageName, string ImageId, ImageRole Role, ReplicationHealth Health, string Peer, DateTimeOffset? LastSyncTime, TimeSpan? Lag,
     long? LastSyncBytes, TimeSpan? LastSyncDuration, IReadOnlyList<ReplicationSchedule> Schedules, string Message)
 {
+    /// <summary>
+    /// When the newest point was taken of which a drill can be made here, or the latest time when that can have been; null where there is none, where
+    /// the image is not secondary, or where nobody has looked.
+    /// </summary>
+    public DateTimeOffset? DrillableTime { get; init; }
+
     /// <summary>How much this volume wants to be looked at; the worst has the highest number.</summary>
     public int Severity => Health.Severity();
 

@@ -5,7 +5,7 @@ namespace RbdReplication.Core;
 /// <summary>
 /// Lists the mirrored images of pools with their status, page by page; no image is opened. A page of 1024 images costs
 /// one listing, two reads of the schedules, and for the names of the PVs, which are remembered, a key read for each image that is new, many at
-/// a time. For people, two reads an image more tell whether a resync was left with it.
+/// a time; one for each secondary image that has had a sync since, for its newest point. A pool has one read for its drills. For people, two reads an image more tell whether a resync was left with it.
 /// </summary>
 /// <param name="connections">Connections to clusters.</param>
 /// <param name="time">Clock, for the age of reports.</param>
@@ -14,6 +14,7 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
     private const int ReadsAtATime = 64;
 
     private readonly VolumeNames _names = new(time);
+    private readonly DrillableTimes _drillable = new();
 
     /// <summary>Lists all images of a cluster's rados namespace, for people, pool by pool.</summary>
     /// <param name="cluster">The cluster; its rados namespace is the one that is listed.</param>
@@ -146,8 +147,12 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
         // The sort is stable and the listing in the order of the ids: among equals the same are left out each time.
         var worst = statuses.OrderByDescending(status => status.Severity).Take(maximumVolumes).ToList();
         var names = await _names.ReadAsync(cluster.ClusterId, pool, worst, cancellationToken).ConfigureAwait(false);
-        var volumes = worst.Zip(names, (status, name) => new MirroredVolume(
+        var drillable = await _drillable.ReadAsync(cluster.ClusterId, pool, worst, cancellationToken).ConfigureAwait(false);
+        var volumes = drillable.Zip(names, (status, name) => new MirroredVolume(
             status.VolumeUuid is { } uuid ? new VolumeHandle(cluster.ClusterId, pool.Id, uuid) : null, name, pool.Name, pool.Namespace, status));
-        return new PoolListing(cluster.ClusterId, pool.Name, pool.Namespace, listedAt, [.. volumes], counts);
+        return new PoolListing(cluster.ClusterId, pool.Name, pool.Namespace, listedAt, [.. volumes], counts)
+        {
+            Drills = await DrillDirectory.ListAsync(pool, cancellationToken).ConfigureAwait(false),
+        };
     }
 }

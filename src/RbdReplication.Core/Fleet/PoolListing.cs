@@ -14,6 +14,9 @@ public sealed record PoolListing(
     /// <summary>The replicated groups, where they were asked for.</summary>
     public IReadOnlyList<GroupStatus> Groups { get; init; } = [];
 
+    /// <summary>The drills.</summary>
+    public IReadOnlyList<DrillEntry> Drills { get; init; } = [];
+
     /// <summary>Number of all images.</summary>
     public int Count => Counts.Values.Sum();
 }

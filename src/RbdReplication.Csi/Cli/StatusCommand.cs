@@ -9,7 +9,7 @@ internal static class StatusCommand
 {
     public static Command Create()
     {
-        var shared = new SharedFlags();
+        var site = new SiteFlags();
         var cluster = Flags.Text("--cluster-id", "", "Only this cluster of the cluster configuration; all of them by default");
         var pool = Flags.Text("--pool", "", "Only this pool; all mirrored pools by default");
         var radosNamespace = new Option<string?>("--namespace") { Description = "Only this rados namespace; \"\" for the default one" };
@@ -21,45 +21,40 @@ internal static class StatusCommand
         var timeout = Flags.Duration("--timeout", TimeSpan.FromSeconds(30), "Longest time that one look takes");
         var endpoint = Flags.Endpoint(
             "--csi-addons-endpoint", "unix:///csi/csi-addons.sock", "Socket of a running server, whose overdue operations are shown too; there need not be one", "unix");
-        var secret = SecretSource.Option();
         var command = new Command("status", "Show the replicated volumes and volume groups of a site and what is wrong with them; exit code 1 if anything is.")
         {
-            shared.ClusterConfig, cluster, pool, radosNamespace, secret, endpoint, output, generations, watch, interval, timeout,
+            cluster, pool, radosNamespace, endpoint, output, generations, watch, interval, timeout,
         };
-        command.SetAction(async (parsed, cancellationToken) =>
-        {
-            try
+        site.AddTo(command);
+        command.SetAction((parsed, cancellationToken) => site.RunAsync(
+            parsed,
+            async (at, token) =>
             {
-                var files = new ClusterFiles(parsed.GetRequiredValue(shared.ClusterConfig), "/nonexistent", static (_, _) => { });
                 var named = parsed.GetRequiredValue(cluster);
-                var clusters = ConfiguredClusters.Select(files.Read().Config, named, parsed.GetValue(radosNamespace));
-                var credentials = CephCredentials.FromSecrets(SecretSource.Read(parsed.GetRequiredValue(secret)));
+                var clusters = ConfiguredClusters.Select(at.Files.Read().Config, named, parsed.GetValue(radosNamespace));
                 var poolName = parsed.GetRequiredValue(pool) is { Length: > 0 } name ? name : null;
-                await using var connections = new ClusterConnections(TimeProvider.System);
-                var lister = new PoolLister(connections, TimeProvider.System);
+                var lister = new PoolLister(at.Connections, TimeProvider.System);
                 var view = StatusView.Of(parsed.GetRequiredValue(output), parsed.GetValue(watch));
-                while (true)
+                try
                 {
-                    var passed = named.Length > 0 ? [] : Places.OfOtherSites(files.Read().Config, clusters);
-                    var report = await LookAsync(
-                        lister, clusters, passed, credentials, poolName, parsed.GetValue(generations), parsed.GetRequiredValue(endpoint).LocalPath,
-                        parsed.GetRequiredValue(timeout), cancellationToken);
-                    view.Show(report);
-                    if (!parsed.GetValue(watch))
-                        return report.IsGood ? ExitCode.Success : ExitCode.Failure;
-                    await Task.Delay(parsed.GetRequiredValue(interval), cancellationToken);
+                    while (true)
+                    {
+                        var passed = named.Length > 0 ? [] : Places.OfOtherSites(at.Files.Read().Config, clusters);
+                        var report = await LookAsync(
+                            lister, clusters, passed, at.Credentials, poolName, parsed.GetValue(generations), parsed.GetRequiredValue(endpoint).LocalPath,
+                            parsed.GetRequiredValue(timeout), token);
+                        view.Show(report);
+                        if (!parsed.GetValue(watch))
+                            return report.IsGood ? ExitCode.Success : ExitCode.Failure;
+                        await Task.Delay(parsed.GetRequiredValue(interval), token);
+                    }
                 }
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                return ExitCode.Success;
-            }
-            catch (Exception e) when (e is ReplicationException or IOException or UnauthorizedAccessException or FormatException)
-            {
-                await Console.Error.WriteLineAsync($"rbd-replication: {e.Message}");
-                return ExitCode.Failure;
-            }
-        });
+                catch (OperationCanceledException) when (token.IsCancellationRequested)
+                {
+                    return ExitCode.Success;
+                }
+            },
+            cancellationToken));
         return command;
     }
 
@@ -93,6 +88,8 @@ internal static class StatusCommand
                 .OrderByDescending(v => v.Status.Severity).ThenBy(v => v.Pool).ThenBy(v => v.PersistentVolume ?? v.Status.ImageName, StringComparer.Ordinal)],
             [.. looks.SelectMany(look => look.Listings).SelectMany(listing => listing.Groups)
                 .OrderByDescending(group => group.Health.Severity()).ThenBy(group => group.Pool).ThenBy(group => group.Name, StringComparer.Ordinal)],
+            [.. looks.SelectMany(look => look.Listings).SelectMany(listing => listing.Drills.Select(drill => new ShownDrill(listing.Pool, listing.Namespace, drill)))
+                .OrderBy(drill => drill.Drill.CreatedAt)],
             [.. looks.Select(look => look.Problem).Append(silence).OfType<string>()],
             [.. foreign.Select(passed => passed.Why.Message)], operations);
     }
@@ -114,12 +111,13 @@ internal static class StatusCommand
 /// <summary>What one look at a site gave.</summary>
 /// <param name="Volumes">The volumes, worst first.</param>
 /// <param name="Groups">The volume groups, worst first.</param>
+/// <param name="Drills">The drills, the oldest first.</param>
 /// <param name="Problems">What could not be looked at, and why.</param>
 /// <param name="PassedOver">Clusters that are the other site's, and how that is known.</param>
 /// <param name="Operations">What the server is doing to volumes.</param>
 internal sealed record StatusReport(
-    IReadOnlyList<MirroredVolume> Volumes, IReadOnlyList<GroupStatus> Groups, IReadOnlyList<string> Problems, IReadOnlyList<string> PassedOver,
-    IReadOnlyList<OperationJson> Operations)
+    IReadOnlyList<MirroredVolume> Volumes, IReadOnlyList<GroupStatus> Groups, IReadOnlyList<ShownDrill> Drills, IReadOnlyList<string> Problems,
+    IReadOnlyList<string> PassedOver, IReadOnlyList<OperationJson> Operations)
 {
     /// <summary>Operations that go on though their caller has stopped waiting.</summary>
     public IEnumerable<OperationJson> Overdue => Operations.Where(operation => operation.OverdueSince is not null);
@@ -127,3 +125,9 @@ internal sealed record StatusReport(
     public bool IsGood => Problems.Count == 0 && Overdue.All(operation => operation.GivesWay)
         && Volumes.All(volume => volume.Status.Health == ReplicationHealth.Healthy) && Groups.All(group => group.Health == ReplicationHealth.Healthy);
 }
+
+/// <summary>A drill and where it is.</summary>
+/// <param name="Pool">Pool name.</param>
+/// <param name="Namespace">Rados namespace; empty for the default one.</param>
+/// <param name="Drill">The drill.</param>
+internal sealed record ShownDrill(string Pool, string Namespace, DrillEntry Drill);

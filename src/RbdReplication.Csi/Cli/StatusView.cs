@@ -36,6 +36,8 @@ internal abstract class StatusView
             if (report.Volumes.Count > 0)
                 _console.Write(Of(report.Volumes));
             _console.WriteLine($"{Number(report.Volumes.Count, "replicated volume")}{(report.Volumes.Count > 0 ? ": " : "")}{Counts(report.Volumes.Select(volume => volume.Status.Health))}");
+            if (report.Drills.Count > 0)
+                _console.WriteLine($"{Number(report.Drills.Count, "drill")}{(report.Drills.Min(one => one.Drill.CreatedAt) is { } oldest ? $", the oldest of {Ages.Text(DateTimeOffset.UtcNow - oldest)} ago" : "")}: drill list shows them");
         }
 
         private static string Number(int number, string what) => $"{number} {what}{(number == 1 ? "" : "s")}";
@@ -81,20 +83,22 @@ internal abstract class StatusView
 
         private static Spectre.Console.Table Of(IReadOnlyList<MirroredVolume> volumes)
         {
-            var table = Of("VOLUME", "POOL", "ROLE", "HEALTH", "PEER", "LAG", "SCHEDULE");
+            var hasPoints = volumes.Any(volume => volume.Status.DrillableTime is not null);
+            var table = Of(["VOLUME", "POOL", "ROLE", "HEALTH", "PEER", "LAG", .. hasPoints ? ["POINT"] : (string[])[], "SCHEDULE"]);
             foreach (var volume in volumes)
             {
                 var status = volume.Status;
                 var style = new Style(ColorOf(status.Health));
-                table.AddRow(
+                table.AddRow([
                     new Text(volume.PersistentVolume ?? status.ImageName),
                     new Text(PlaceOf(volume.Pool, volume.Namespace)),
                     new Text(Word(status.Role)),
                     new Text(Word(status.Health), style),
                     new Text(status.Peer),
                     new Text(status.Lag is { } lag ? Ages.Text(lag) : "-"),
+                    .. hasPoints ? [new Text(status.DrillableTime is { } point ? Ages.Text(DateTimeOffset.UtcNow - point) : "-")] : (Text[])[],
                     new Text(status.Schedules.Count == 0 ? "-" : string.Join(' ', status.Schedules.Select(schedule => schedule.Interval))),
-                    new Text(status.Message, status.Health == ReplicationHealth.Healthy ? Style.Plain : style));
+                    new Text(status.Message, status.Health == ReplicationHealth.Healthy ? Style.Plain : style)]);
             }
             return table;
         }
@@ -114,7 +118,8 @@ internal abstract class StatusView
         public override void Show(StatusReport report)
         {
             var document = new StatusJson(
-                [.. report.Volumes.Select(Of)], [.. report.Groups.Select(Of)], report.Operations, report.Problems, report.PassedOver, report.IsGood);
+                [.. report.Volumes.Select(Of)], [.. report.Groups.Select(Of)],
+                [.. report.Drills.Select(one => new DrillJson(one.Drill.Name, one.Pool, one.Namespace, one.Drill.CreatedAt))], report.Operations, report.Problems, report.PassedOver, report.IsGood);
             // A stream of looks is one document a line.
             Console.Out.WriteLine(JsonSerializer.Serialize(document, (repeats ? StatusJsonContext.Lines : StatusJsonContext.Indented).StatusJson));
         }
@@ -124,7 +129,7 @@ internal abstract class StatusView
             var status = volume.Status;
             return new VolumeJson(
                 volume.Handle?.ToString(), volume.PersistentVolume, volume.Pool, volume.Namespace, status.ImageName, Word(status.Role), Word(status.Health),
-                status.Peer, status.LastSyncTime, status.Lag?.TotalSeconds, [.. status.Schedules.Select(schedule => schedule.Interval)], status.Message);
+                status.Peer, status.LastSyncTime, status.Lag?.TotalSeconds, status.DrillableTime, [.. status.Schedules.Select(schedule => schedule.Interval)], status.Message);
         }
 
         private static GroupJson Of(GroupStatus group)
@@ -146,12 +151,15 @@ internal abstract class StatusView
 
 /// <summary>The document of <c>status -o json</c>.</summary>
 internal sealed record StatusJson(
-    IReadOnlyList<VolumeJson> Volumes, IReadOnlyList<GroupJson> Groups, IReadOnlyList<OperationJson> Operations, IReadOnlyList<string> Problems, IReadOnlyList<string> PassedOver, bool IsGood);
+    IReadOnlyList<VolumeJson> Volumes, IReadOnlyList<GroupJson> Groups, IReadOnlyList<DrillJson> Drills, IReadOnlyList<OperationJson> Operations, IReadOnlyList<string> Problems, IReadOnlyList<string> PassedOver, bool IsGood);
 
 /// <summary>One volume of it.</summary>
 internal sealed record VolumeJson(
     string? VolumeHandle, string? PersistentVolume, string Pool, string Namespace, string Image, string Role, string Health, string Peer,
-    DateTimeOffset? LastSyncTime, double? LagSeconds, IReadOnlyList<string> Schedules, string Message);
+    DateTimeOffset? LastSyncTime, double? LagSeconds, DateTimeOffset? NewestPointAt, IReadOnlyList<string> Schedules, string Message);
+
+/// <summary>One drill of it.</summary>
+internal sealed record DrillJson(string Name, string Pool, string Namespace, DateTimeOffset? CreatedAt);
 
 /// <summary>One volume group of it.</summary>
 internal sealed record GroupJson(

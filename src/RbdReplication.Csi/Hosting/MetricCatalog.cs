@@ -81,6 +81,17 @@ internal static class MetricCatalog
         new("rbd_replication.volume.points", MetricKind.Counter, "{point}",
             "Consistency points of volumes that were due at this server by `consistencyPoints` of the class, by what became of them. The log names the volume.", "result");
 
+    public static MetricDeclaration VolumeDrillPoint { get; } =
+        new("rbd_replication.volume.drill_point.timestamp", MetricKind.Gauge, "s",
+            "Unix time of the newest consistency point of the volume, or generation of its group, that this site has whole: what a drill would be of. It is the time when it came. Missing where there is none, and where the volume is not secondary.", VolumeLabels);
+
+    public static MetricDeclaration Drills { get; } =
+        new("rbd_replication.drills", MetricKind.UpDownCounter, "{drill}", "Drills of the pool.", PoolLabels);
+
+    public static MetricDeclaration OldestDrill { get; } =
+        new("rbd_replication.drills.oldest_created.timestamp", MetricKind.Gauge, "s",
+            "Unix time when the oldest of them was begun. Missing where there is none.", PoolLabels);
+
     public static MetricDeclaration Generations { get; } =
         new("rbd_replication.group.generations", MetricKind.Counter, "{generation}",
             "Generations of the volume group that were due at this server, by what became of them.", "group", "result");
@@ -110,7 +121,7 @@ internal static class MetricCatalog
     public static IReadOnlyList<MetricDeclaration> Replication { get; } =
     [
         VolumeRole, VolumeHealth, VolumeLastSyncTimestamp, VolumeLag, VolumeLastSyncSize, VolumeLastSyncDuration, VolumeScheduleInterval,
-        Volumes, VolumesLeftOut, ListingTimestamp, ListingFailures, Points,
+        VolumeDrillPoint, Volumes, VolumesLeftOut, ListingTimestamp, ListingFailures, Points, Drills, OldestDrill,
     ];
 
     /// <summary>Calls into Ceph, at both.</summary>

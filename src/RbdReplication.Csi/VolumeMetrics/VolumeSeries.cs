@@ -97,7 +97,10 @@ internal sealed class VolumeSeries : IDisposable
         MetricCatalog.VolumeLastSyncSize.Observe(_meter, () => Values(status => status.LastSyncBytes));
         MetricCatalog.VolumeLastSyncDuration.Observe(_meter, () => Values(status => status.LastSyncDuration?.TotalSeconds));
         MetricCatalog.VolumeScheduleInterval.Observe(_meter, () => Values(status => status.ScheduleInterval?.TotalSeconds));
+        MetricCatalog.VolumeDrillPoint.Observe(_meter, () => Values(status => status.DrillableTime?.ToUnixTimeSeconds()));
         MetricCatalog.Volumes.Observe(_meter, Counts);
+        MetricCatalog.Drills.Observe(_meter, () => Fresh.Select(pool => new Measurement<long>(pool.Listing.Drills.Count, pool.Tags)));
+        MetricCatalog.OldestDrill.Observe(_meter, OldestDrills);
         MetricCatalog.VolumesLeftOut.Observe(_meter, () => Fresh.Sum(pool => (long)(pool.Listing.Count - pool.Volumes.Count)));
         MetricCatalog.ListingTimestamp.Observe(
             _meter, () => _pools.Select(pool => new Measurement<double>(pool.Listing.ListedAt.ToUnixTimeMilliseconds() / 1000.0, pool.Tags)));
@@ -123,6 +126,12 @@ internal sealed class VolumeSeries : IDisposable
         from health in Healths
         select new Measurement<long>(
             pool.Listing.Counts.GetValueOrDefault((role, health)), [.. pool.Tags, Tag("role", Word(role)), Tag("health", Word(health))]);
+
+    private IEnumerable<Measurement<double>> OldestDrills() =>
+        from pool in Fresh
+        let oldest = pool.Listing.Drills.Min(drill => drill.CreatedAt)
+        where oldest is not null
+        select new Measurement<double>(oldest.Value.ToUnixTimeSeconds(), pool.Tags);
 
     private static string Word<T>(T state) where T : struct, Enum => state.ToString().ToLowerInvariant();
 

@@ -58,6 +58,28 @@ public sealed class VolumeSeriesTests : IDisposable
     }
 
     [Fact]
+    public void Drills_are_counted_with_the_oldest_and_a_volume_shows_of_when_one_could_be()
+    {
+        var copy = Listed.Volume("csi-vol-1", persistentVolume: "pvc-1");
+        var begun = DateTimeOffset.FromUnixTimeSeconds(1_700_000_000);
+        string[] volume = [.. Pool, "image=csi-vol-1", "persistentvolume=pvc-1"];
+        Publish(Listed.Pool, Listed.At(_time.GetUtcNow(), copy with { Status = copy.Status with { DrillableTime = begun } }) with
+        {
+            Drills = [new("new", begun.AddDays(1)), new("old", begun), new("of-another-release", null)],
+        });
+        var scrape = _collector.Scrape();
+        Assert.Equal(begun.ToUnixTimeSeconds(), scrape[Collector.Key(MetricCatalog.VolumeDrillPoint, volume)]);
+        Assert.Equal(3, scrape[Collector.Key(MetricCatalog.Drills, Pool)]);
+        Assert.Equal(begun.ToUnixTimeSeconds(), scrape[Collector.Key(MetricCatalog.OldestDrill, Pool)]);
+
+        Publish(Listed.Volume("csi-vol-1", persistentVolume: "pvc-1"));
+        scrape = _collector.Scrape();
+        Assert.Equal(0, scrape[Collector.Key(MetricCatalog.Drills, Pool)]);
+        Assert.DoesNotContain(Collector.Key(MetricCatalog.OldestDrill, Pool), scrape.Keys);
+        Assert.DoesNotContain(Collector.Key(MetricCatalog.VolumeDrillPoint, volume), scrape.Keys);
+    }
+
+    [Fact]
     public void The_healthiest_are_left_out_and_counted()
     {
         Publish(Listed.Volume("a"), Listed.Volume("b"), Listed.Volume("c", ReplicationHealth.Error), Listed.Volume("d", ReplicationHealth.Degraded));
