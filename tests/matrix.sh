@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests on real Ceph with the clusters and client libraries of other releases: 18.2 (Debian trixie) and 20.2
+# Runs the tests on real Ceph, groups, drills and points included, with the clusters and client libraries of other releases: 18.2 (Debian trixie) and 20.2
 # (Debian sid), each in a root directory of its own. SUITES, ROOTS and TEST_OPTIONS change what is run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
