@@ -42,6 +42,8 @@ live() {
   [[ $(state "$pid") != Z ]] || return 1
   echo "$pid"
 }
+# Whether a process that was started is there no more. While it becomes its program it has no command line, which takes long where that is read from disk.
+ended() { local pid; pid=$(cat "$DIR/$1.pid" 2>/dev/null) && [[ -n $pid && ( ! -d /proc/$pid || $(state "$pid") == Z ) ]]; }
 mark() { case $1 in etcd) echo "--data-dir=$DIR/etcd";; */api) echo "--token-auth-file=$DIR/${1%/*}/tokens.csv";; */controllers) echo "--kubeconfig=$DIR/${1%/*}/kubeconfig";; esac; }
 state() { awk '/^State:/{print $2}' "/proc/$1/status" 2>/dev/null; }
 wait_gone() { local pid=$1 n=$(( $2 * 20 )); while (( n-- > 0 )); do [[ -d /proc/$pid && $(state "$pid") != Z ]] || return 0; sleep 0.05; done; return 1; }
@@ -87,7 +89,7 @@ await() { # seconds name what command...: until the command succeeds, and not lo
   local end=$(( $(now_us) + $1*1000000 )) name=$2 what=$3 out; shift 3
   until out=$("$@" 2>&1); do
     (( $(now_us) < end )) || die "$name: $what: still not: $out"
-    if [[ -s $DIR/$name.pid ]] && ! live "$name" >/dev/null; then tail -n 5 "$DIR/$name.log" >&2; die "$name ended, see $DIR/$name.log"; fi
+    if ended "$name"; then tail -n 5 "$DIR/$name.log" >&2; die "$name ended, see $DIR/$name.log"; fi
     sleep 0.1
   done
 }
