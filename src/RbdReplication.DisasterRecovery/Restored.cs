@@ -85,7 +85,7 @@ internal static class Restored
             : null;
 
     private static string? DifferenceOf(JsonObject here, JsonObject there, ReadOnlySpan<string> field) =>
-        here.Text(field) == there.Text(field) ? null : $"{string.Join('.', field)} is \"{there.Text(field)}\" there and \"{here.Text(field)}\" here";
+        here.Text(field) == there.Text(field) ? null : $"{string.Join('.', field)} is \"{there.Text(field)}\" there, not \"{here.Text(field)}\"";
 
     private static bool IsOfOneCluster(string note) =>
         NotesOfOneCluster.Contains(note) || GroupsOfNotes.Any(group => note.StartsWith(group, StringComparison.Ordinal));

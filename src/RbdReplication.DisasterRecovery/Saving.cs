@@ -65,24 +65,16 @@ public static class Saving
         {
             var names = inNamespace.Select(claim => claim.Text("spec", "volumeName")).OfType<string>();
             var seen = await SiteReading.ReadAsync(site, inNamespace.Key, inNamespace.Select(claim => claim.Name()).ToHashSet(StringComparer.Ordinal), names, cancellation).ConfigureAwait(false);
-            List<RestoredClaim> missing = [];
+            var restoring = new Restoring(site, inNamespace.Key, seen);
             foreach (var claim in inNamespace)
             {
-                if (claim.Text("spec", "volumeName") is not { } volumeName || volumes.GetValueOrDefault(volumeName) is not { } volume)
-                {
+                if (claim.Text("spec", "volumeName") is { } volumeName && volumes.GetValueOrDefault(volumeName) is { } volume)
+                    restoring.Add(claim, volume);
+                else
                     problems.Add($"{inNamespace.Key}/{claim.Name()}: its PersistentVolume {claim.Text("spec", "volumeName")} is not in {directory}");
-                    continue;
-                }
-                var (claimThere, volumeThere) = (seen.Claims.GetValueOrDefault(claim.Name()), seen.Volumes.GetValueOrDefault(volumeName));
-                if ((claimThere is null ? null : Restored.DifferenceOfClaims(claim, claimThere)) is { } difference)
-                    problems.Add($"claim {inNamespace.Key}/{claim.Name()} is another one at {site.Name}: {difference} (here: saved)");
-                else if ((volumeThere is null ? null : Restored.Difference(volume, volumeThere)) is { } other)
-                    problems.Add($"PersistentVolume {volumeName} is another one at {site.Name}: {other} (here: saved)");
-                else if (claimThere?.Text("status", "phase") != "Bound" || volumeThere is null)
-                    missing.Add(new RestoredClaim(claim.Name(), volume, claim));
             }
-            if (missing.Count > 0)
-                steps.Add(Steps.Restore(site, inNamespace.Key, missing));
+            problems.AddRange(restoring.Problems);
+            steps.AddRange(restoring.Steps);
         }
         if (problems.Count > 0)
             throw new ProcedureException(string.Join("\n", problems), $"delete or rename what {site.Name} has, or take the file out of {directory}; nothing was changed");

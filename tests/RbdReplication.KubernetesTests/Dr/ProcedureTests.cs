@@ -117,6 +117,15 @@ public sealed class ProcedureTests(TwoClusters clusters) : IAsyncLifetime
             Assert.Equal(("Bound", "Bound"), (await _app.PhaseAsync(clusters.B, "data"), await _app.PhaseAsync(clusters.B, "log")));
             Assert.Contains("nothing to do", (await DrRun.OfAsync("restore", folder.FullName, "--context", "site-b")).Succeeds().Output, StringComparison.Ordinal);
             await TwoClusters.KubectlAsync(clusters.B, "apply", "--dry-run=client", "-f", folder.FullName);
+
+            // Its volume stays, of a claim that is no more, and would not be bound to one of the same name.
+            await clusters.B.DeleteAsync($"{ApiServer.Claims(_app.Name)}/data");
+            await Eventually.TrueAsync(
+                async () => (string?)(await clusters.B.FindAsync($"{ApiServer.Volumes}/{_app.PvName("data")}"))?["status"]?["phase"] == "Released", "the volume is released");
+            (await DrRun.OfAsync("restore", folder.FullName, "--context", "site-b")).StopsWith("its claim there was deleted");
+            await clusters.B.DeleteAsync($"{ApiServer.Volumes}/{_app.PvName("data")}");
+            (await DrRun.OfAsync("restore", folder.FullName, "--context", "site-b")).Succeeds();
+            Assert.Equal("Bound", await _app.PhaseAsync(clusters.B, "data"));
         }
         finally
         {

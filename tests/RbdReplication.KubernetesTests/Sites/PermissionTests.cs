@@ -63,6 +63,8 @@ public sealed class PermissionTests(TwoClusters clusters, TwoSites sites) : IAsy
             await Eventually.TrueAsync(
                 () => Task.FromResult(generator.Log.Any(line => line.Contains($"cannot {verb} resource \"{resource}\"", StringComparison.Ordinal))),
                 $"the generator says that it may not {verb} {resource}");
+            // Killed it would keep the lease for a while.
+            await generator.TerminateAsync();
         }
         // With it again, the next one works.
         using var next = _account.Start();
