@@ -103,17 +103,12 @@ internal sealed class Drilling(Site site, DrillOptions options, ServerCommand se
 
     private async Task ApplyAsync(SiteReading seen, IReadOnlyList<string> claims, CancellationToken cancellation)
     {
-        var name = new ObjectName("", options.Place);
-        if (await site.FindAsync(Kinds.Namespace, name, cancellation).ConfigureAwait(false) is null)
-            await site.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = Kinds.Namespace.Kind, ["metadata"] = new JsonObject { ["name"] = options.Place, ["labels"] = Labels() } }, cancellation).ConfigureAwait(false);
+        await site.FindOrCreateAsync(Kinds.Namespace, Steps.NewNamespace(options.Place, Labels()), cancellation).ConfigureAwait(false);
         await Steps.EachAsync(claims, async (claim, token) =>
         {
             var volume = VolumeOf(seen.VolumeOf(claim)!, Of(seen, claim), claim);
-            if (await site.FindAsync(Kinds.Volume, new ObjectName("", volume.Name()), token).ConfigureAwait(false) is null)
-                await site.CreateAsync(Kinds.Volume, volume, token).ConfigureAwait(false);
-            if (await site.FindAsync(Kinds.Claim, new ObjectName(options.Place, claim), token).ConfigureAwait(false) is not { } found)
-                await site.CreateAsync(Kinds.Claim, ClaimOf(seen.Claims[claim], Of(seen, claim)), token).ConfigureAwait(false);
-            else if (found.Text("spec", "volumeName") != volume.Name())
+            await site.FindOrCreateAsync(Kinds.Volume, volume, token).ConfigureAwait(false);
+            if (await site.FindOrCreateAsync(Kinds.Claim, ClaimOf(seen.Claims[claim], Of(seen, claim)), token).ConfigureAwait(false) is { } found && found.Text("spec", "volumeName") != volume.Name())
                 throw new ProcedureException($"{site.Name}: claim {options.Place}/{claim} is of {found.Text("spec", "volumeName")}", "delete it, or give another namespace: --drill-namespace");
         }, cancellation).ConfigureAwait(false);
     }

@@ -46,11 +46,8 @@ internal static class Fencing
             LookAsync = async token =>
             {
                 const string Waiting = "waiting for the controller to fence them";
-                if (await site.FindAsync(Kinds.NetworkFence, Name, token).ConfigureAwait(false) is not { } fence)
-                {
-                    await site.CreateAsync(Kinds.NetworkFence, (JsonObject)body.DeepClone(), token).ConfigureAwait(false);
+                if (await site.FindOrCreateAsync(Kinds.NetworkFence, body, token).ConfigureAwait(false) is not { } fence)
                     return Waiting;
-                }
                 return fence.IsBeingDeleted() || !Has(fence, blocks) ? "waiting for the controller to let the last fence go"
                     : fence.Text("status", "result") == "Succeeded" ? null
                     : fence.Text("status", "message") ?? Waiting;

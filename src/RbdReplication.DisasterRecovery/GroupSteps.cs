@@ -15,9 +15,7 @@ internal static class GroupSteps
             if (found?.Text("spec", "volumeGroupReplicationContentName") is not { } name
                 || await from.FindAsync(Kinds.GroupContent, new ObjectName("", name), inner).ConfigureAwait(false) is not { } content)
                 throw new ProcedureException($"{from.Name}: group {group.Name} has no VolumeGroupReplicationContent", "see kubectl describe of the VolumeGroupReplication, and run this again");
-            if (await to.FindAsync(Kinds.GroupContent, new ObjectName("", name), inner).ConfigureAwait(false) is not { } there)
-                await to.CreateAsync(Kinds.GroupContent, Restored.GroupContent(content), inner).ConfigureAwait(false);
-            else if (!JsonNode.DeepEquals(there.At("spec", "source"), content.At("spec", "source")))
+            if (await to.FindOrCreateAsync(Kinds.GroupContent, Restored.GroupContent(content), inner).ConfigureAwait(false) is { } there && !JsonNode.DeepEquals(there.At("spec", "source"), content.At("spec", "source")))
                 await to.PatchAsync(Kinds.GroupContent, new ObjectName("", name), new JsonObject { ["spec"] = new JsonObject { ["source"] = content.At("spec", "source")?.DeepClone() } }, inner).ConfigureAwait(false);
         }, token));
 }

@@ -79,11 +79,11 @@ public static class Saving
         if (problems.Count > 0)
             throw new ProcedureException(string.Join("\n", problems), $"delete or rename what {site.Name} has, or take the file out of {directory}; nothing was changed");
         if (contents.Count > 0)
-            steps.Add(new Step($"restore at {site.Name} what its groups are known by: {string.Join(", ", contents.Select(content => content.Name()))}", token => Steps.EachAsync(contents, async (content, inner) =>
-            {
-                if (await site.FindAsync(Kinds.GroupContent, new ObjectName("", content.Name()), inner).ConfigureAwait(false) is null)
-                    await site.CreateAsync(Kinds.GroupContent, content, inner).ConfigureAwait(false);
-            }, token)));
+        {
+            steps.Add(new Step(
+                $"restore at {site.Name} what its groups are known by: {string.Join(", ", contents.Select(content => content.Name()))}",
+                token => Steps.EachAsync(contents, (content, inner) => site.FindOrCreateAsync(Kinds.GroupContent, content, inner), token)));
+        }
         return new Plan(steps, [], $"{claims.Count} {(claims.Count == 1 ? "claim of" : "claims of")} {directory} {(claims.Count == 1 ? "is" : "are")} at {site.Name}");
     }
 

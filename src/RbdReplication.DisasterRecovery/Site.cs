@@ -115,10 +115,25 @@ public sealed class Site : IDisposable
         return found;
     }
 
-    internal Task CreateAsync(ResourceKind kind, JsonObject body, CancellationToken cancellation)
+    /// <summary>The object by this name; null where there was none, and it has been made as <paramref name="body"/>. Somebody else may make it at the same moment.</summary>
+    internal async Task<JsonObject?> FindOrCreateAsync(ResourceKind kind, JsonObject body, CancellationToken cancellation)
     {
         var name = new ObjectName(body.Namespace(), body.Name());
-        return AskAsync(() => _objects.CreateAsync(kind, name, body, cancellation), $"make {Describe(kind, name)}");
+        while (true)
+        {
+            if (await FindAsync(kind, name, cancellation).ConfigureAwait(false) is { } found)
+                return found;
+            try
+            {
+                // Whose body it is goes on to use it.
+                await AskAsync(() => _objects.CreateAsync(kind, name, (JsonObject)body.DeepClone(), cancellation), $"make {Describe(kind, name)}").ConfigureAwait(false);
+                return null;
+            }
+            catch (ProcedureException e) when (e.InnerException is KubernetesApiException { Status: HttpStatusCode.Conflict })
+            {
+                // There is one by now, or it is already gone again.
+            }
+        }
     }
 
     internal Task PatchAsync(ResourceKind kind, ObjectName name, JsonObject patch, CancellationToken cancellation) =>

@@ -52,8 +52,7 @@ internal static class Steps
         async token =>
         {
             // Whose namespace is missing has nothing in it, and kubectl would be needed once more.
-            if (await site.FindAsync(Kinds.Namespace, new ObjectName("", nameSpace), token).ConfigureAwait(false) is null)
-                await site.CreateAsync(Kinds.Namespace, NewNamespace(nameSpace), token).ConfigureAwait(false);
+            await site.FindOrCreateAsync(Kinds.Namespace, NewNamespace(nameSpace), token).ConfigureAwait(false);
             await EachAsync(claims, async (claim, inner) =>
             {
                 await MakeAsync(site, Kinds.Volume, claim.Volume, Restored.Growth, inner).ConfigureAwait(false);
@@ -113,8 +112,9 @@ internal static class Steps
         {
             // A group's names its content by now, by which the other site's is the same group.
             var after = model is null ? null : await model.FindAsync(unit.Kind, unit.NameAt(model), cancellation).ConfigureAwait(false);
-            await site.CreateAsync(unit.Kind, unit.NewObject(role, after), cancellation).ConfigureAwait(false);
-            return;
+            if (await site.FindOrCreateAsync(unit.Kind, unit.NewObject(role, after), cancellation).ConfigureAwait(false) is not { } other)
+                return;
+            found = other;
         }
         if (found.IsBeingDeleted())
             throw new ProcedureException($"{site.Name}: {unit.Kind.Kind} {name} is being deleted", "wait until it is gone, and run this again");
@@ -152,17 +152,16 @@ internal static class Steps
         Site site, ResourceKind kind, JsonObject wanted, Func<JsonObject, JsonObject, JsonObject?> growth, CancellationToken cancellation)
     {
         var name = new ObjectName(wanted.Namespace(), wanted.Name());
-        if (await site.FindAsync(kind, name, cancellation).ConfigureAwait(false) is not { } found)
-            await site.CreateAsync(kind, (JsonObject)wanted.DeepClone(), cancellation).ConfigureAwait(false);
-        else if (growth(wanted, found) is { } change)
+        if (await site.FindOrCreateAsync(kind, wanted, cancellation).ConfigureAwait(false) is { } found && growth(wanted, found) is { } change)
             await site.PatchAsync(kind, name, change, cancellation).ConfigureAwait(false);
     }
 
-    private static JsonObject NewNamespace(string name) => new()
+    /// <summary>A namespace that is to be made.</summary>
+    public static JsonObject NewNamespace(string name, JsonObject? labels = null) => new()
     {
         ["apiVersion"] = Kinds.Namespace.ApiVersion,
         ["kind"] = Kinds.Namespace.Kind,
-        ["metadata"] = new JsonObject { ["name"] = name },
+        ["metadata"] = labels is null ? new JsonObject { ["name"] = name } : new JsonObject { ["name"] = name, ["labels"] = labels },
     };
 }
 
