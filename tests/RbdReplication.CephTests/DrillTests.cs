@@ -62,7 +62,8 @@ public sealed class DrillTests(TwoSites sites)
             await using var source = await volume.OpenAsync(sites.A, readOnly: false);
             await source.Snapshots.RemoveAsync(new PointName(sync == 0 ? "second" : $"later-{sync - 1}").ToString(), None);
         }
-        Assert.Contains("trash (rbd-replication.point.second)", await SnapshotsAsync(volume, sites.B), StringComparison.Ordinal);
+        // 20.2 has its kind before the name.
+        Assert.Matches(@"trash \((user )?rbd-replication\.point\.second\)", await SnapshotsAsync(volume, sites.B));
         var listed = (await drill.ListedAsync())!.Value;
         Assert.True(listed.GetProperty("whole").GetBoolean());
         Assert.Contains("rbd-replication.point.second", Assert.Single(listed.GetProperty("volumes").EnumerateArray()).GetProperty("keeps").GetString(), StringComparison.Ordinal);
@@ -250,6 +251,8 @@ public sealed class DrillTests(TwoSites sites)
         await here.RemoveAsync();
         await sites.B.GoOnCopyingAsync(volume);
         await TakePointAsync(volume, "copied");
+        // With it goes the mirror snapshot before the point, which tells that the point was taken here, where librbd has not removed it at once (16.2 may, 20.2 does not).
+        await volume.TakeSnapshotAsync(sites.A);
         await Eventually.TrueAsync(
             async () =>
             {
