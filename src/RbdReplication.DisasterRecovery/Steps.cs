@@ -101,6 +101,14 @@ internal static class Steps
         ? string.Join(", ", units.Select(unit => unit.Kind == Kinds.GroupReplication ? $"group {unit.Name}" : unit.Name.ToString()))
         : $"{string.Join(", ", units.Take(5).Select(unit => unit.Name))} and {units.Count - 5} more";
 
+    /// <summary>A namespace that is to be made.</summary>
+    public static JsonObject NewNamespace(string name, JsonObject? labels = null) => new()
+    {
+        ["apiVersion"] = Kinds.Namespace.ApiVersion,
+        ["kind"] = Kinds.Namespace.Kind,
+        ["metadata"] = labels is null ? new JsonObject { ["name"] = name } : new JsonObject { ["name"] = name, ["labels"] = labels },
+    };
+
     /// <summary>Does the same for each, some at a time.</summary>
     public static Task EachAsync<T>(IEnumerable<T> items, Func<T, CancellationToken, Task> act, CancellationToken cancellation) => Parallel.ForEachAsync(
         items, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation }, async (item, token) => await act(item, token).ConfigureAwait(false));
@@ -155,14 +163,6 @@ internal static class Steps
         if (await site.FindOrCreateAsync(kind, wanted, cancellation).ConfigureAwait(false) is { } found && growth(wanted, found) is { } change)
             await site.PatchAsync(kind, name, change, cancellation).ConfigureAwait(false);
     }
-
-    /// <summary>A namespace that is to be made.</summary>
-    public static JsonObject NewNamespace(string name, JsonObject? labels = null) => new()
-    {
-        ["apiVersion"] = Kinds.Namespace.ApiVersion,
-        ["kind"] = Kinds.Namespace.Kind,
-        ["metadata"] = labels is null ? new JsonObject { ["name"] = name } : new JsonObject { ["name"] = name, ["labels"] = labels },
-    };
 }
 
 /// <summary>A claim and its volume as the other site takes them.</summary>
