@@ -42,7 +42,7 @@ internal static class Steps
         LookAsync = async token =>
         {
             var left = await ProtectionsAsync(site, [.. ended.Select(item => item.Unit)], token).ConfigureAwait(false);
-            return Awaited(left, protection => protection is null, "waiting for the controller to disable it");
+            return Awaited(left, protection => protection is null, "waiting for the controller to disable it; right after a move that takes up to a minute, until the other site follows");
         },
     };
 
