@@ -30,6 +30,7 @@ internal sealed partial class DriverCapabilities : IDisposable
     private readonly Identity.IdentityClient _identity;
     private IReadOnlyList<Capability>? _known;
     private bool _isSilent;
+    private bool _isNameless;
     private bool _isGivenUp;
 
     public DriverCapabilities(DriverSocket driver, IdentityOptions options, TimeProvider time, ILogger<DriverCapabilities> logger)
@@ -105,20 +106,22 @@ internal sealed partial class DriverCapabilities : IDisposable
 
     private async Task<IReadOnlyList<Capability>> AskAsync(CancellationToken cancellationToken)
     {
-        var options = new CallOptions(deadline: DateTime.UtcNow + AnswerTime, cancellationToken: cancellationToken);
-        var capabilities = (await _identity.GetCapabilitiesAsync(new(), options)).Capabilities;
+        var capabilities = (await _identity.GetCapabilitiesAsync(new(), OptionsFor(cancellationToken))).Capabilities;
         var isNews = Interlocked.Exchange(ref _isSilent, false) | Volatile.Read(ref _known) is null;
         Volatile.Write(ref _known, capabilities);
-        if (isNews)
-            await TellAsync(capabilities.Count, options);
+        if (isNews || Volatile.Read(ref _isNameless))
+            await TellAsync(capabilities.Count, OptionsFor(cancellationToken));
         return capabilities;
     }
+
+    private static CallOptions OptionsFor(CancellationToken cancellationToken) => new(deadline: DateTime.UtcNow + AnswerTime, cancellationToken: cancellationToken);
 
     private async Task TellAsync(int count, CallOptions options)
     {
         try
         {
             var identity = await _identity.GetIdentityAsync(new(), options);
+            Volatile.Write(ref _isNameless, false);
             var (name, version) = (RequestVolume.Printable(identity.Name), RequestVolume.Printable(identity.VendorVersion));
             if (identity.Name == _options.DriverName)
                 Known(_driver.Path, name, version, count);
@@ -127,8 +130,9 @@ internal sealed partial class DriverCapabilities : IDisposable
         }
         catch (RpcException)
         {
-            // Its name is for the log alone.
-            Known(_driver.Path, "", "", count);
+            // Its name is for the log alone, and is asked for again with the next call.
+            if (Interlocked.Exchange(ref _isNameless, true) == false)
+                Known(_driver.Path, "", "", count);
         }
     }
 

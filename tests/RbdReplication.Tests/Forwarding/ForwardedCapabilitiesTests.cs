@@ -88,9 +88,12 @@ public sealed class ForwardedCapabilitiesTests : IDisposable
         }
         await using var second = await DriverProcess.StartAsync(DriverPath, "cephfs.csi.ceph.com");
         await using var again = await StartAsync(untilReady: true);
-        await AssertUnionAsync(again);
         await Eventually.TrueAsync(
-            () => Task.FromResult(again.Log.Contains("is cephfs.csi.ceph.com and not rbd.csi.ceph.com", StringComparison.Ordinal)), "the driver of another name is reported");
+            async () =>
+            {
+                await AssertUnionAsync(again);
+                return again.Log.Contains("is cephfs.csi.ceph.com and not rbd.csi.ceph.com", StringComparison.Ordinal);
+            }, "the driver of another name is reported");
     }
 
     [Fact]
