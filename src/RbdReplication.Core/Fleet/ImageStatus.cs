@@ -37,6 +37,9 @@ public sealed record ImageStatus(
     /// </summary>
     public DateTimeOffset? DrillableTime { get; init; }
 
+    /// <summary>Whether the site that has not the primary could take over now.</summary>
+    public FailoverSafety Failover { get; init; } = FailoverSafety.NotReported;
+
     /// <summary>How much this volume wants to be looked at; the worst has the highest number.</summary>
     public int Severity => Health.Severity();
 
@@ -76,8 +79,15 @@ public sealed record ImageStatus(
         var sync = copying is null ? null : SyncReport.Parse(copying.Description);
         return new ImageStatus(
             status.ImageName, imageId, role, health, PeerWords(peer), lastSync, lag < TimeSpan.Zero ? TimeSpan.Zero : lag,
-            sync?.LastSnapshotBytes, sync?.LastSnapshotDuration, schedules, message);
+            sync?.LastSnapshotBytes, sync?.LastSnapshotDuration, schedules, message)
+        {
+            Failover = FailoverSafety.Of(role, health, message, own, peer, lastSync, now),
+        };
     }
+
+    /// <summary>The same with what an earlier look at the same image has told and this one does not.</summary>
+    internal ImageStatus After(ImageStatus before) =>
+        Role == ImageRole.Secondary && before.Role == ImageRole.Secondary ? this with { Failover = Failover.After(before.Failover) } : this;
 
     /// <summary>The same of an image with which a resync was left that nobody has carried out.</summary>
     public ImageStatus WithLeftResync() => this with

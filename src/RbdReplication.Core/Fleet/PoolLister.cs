@@ -68,7 +68,8 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
             var pool = await connection.GetPoolAsync(poolId, cluster.RadosNamespace, cancellationToken).ConfigureAwait(false);
             var groups = await ListedGroup.ReadAllAsync(pool, cancellationToken).ConfigureAwait(false);
             var statuses = await ReadStatusesAsync(connection, pool, groups, cancellationToken).ConfigureAwait(false);
-            return await ToListingAsync(cluster, pool, listedAt, statuses, maximumVolumes, cancellationToken).ConfigureAwait(false);
+            var listing = await ToListingAsync(cluster, pool, listedAt, statuses, maximumVolumes, cancellationToken).ConfigureAwait(false);
+            return listing with { Groups = await new GroupLister(cluster, connection, pool, opensMembers: false, time).RunAsync(groups, statuses, cancellationToken).ConfigureAwait(false) };
         }
         catch (CephException e)
         {

@@ -11,7 +11,7 @@ public sealed record PoolListing(
     string ClusterId, string Pool, string Namespace, DateTimeOffset ListedAt, IReadOnlyList<MirroredVolume> Volumes,
     IReadOnlyDictionary<(ImageRole Role, ReplicationHealth Health), int> Counts)
 {
-    /// <summary>The replicated groups, where they were asked for.</summary>
+    /// <summary>The replicated groups.</summary>
     public IReadOnlyList<GroupStatus> Groups { get; init; } = [];
 
     /// <summary>The drills.</summary>

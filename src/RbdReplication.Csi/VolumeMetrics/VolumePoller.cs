@@ -81,6 +81,8 @@ internal sealed partial class VolumePoller(
 
     private void Failed(PoolInUse pool, string problem)
     {
+        // Where it went wrong in the code is for the log.
+        listings.Fail(pool, problem.Split('\n')[0]);
         series.CountFailure(pool);
         if (_failing.TryAdd((pool.ClusterId, pool.PoolId), true))
             Failing(pool.PoolName, pool.ClusterId, problem);

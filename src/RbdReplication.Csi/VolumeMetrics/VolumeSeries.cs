@@ -111,7 +111,7 @@ internal sealed class VolumeSeries : IDisposable
         from pool in Fresh
         from volume in pool.Volumes
         from state in states
-        select new Measurement<long>(read(volume.Status).Equals(state) ? 1 : 0, [.. volume.Tags, Tag(label, Word(state))]);
+        select new Measurement<long>(read(volume.Status).Equals(state) ? 1 : 0, [.. volume.Tags, Tag(label, StatusWords.Word(state))]);
 
     private IEnumerable<Measurement<double>> Values(Func<ImageStatus, double?> read) =>
         from pool in Fresh
@@ -125,15 +125,13 @@ internal sealed class VolumeSeries : IDisposable
         from role in Roles
         from health in Healths
         select new Measurement<long>(
-            pool.Listing.Counts.GetValueOrDefault((role, health)), [.. pool.Tags, Tag("role", Word(role)), Tag("health", Word(health))]);
+            pool.Listing.Counts.GetValueOrDefault((role, health)), [.. pool.Tags, Tag("role", StatusWords.Word(role)), Tag("health", StatusWords.Word(health))]);
 
     private IEnumerable<Measurement<double>> OldestDrills() =>
         from pool in Fresh
         let oldest = pool.Listing.Drills.Min(drill => drill.CreatedAt)
         where oldest is not null
         select new Measurement<double>(oldest.Value.ToUnixTimeSeconds(), pool.Tags);
-
-    private static string Word<T>(T state) where T : struct, Enum => state.ToString().ToLowerInvariant();
 
     private static KeyValuePair<string, object?> Tag(string name, string value) => new(name, value);
 

@@ -29,7 +29,7 @@ internal static class MetricsPage
     private const string Replication = """
         Each pool is listed once in `--volume-metrics-interval` (60 s; 0 switches these metrics off), whoever asks for them and
         however often. A listing takes one call for 1024 images, opens none, and reads a PersistentVolume's name once in the life of
-        its image; a group costs three small reads, the drills of a pool one, and a secondary image one after each sync, for its points. A scrape reads the last listing and never waits for Ceph.
+        its image; a group costs four small reads, the drills of a pool one, and a secondary image one after each sync, for its points. A scrape reads the last listing and never waits for Ceph.
 
         - `serve` has no credentials of its own. It lists the pools in which RPCs have found volumes since it started, with the key
           that the last of them brought: after a restart a pool shows with the first call for one of its volumes, and it vanishes

@@ -16,15 +16,19 @@ internal sealed class GroupLister(ClusterEntry cluster, ClusterConnection connec
     /// <param name="cancellationToken">Ends the wait.</param>
     public async Task<IReadOnlyList<GroupStatus>> RunAsync(IReadOnlyList<ListedGroup> groups, IReadOnlyList<ImageStatus> images, CancellationToken cancellationToken)
     {
-        var health = images.Where(image => image.VolumeUuid is not null).ToLookup(image => image.VolumeUuid, image => image.Health, StringComparer.OrdinalIgnoreCase);
+        if (groups.Count == 0)
+            return [];
+        var byUuid = images.Where(image => image.VolumeUuid is not null).ToLookup(image => image.VolumeUuid, StringComparer.OrdinalIgnoreCase);
         List<GroupStatus> statuses = [];
         foreach (var group in groups)
         {
             var entry = await GroupJournal.ReadAsync(pool, group.Uuid, cancellationToken).ConfigureAwait(false);
             var returnPoint = opensMembers && entry is not null && group.State.Failover is null ? await ReadReturnPointAsync(group, entry, cancellationToken).ConfigureAwait(false) : null;
-            statuses.Add(GroupStatus.Of(
+            IReadOnlyList<ImageStatus> members = [.. entry?.Volumes.SelectMany(volume => byUuid[volume.Uuid]) ?? []];
+            var status = GroupStatus.Of(
                 new VolumeHandle(cluster.ClusterId, pool.Id, group.Uuid), entry?.RequestName ?? group.RbdGroupName, pool.Name, pool.Namespace,
-                entry?.Members.Count ?? group.ImageIds.Count, [.. entry?.Volumes.SelectMany(volume => health[volume.Uuid]) ?? []], group.State, returnPoint, time.GetUtcNow()));
+                entry?.Members.Count ?? group.ImageIds.Count, [.. members.Select(member => member.Health)], group.State, returnPoint, time.GetUtcNow());
+            statuses.Add(status with { Failover = FailoverSafety.Of(status, members) });
         }
         return statuses;
     }

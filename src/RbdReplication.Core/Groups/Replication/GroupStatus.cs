@@ -19,6 +19,9 @@ public sealed record ReturnPoint(HeldGeneration? Generation, ReplicationHealth H
 public sealed record GroupStatus(
     VolumeHandle Handle, string Name, string Pool, string Namespace, int Members, GroupState State, ReturnPoint? ReturnPoint, ReplicationHealth Health, string Message)
 {
+    /// <summary>Whether the site that has not the primary could take over now.</summary>
+    public FailoverSafety Failover { get; init; } = FailoverSafety.NotReported;
+
     /// <summary>The newest generation that this site has taken as the primary; null: none, or it is secondary.</summary>
     public HeldGeneration? Newest => State is { Role: WantedRole.Primary, TakenAt: { } takenAt } ? new HeldGeneration(State.Taken, takenAt) : null;
 
@@ -52,6 +55,10 @@ public sealed record GroupStatus(
             message += $"; promoted by force at {last.Since:yyyy-MM-dd HH:mm:ss} UTC: {last.Describe()}";
         return new GroupStatus(handle, name, pool, radosNamespace, members, state, returnPoint, health, message);
     }
+
+    /// <summary>The same with what an earlier look at the same group has told and this one does not.</summary>
+    internal GroupStatus After(GroupStatus before) =>
+        State.Role == WantedRole.Primary && before.State.Role == WantedRole.Primary ? this with { Failover = Failover.AfterGeneration(before.Failover) } : this;
 
     /// <summary>Says that a generation is late.</summary>
     internal static string NoGeneration(TimeSpan interval) =>
