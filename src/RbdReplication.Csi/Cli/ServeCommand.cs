@@ -2,6 +2,7 @@ using System.CommandLine;
 using RbdReplication.Core;
 using RbdReplication.Csi.Composition;
 using RbdReplication.Csi.Hosting;
+using RbdReplication.Csi.Page;
 using RbdReplication.Csi.VolumeMetrics;
 
 namespace RbdReplication.Csi.Cli;
@@ -16,13 +17,14 @@ internal static class ServeCommand
         var endpoint = Flags.Endpoint("--csi-addons-endpoint", "unix:///csi/csi-addons.sock", "Socket that the CSI-Addons sidecar connects to", "unix");
         var group = Flags.Group("--socket-group", "Group that may connect to the socket, by name or number; without it the process's own");
         var driverName = Flags.Text("--driver-name", "rbd.csi.ceph.com", "CSI driver name; equals the provisioner of the VolumeReplicationClass");
-        var http = Flags.Text("--http-endpoint", "http://0.0.0.0:8080", "Where /metrics, /healthz, /readyz and /operations are served; \"\" for nowhere");
+        var http = Flags.Text("--http-endpoint", "http://0.0.0.0:8080", "Where the page, /api/v1/volumes, /metrics, /healthz, /readyz and /operations are served; \"\" for nowhere");
         var forward = Flags.OptionalEndpoint("--forward-endpoint", "Socket of the driver's own CSI-Addons server: calls of services that are not served here go on to it; without it they are UNIMPLEMENTED", "unix");
         var groups = Flags.Switch("--volume-groups", "Serve volume groups: make, change and list them");
         var timeout = Flags.Duration("--operation-timeout", TimeSpan.FromSeconds(150), "Longest time that one call takes");
         var stopTimeout = Flags.Duration("--stop-timeout", TimeSpan.FromSeconds(45), "Longest time that a server which was asked to stop waits for the changes under way; at least 10 s less than the pod's grace period");
         var metricsInterval = Flags.DurationOrZero("--volume-metrics-interval", TimeSpan.FromSeconds(60), "Time between two listings of the volumes for their metrics; 0 for no such metrics");
         var maximumSeries = Flags.Number("--max-volume-series", 5000, 1, 20000, "How many volumes get metrics of their own; the healthiest are left out first");
+        var pageStreams = Flags.Number("--max-page-streams", 8, 0, ServeLimits.PageStreams, "How many open pages are kept up to date at once; those beyond it ask every 30 s");
         var shared = new SharedFlags();
         http.Validators.Add(result =>
         {
@@ -32,7 +34,7 @@ internal static class ServeCommand
 
         var command = new Command(Name, "Serve CSI-Addons Identity and Replication on a unix socket.")
         {
-            endpoint, group, driverName, forward, groups, http, timeout, stopTimeout, metricsInterval, maximumSeries,
+            endpoint, group, driverName, forward, groups, http, timeout, stopTimeout, metricsInterval, maximumSeries, pageStreams,
         };
         shared.AddTo(command);
         command.SetAction((parsed, cancellationToken) => ServeHost.RunAsync(new ServeHostOptions
@@ -50,6 +52,7 @@ internal static class ServeCommand
                 Interval = parsed.GetRequiredValue(metricsInterval),
                 MaximumVolumeSeries = parsed.GetRequiredValue(maximumSeries),
             },
+            Page = new PageOptions(parsed.GetRequiredValue(pageStreams)),
         }, cancellationToken));
         return command;
     }

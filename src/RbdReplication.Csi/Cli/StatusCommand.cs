@@ -84,10 +84,8 @@ internal static class StatusCommand
         }));
         var (operations, silence) = await server;
         return new StatusReport(
-            [.. looks.SelectMany(look => look.Listings).SelectMany(listing => listing.Volumes)
-                .OrderByDescending(v => v.Status.Severity).ThenBy(v => v.Pool).ThenBy(v => v.PersistentVolume ?? v.Status.ImageName, StringComparer.Ordinal)],
-            [.. looks.SelectMany(look => look.Listings).SelectMany(listing => listing.Groups)
-                .OrderByDescending(group => group.Health.Severity()).ThenBy(group => group.Pool).ThenBy(group => group.Name, StringComparer.Ordinal)],
+            [.. looks.SelectMany(look => look.Listings).SelectMany(listing => listing.Volumes).WorstFirst()],
+            [.. looks.SelectMany(look => look.Listings).SelectMany(listing => listing.Groups).WorstFirst()],
             [.. looks.SelectMany(look => look.Listings).SelectMany(listing => listing.Drills.Select(drill => new ShownDrill(listing.Pool, listing.Namespace, drill)))
                 .OrderBy(drill => drill.Drill.CreatedAt)],
             [.. looks.Select(look => look.Problem).Append(silence).OfType<string>()],

@@ -43,14 +43,14 @@ internal abstract class StatusView
         private static string Number(int number, string what) => $"{number} {what}{(number == 1 ? "" : "s")}";
 
         private static string Counts(IEnumerable<ReplicationHealth> all) =>
-            string.Join(", ", all.CountBy(health => health).OrderByDescending(pair => pair.Key).Select(pair => $"{pair.Value} {Word(pair.Key)}"));
+            string.Join(", ", all.CountBy(health => health).OrderByDescending(pair => pair.Key).Select(pair => $"{pair.Value} {StatusWords.Word(pair.Key)}"));
 
         private static string Describe(OperationJson operation, IReadOnlyList<MirroredVolume> volumes)
         {
             // Both sites' handles of a volume end with the same uuid.
             var volume = volumes.FirstOrDefault(volume => volume.Handle is { } handle && operation.VolumeHandle.EndsWith(handle.Uuid, StringComparison.OrdinalIgnoreCase));
             return $"overdue: {operation.Operation} of {volume?.PersistentVolume ?? operation.VolumeHandle} since {Ages.Text(DateTimeOffset.UtcNow - operation.StartedAt)}, though its caller has stopped waiting; "
-                + (operation.GivesWay ? "it gives way to any change of the volume" : "the volume is busy until it ends; check Ceph's health and the mirror daemons");
+                + StatusWords.MeaningOfOverdue(operation.GivesWay);
         }
 
         private static Spectre.Console.Table Of(params string[] titles)
@@ -70,8 +70,8 @@ internal abstract class StatusView
                 table.AddRow(
                     new Text(group.Name),
                     new Text(PlaceOf(group.Pool, group.Namespace)),
-                    new Text(Word(group.State.Role)),
-                    new Text(Word(group.Health), style),
+                    new Text(GroupStateKeys.RoleText(group.State.Role)),
+                    new Text(StatusWords.Word(group.Health), style),
                     new Text($"{group.Members}"),
                     new Text(group.Newest is { } newest ? $"{newest.Number}" : "-"),
                     new Text(group.Newest is { } taken ? Ages.Text(DateTimeOffset.UtcNow - taken.TakenAt) : "-"),
@@ -90,10 +90,10 @@ internal abstract class StatusView
                 var status = volume.Status;
                 var style = new Style(ColorOf(status.Health));
                 table.AddRow([
-                    new Text(volume.PersistentVolume ?? status.ImageName),
+                    new Text(StatusWords.NameOf(volume)),
                     new Text(PlaceOf(volume.Pool, volume.Namespace)),
-                    new Text(Word(status.Role)),
-                    new Text(Word(status.Health), style),
+                    new Text(StatusWords.Word(status.Role)),
+                    new Text(StatusWords.Word(status.Health), style),
                     new Text(status.Peer),
                     new Text(status.Lag is { } lag ? Ages.Text(lag) : "-"),
                     .. hasPoints ? [new Text(status.DrillableTime is { } point ? Ages.Text(DateTimeOffset.UtcNow - point) : "-")] : (Text[])[],
@@ -118,54 +118,20 @@ internal abstract class StatusView
         public override void Show(StatusReport report)
         {
             var document = new StatusJson(
-                [.. report.Volumes.Select(Of)], [.. report.Groups.Select(Of)],
+                [.. report.Volumes.Select(volume => new VolumeJson(volume))], [.. report.Groups.Select(group => new GroupJson(group))],
                 [.. report.Drills.Select(one => new DrillJson(one.Drill.Name, one.Pool, one.Namespace, one.Drill.CreatedAt))], report.Operations, report.Problems, report.PassedOver, report.IsGood);
             // A stream of looks is one document a line.
             Console.Out.WriteLine(JsonSerializer.Serialize(document, (repeats ? StatusJsonContext.Lines : StatusJsonContext.Indented).StatusJson));
         }
-
-        private static VolumeJson Of(MirroredVolume volume)
-        {
-            var status = volume.Status;
-            return new VolumeJson(
-                volume.Handle?.ToString(), volume.PersistentVolume, volume.Pool, volume.Namespace, status.ImageName, Word(status.Role), Word(status.Health),
-                status.Peer, status.LastSyncTime, status.Lag?.TotalSeconds, status.DrillableTime, [.. status.Schedules.Select(schedule => schedule.Interval)], status.Message);
-        }
-
-        private static GroupJson Of(GroupStatus group)
-        {
-            var (state, newest) = (group.State, group.Newest);
-            return new GroupJson(
-                group.Handle.ToString(), group.Name, group.Pool, group.Namespace, Word(state.Role), Word(group.Health), group.Members, state.Schedule?.Interval,
-                newest?.Number, newest?.TakenAt, (DateTimeOffset.UtcNow - newest?.TakenAt)?.TotalSeconds, group.ReturnPoint?.Generation,
-                state.Failover, state.LastFailover, group.Message);
-        }
     }
-
-    private static string Word(WantedRole role) => GroupStateKeys.RoleText(role);
-
-    private static string Word(ImageRole role) => role.ToString().ToLowerInvariant();
-
-    private static string Word(ReplicationHealth health) => health.ToString().ToLowerInvariant();
 }
 
 /// <summary>The document of <c>status -o json</c>.</summary>
 internal sealed record StatusJson(
     IReadOnlyList<VolumeJson> Volumes, IReadOnlyList<GroupJson> Groups, IReadOnlyList<DrillJson> Drills, IReadOnlyList<OperationJson> Operations, IReadOnlyList<string> Problems, IReadOnlyList<string> PassedOver, bool IsGood);
 
-/// <summary>One volume of it.</summary>
-internal sealed record VolumeJson(
-    string? VolumeHandle, string? PersistentVolume, string Pool, string Namespace, string Image, string Role, string Health, string Peer,
-    DateTimeOffset? LastSyncTime, double? LagSeconds, DateTimeOffset? NewestPointAt, IReadOnlyList<string> Schedules, string Message);
-
 /// <summary>One drill of it.</summary>
 internal sealed record DrillJson(string Name, string Pool, string Namespace, DateTimeOffset? CreatedAt);
-
-/// <summary>One volume group of it.</summary>
-internal sealed record GroupJson(
-    string GroupHandle, string Name, string Pool, string Namespace, string Role, string Health, int Volumes, string? Schedule,
-    long? Generation, DateTimeOffset? GenerationTakenAt, double? GenerationAgeSeconds, HeldGeneration? ReturnPoint,
-    GroupFailover? UnfinishedFailover, GroupFailover? LastFailover, string Message);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(StatusJson))]

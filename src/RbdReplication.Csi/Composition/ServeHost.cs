@@ -7,6 +7,7 @@ using OpenTelemetry.Metrics;
 using RbdReplication.Core;
 using RbdReplication.Csi.Grpc;
 using RbdReplication.Csi.Hosting;
+using RbdReplication.Csi.Page;
 using RbdReplication.Csi.VolumeMetrics;
 
 namespace RbdReplication.Csi.Composition;
@@ -95,6 +96,9 @@ internal static partial class ServeHost
         services.AddSingleton(new LastListings(options.VolumeMetrics.Interval, TimeProvider.System));
         services.AddSingleton<VolumeSeries>();
         services.AddHostedService<VolumePoller>();
+        services.AddSingleton(options.Page);
+        services.AddSingleton<FleetFeed>();
+        services.AddSingleton<PageEndpoint>();
         services.AddSingleton<ForwardedCalls>();
         services.AddSingleton<UnservedCalls>();
         if (options.ForwardSocketPath is { } driver)
@@ -147,6 +151,7 @@ internal static partial class ServeHost
         app.MapGrpcService<ReflectionServiceImpl>();
         app.MapPost(UnservedCalls.Route, app.Services.GetRequiredService<UnservedCalls>().InvokeAsync);
         app.Map(OperationsJson.Path, ShowOperations);
+        app.Services.GetRequiredService<PageEndpoint>().Map(app);
         return app;
     }
 

@@ -1,5 +1,6 @@
 using RbdReplication.Core;
 using RbdReplication.Csi.Hosting;
+using RbdReplication.Csi.Page;
 using RbdReplication.Csi.VolumeMetrics;
 
 namespace RbdReplication.Csi.Composition;
@@ -33,4 +34,7 @@ internal sealed record ServeHostOptions
 
     /// <summary>The metrics of single volumes.</summary>
     public required VolumeMetricsOptions VolumeMetrics { get; init; }
+
+    /// <summary>The page.</summary>
+    public required PageOptions Page { get; init; }
 }

@@ -26,6 +26,12 @@ internal static class ServeLimits
     /// <summary>Connections at once, for each endpoint.</summary>
     public const int Connections = 64;
 
+    /// <summary>Pages at once that can be allowed to be kept up to date, each by a connection: what is left is for metrics and probes.</summary>
+    public const int PageStreams = Connections - 16;
+
+    /// <summary>Time that a reader of such a stream has to take one event.</summary>
+    public static readonly TimeSpan EventTime = TimeSpan.FromMinutes(1);
+
     /// <summary>Calls at once on one connection; a client keeps further ones back by itself.</summary>
     public const int StreamsPerConnection = 2 * ForwardedCalls;
 
@@ -38,7 +44,7 @@ internal static class ServeLimits
     /// <summary>Time to send a request's headers, or the first bytes of a connection to the socket.</summary>
     public static readonly TimeSpan HeaderTime = TimeSpan.FromSeconds(10);
 
-    /// <summary>Longest life of a connection to the HTTP endpoint; each carries one request.</summary>
+    /// <summary>Longest life of a connection to the HTTP endpoint; each carries one request. Those that keep a page up to date are counted instead.</summary>
     public static readonly TimeSpan HttpConnectionTime = TimeSpan.FromMinutes(1);
 
     // What is buffered of a call before it is read, and of a connection.
@@ -100,7 +106,15 @@ internal static class ServeLimits
     public static void LimitAge(IConnectionBuilder connections) => connections.Use(next => async connection =>
     {
         using var time = new CancellationTokenSource(HttpConnectionTime);
+        connection.Features.Set(new ConnectionAge(time));
         await using var end = time.Token.Register(() => connection.Abort(new ConnectionAbortedException("the connection lived too long")));
         await next(connection);
     });
+}
+
+/// <summary>How long a connection to the HTTP endpoint may live.</summary>
+internal sealed class ConnectionAge(CancellationTokenSource time)
+{
+    /// <summary>Lets it live on.</summary>
+    public void Lift() => time.CancelAfter(Timeout.InfiniteTimeSpan);
 }

@@ -108,10 +108,23 @@ public sealed partial class DocumentTests
         Assert.True(missing.Count == 0, "docs/debugging.md has no word of:\n" + string.Join("\n", missing));
     }
 
+    [Fact]
+    public void The_page_about_the_page_has_every_field_of_its_JSON_and_every_reason()
+    {
+        var page = Blanks().Replace(Read("docs/page.md"), " ");
+        var json = Csi.Page.FleetJsonContext.Default;
+        IEnumerable<System.Text.Json.Serialization.Metadata.JsonTypeInfo> types = [json.FleetJson, json.PoolJson, json.VolumeRow, json.GroupRow, json.OperationJson];
+        Assert.All(types.SelectMany(type => type.Properties).Where(property => property.Get is not null), field => Assert.Contains($"`{field.Name}`", page, StringComparison.Ordinal));
+        var reasons = File.ReadLines(Path.Combine(Manifests.Repository, "src/RbdReplication.Core/Fleet/FailoverSafety.cs")).Where(line => !NoMessage().IsMatch(line))
+            .SelectMany(line => Literal().Matches(line)).Select(literal => literal.Groups[1].Value).Where(reason => FixedWords(reason).Any()).ToList();
+        Assert.True(reasons.Count > 8);
+        Assert.All(reasons, reason => Assert.True(FixedWords(reason).Any(words => page.Contains(words, StringComparison.Ordinal)), reason));
+    }
+
     // What their texts say is part of another message, which the page has: what is wrong with a handle, a parameter, a file or
-    // a journal entry. The rest are names of metrics.
+    // a journal entry. What a failover would do is on docs/page.md. The rest are names of metrics.
     private static readonly string[] NoMessages =
-        ["VolumeHandle.cs", "ReplicationParameters.cs", "ClusterConfig.cs", "ClusterMapping.cs", "ReservationPlan.cs", "CsiJournal.cs", "GeneratorMetrics.cs", "CephMetrics.cs"];
+        ["VolumeHandle.cs", "ReplicationParameters.cs", "ClusterConfig.cs", "ClusterMapping.cs", "ReservationPlan.cs", "CsiJournal.cs", "GeneratorMetrics.cs", "CephMetrics.cs", "FailoverSafety.cs", "StatusWords.cs"];
 
     // Words that a person can search for: three or more between what varies.
     private static IEnumerable<string> FixedWords(string message) =>

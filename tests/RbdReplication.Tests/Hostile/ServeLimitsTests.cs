@@ -32,6 +32,8 @@ public sealed class ServeLimitsTests
             $"| headers of a request | {ServeLimits.HeaderCount}, together {ServeLimits.HeaderBytes / 1024} KiB |",
             $"| time to begin a connection, or to send headers | {ServeLimits.HeaderTime.TotalSeconds} s |",
             $"| life of a connection to the HTTP endpoint | {ServeLimits.HttpConnectionTime.TotalSeconds} s |",
+            $"| open pages that are kept up to date | `--max-page-streams`, at most {ServeLimits.PageStreams} |",
+            $"| time in which such a page takes one event | {ServeLimits.EventTime.TotalSeconds} s |",
         ];
         Assert.All(rows, row => Assert.Contains(row, page, StringComparison.Ordinal));
     }
