@@ -8,7 +8,7 @@ BINARY := $(PUBLISH)/rbd-replication
 IMAGE ?= rbd-replication:dev
 SOURCES := $(shell find src proto -type f -not -path '*/obj/*' -not -path '*/bin/*') Directory.Build.props Directory.Packages.props global.json
 
-.PHONY: help deps build publish test check-relocation check-groups test-groups test-drills test-kubernetes test-matrix bench soak demo demo-kubernetes figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
+.PHONY: help deps build publish test check-relocation check-groups test-groups test-drills test-page test-kubernetes test-matrix bench soak demo demo-kubernetes figures image test-image test-chart lint fmt sandbox-up sandbox-down clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ test-drills: publish ## The tests of drills and of consistency points on real Ce
 	dotnet build tests/RbdReplication.CephTests -nologo -v quiet -clp:ErrorsOnly -c Release
 	RBD_REPLICATION_BINARY=$(CURDIR)/$(BINARY) \
 	tests/RbdReplication.CephTests/bin/Release/net10.0/RbdReplication.CephTests -noLogo -noColor -explicit off -class '*DrillTests' -class '*.Point*'
+
+test-page: publish ## The page of `serve` in a headless Chromium, with readings that the tests make and on real Ceph; installs chromium (PICTURE=1: take docs/page.png again)
+	@tests/page.sh
 
 test-kubernetes: deps ## The tests on two real Kubernetes API servers beside two Ceph sites; builds the API server the first time
 	@tests/kubernetes/binaries.sh >/dev/null

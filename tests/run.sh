@@ -24,7 +24,8 @@ run() { # part project arguments: the lines of a part begin with its name, and a
   echo "$code" >"$results/$part.code"
 }
 
-run units RbdReplication.Tests -explicit "$explicit"
+# Those in a browser are explicit too, and belong to make test-page.
+run units RbdReplication.Tests -explicit "$explicit" -namespace- RbdReplication.Tests.Browser
 
 # Tests that stop daemons run one at a time and wait for most of it: three pairs of sites, each with its share of them. What is explicit
 # belongs to the long targets, and so do the tests of replicated groups, drills and consistency points, which wait for minutes of schedules
