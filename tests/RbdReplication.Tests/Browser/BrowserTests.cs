@@ -178,7 +178,7 @@ public sealed class BrowserTests(SharedChromium shared) : IClassFixture<SharedCh
         await using var server = await PageServer.StartAsync();
         server.Read(PageServer.Volume(1, persistentVolume: "pvc-" + new string('x', 80)), PageServer.Volume(2, ReplicationHealth.Error, message: new string('y', 200)));
         await OpenAsync(server);
-        foreach (var (width, isMobile) in ((int, bool)[])[(1400, false), (360, true)])
+        foreach (var (width, isMobile) in ((int, bool)[])[(1400, false), (1210, false), (1000, false), (360, true)])
         {
             await Browser.ResizeAsync(width, 800, isMobile);
             var told = await Browser.AccessibleAsync();
