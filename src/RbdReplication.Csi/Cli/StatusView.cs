@@ -119,7 +119,7 @@ internal abstract class StatusView
         {
             var document = new StatusJson(
                 [.. report.Volumes.Select(volume => new VolumeJson(volume))], [.. report.Groups.Select(group => new GroupJson(group))],
-                [.. report.Drills.Select(one => new DrillJson(one.Drill.Name, one.Pool, one.Namespace, one.Drill.CreatedAt))], report.Operations, report.Problems, report.PassedOver, report.IsGood);
+                [.. report.Drills.Select(one => new DrillJson(one.Pool, one.Namespace, one.Drill))], report.Operations, report.Problems, report.PassedOver, report.IsGood);
             // A stream of looks is one document a line.
             Console.Out.WriteLine(JsonSerializer.Serialize(document, (repeats ? StatusJsonContext.Lines : StatusJsonContext.Indented).StatusJson));
         }
@@ -129,9 +129,6 @@ internal abstract class StatusView
 /// <summary>The document of <c>status -o json</c>.</summary>
 internal sealed record StatusJson(
     IReadOnlyList<VolumeJson> Volumes, IReadOnlyList<GroupJson> Groups, IReadOnlyList<DrillJson> Drills, IReadOnlyList<OperationJson> Operations, IReadOnlyList<string> Problems, IReadOnlyList<string> PassedOver, bool IsGood);
-
-/// <summary>One drill of it.</summary>
-internal sealed record DrillJson(string Name, string Pool, string Namespace, DateTimeOffset? CreatedAt);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(StatusJson))]

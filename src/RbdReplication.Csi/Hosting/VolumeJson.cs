@@ -146,3 +146,12 @@ internal record GroupJson
     /// <summary>Why.</summary>
     public string FailoverReason { get; }
 }
+
+/// <summary>One drill of <c>status -o json</c> and of <c>/api/v1/volumes</c>.</summary>
+internal sealed record DrillJson(string Name, string Pool, string Namespace, DateTimeOffset? CreatedAt)
+{
+    public DrillJson(string pool, string radosNamespace, DrillEntry drill)
+        : this(drill.Name, pool, radosNamespace, drill.CreatedAt)
+    {
+    }
+}

@@ -58,6 +58,11 @@ internal sealed class FleetFeed(LastListings listings, VolumeGate gate, VolumeMe
             Pools = [.. readings.Select(PoolJson.Of)],
             Volumes = volumes.Values,
             Groups = groups.Values,
+            Drills =
+            [
+                .. readings.SelectMany(reading => (reading.Listing?.Drills ?? []).Select(drill => new DrillJson(reading.Pool, reading.Namespace, drill)))
+                    .OrderBy(drill => drill.CreatedAt).ThenBy(drill => drill.Name, StringComparer.Ordinal),
+            ],
             Operations = operations,
         });
     }

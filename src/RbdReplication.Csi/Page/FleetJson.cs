@@ -28,6 +28,9 @@ internal sealed record FleetJson
     /// <summary>The volume groups.</summary>
     public required IEnumerable<GroupRow> Groups { get; init; }
 
+    /// <summary>The drills at this site, the oldest first.</summary>
+    public required IReadOnlyList<DrillJson> Drills { get; init; }
+
     /// <summary>What the server is doing to volumes and groups.</summary>
     public required IReadOnlyList<OperationJson> Operations { get; init; }
 

@@ -4,7 +4,7 @@
   const element = id => document.getElementById(id);
   const rows = new Map();      // id -> what is known of a volume or group
   const shown = new Map();     // id -> its row in the table
-  let pools = new Map(), freshFor = Infinity, interval = 0, leftOut = 0, known = false;
+  let pools = new Map(), freshFor = Infinity, interval = 0, leftOut = 0, drills = [], known = false;
   let offset = 0;              // the server's clock less ours
   let limit = step, sortBy = "health", descending = true;
   let source = null, heardAt = 0, lostSince = null, refused = false;
@@ -74,6 +74,7 @@
     freshFor = data.freshForSeconds * 1000;
     interval = data.intervalSeconds;
     leftOut = data.leftOut;
+    drills = data.drills;
     known = true;
     if (whole) {
       rows.clear();
@@ -139,6 +140,7 @@
       if (row.instant !== null) text(cell, " to " + utc(row.instant) + " (" + ago(row.instant) + " ago)");
       cell.append(document.createElement("br"));
       if (row.failoverReason !== row.message) text(cell, row.failoverReason, "sub");
+      if (row.newestPointAt) text(cell, " a drill could be as of " + utc(time(row.newestPointAt)) + " (" + ago(time(row.newestPointAt)) + " ago)", "sub");
     },
     message(cell, row) { text(cell, row.message); },
   };
@@ -247,6 +249,9 @@
     element("problems").hidden = failing.length === 0;
     list(element("problem-list"), failing.map(pool => `${name(pool)} cannot be read since ${ago(time(pool.failingSince))} (${read(pool)}): ${pool.problem}`));
     list(element("pools"), [...pools.values()].map(pool => `${name(pool)}: ${read(pool)}, ${number(pool.volumes)} mirrored`));
+    element("drills").hidden = drills.length === 0;
+    set(element("drills"), `${number(drills.length)} ${drills.length === 1 ? "drill" : "drills"}: ` + drills.slice(0, 8).map(one =>
+      `${one.name} in ${one.namespace ? one.pool + "/" + one.namespace : one.pool}, ${one.createdAt ? ago(time(one.createdAt)) + " old" : "of an age that is not known"}`).join("; ") + (drills.length > 8 ? "; \u2026" : ""));
     document.body.className = lostSince !== null ? "lost" : known ? "live" : "";
     set(element("connection-text"), refused ? `As many pages as are allowed are kept up to date already (--max-page-streams): this one asks every ${again / 1000} s`
       : lostSince !== null ? `Without a connection to the server since ${utc(lostSince + offset)} (${age((Date.now() - lostSince) / 1000)}): what is shown is from before`

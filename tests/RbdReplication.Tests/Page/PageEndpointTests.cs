@@ -37,6 +37,20 @@ public sealed class PageEndpointTests
     }
 
     [Fact]
+    public async Task Drills_are_told_the_oldest_first_and_of_a_volume_the_newest_point_that_could_be_drilled()
+    {
+        await using var server = await PageServer.StartAsync();
+        var now = DateTimeOffset.UtcNow;
+        var volume = PageServer.Volume(1);
+        volume = volume with { Status = volume.Status with { DrillableTime = now.AddMinutes(-7) } };
+        server.Listings.Put(Listed.Pool, Listed.At(now, volume) with { Drills = [new DrillEntry("q4", now.AddDays(-1)), new DrillEntry("q3", now.AddDays(-90))] });
+        var document = await ReadAsync(server);
+        Assert.Equal(["q3", "q4"], document.GetProperty("drills").EnumerateArray().Select(drill => drill.GetProperty("name").GetString()));
+        Assert.Equal(now.AddDays(-90), document.GetProperty("drills")[0].GetProperty("createdAt").GetDateTimeOffset());
+        Assert.Equal(now.AddMinutes(-7), document.GetProperty("volumes")[0].GetProperty("newestPointAt").GetDateTimeOffset());
+    }
+
+    [Fact]
     public async Task What_is_under_way_shows_at_its_volume_by_either_sites_handle()
     {
         await using var server = await PageServer.StartAsync();
