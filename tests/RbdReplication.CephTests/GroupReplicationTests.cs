@@ -66,7 +66,7 @@ public sealed class GroupReplicationTests(TwoSites sites)
         foreach (var volume in group.Volumes)
             await volume.AwaitCopyAsync(sites.B);
 
-        await group.CallAsync(sites.A, Rpc.Disable);
+        await group.RetryAsync(sites.A, Rpc.Disable);
         await group.CallAsync(sites.A, Rpc.Disable);
         Assert.All(await group.MirroringAsync(sites.A), state => Assert.Equal(MirrorImageState.Disabled, state));
         Assert.Null(await a.OmapAsync(GroupStateKeys.ObjectOf(a.NewUuid)));

@@ -30,9 +30,10 @@ public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
     // Before the term: the newest snapshot that was not taken here as primary. librbd removes it when nobody needs it any more.
     private ulong TermId => Snapshots.LastOrDefault(snapshot => snapshot.State != MirrorSnapshotState.Primary)?.Id ?? 0;
 
-    /// <summary>Whether this term as primary began on the peer's demotion, and that is still there: it goes when the peer has completed a snapshot of this term.</summary>
+    /// <summary>Whether this term as primary began on the peer's demotion, and a peer still needs that: it is taken off it when it has completed a snapshot of this term.</summary>
     public bool StandsOnPeersDemotion =>
-        Newest is { State: MirrorSnapshotState.Primary } && Snapshots.LastOrDefault(snapshot => snapshot.State != MirrorSnapshotState.Primary) is { State: MirrorSnapshotState.NonPrimaryDemoted };
+        Newest is { State: MirrorSnapshotState.Primary }
+        && Snapshots.LastOrDefault(snapshot => snapshot.State != MirrorSnapshotState.Primary) is { State: MirrorSnapshotState.NonPrimaryDemoted, MirrorPeerUuids.Count: > 0 };
 
     /// <summary>
     /// None of the <paramref name="followers"/> lacks the demotion made here. That shows by a snapshot before it which they need no more;

@@ -48,8 +48,9 @@ public sealed class DisableRulesTests
     [Theory]
     [InlineData("primary")]
     [InlineData("primary after its own demotion")]
+    [InlineData("primary after the peer's demotion, followed")]
     [InlineData("journal, primary")]
-    public void A_primary_that_has_not_come_from_the_peer_is_disabled_at_once(string past) =>
+    public void A_primary_that_has_not_come_from_the_peer_or_is_followed_again_is_disabled_at_once(string past) =>
         Assert.False(DisableRules.AwaitsFollower(Seen(past, Says(Nobody)), Ago(1)));
 
     [Fact]

@@ -73,7 +73,8 @@ internal static class Sightings
     public static ImageHistory Past(string past, int age = Age) => new(past switch
     {
         "primary" => Chain("P1p", age),
-        "primary after the peer's demotion" => new([Copy(1, age) with { State = MirrorSnapshotState.NonPrimaryDemoted }, .. Chain("P2p", age).Snapshots]),
+        "primary after the peer's demotion" => new([Copy(1, age) with { State = MirrorSnapshotState.NonPrimaryDemoted, MirrorPeerUuids = ["p"] }, .. Chain("P2p", age).Snapshots]),
+        "primary after the peer's demotion, followed" => new([Copy(1, age) with { State = MirrorSnapshotState.NonPrimaryDemoted }, .. Chain("P2p", age).Snapshots]),
         "primary after its own demotion" => Chain("P1 D2p P3p", age),
         "peer's demotion" => new([Copy(1, age) with { State = MirrorSnapshotState.NonPrimaryDemoted }]),
         "own demotion" => Chain("P1 D2p", age),
