@@ -42,7 +42,7 @@ check-groups: publish ## Write to volume groups under faults, then move them or 
 	tests/RbdReplication.CephTests/bin/Release/net10.0/RbdReplication.CephTests -noLogo -noColor -showLiveOutput -explicit only \
 	  -class RbdReplication.CephTests.Relocation.GroupCheckerTests
 
-test-groups: publish ## The tests of replicated volume groups on real Ceph, which wait for their schedules
+test-groups: publish ## The tests of replicated volume groups on real Ceph, which wait for their schedules, and the short form of check-groups
 	dotnet build tests/RbdReplication.CephTests -nologo -v quiet -clp:ErrorsOnly -c Release
 	RBD_REPLICATION_BINARY=$(CURDIR)/$(BINARY) \
 	tests/RbdReplication.CephTests/bin/Release/net10.0/RbdReplication.CephTests -noLogo -noColor -explicit off -class '*.Group*'

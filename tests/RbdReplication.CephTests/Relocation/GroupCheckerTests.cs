@@ -7,7 +7,7 @@ using RbdReplication.Core;
 
 namespace RbdReplication.CephTests.Relocation;
 
-/// <summary>The short form belongs to <c>make test</c>, the long one is <c>make check-groups</c>.</summary>
+/// <summary>The short form belongs to <c>make test-groups</c>, the long one is <c>make check-groups</c>.</summary>
 [Collection("Faults")]
 public sealed class GroupCheckerTests(TwoSites sites)
 {
