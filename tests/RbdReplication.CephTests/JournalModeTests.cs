@@ -21,19 +21,6 @@ public sealed class JournalModeTests(TwoSites sites)
         Assert.Equal([1, 2, 3, 4], await volume.ReadAsync(sites.B, 0, 4));
     }
 
-    [Fact]
-    public async Task A_journaled_volume_that_is_let_go_right_after_a_move_is_taken_from_the_site_that_it_left()
-    {
-        var volume = await TestVolume.CreateAsync(sites.A);
-        await volume.EnableAsync(sites.A, "journal");
-        await volume.PromoteAsync(sites.A);
-        await volume.AwaitReplayAsync(sites.B);
-        await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
-        await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.B), "site-b is promoted");
-        await TestVolume.RetryAsync(() => volume.DisableAsync(sites.B), "site-b lets it go");
-        await volume.AwaitRemovalAsync(sites.A);
-    }
-
     // For each time that a writer opens the image, the mirror daemon enters a tag of its own at the peer: behind that of a forced promotion it undid it,
     // after it had been answered with OK, where nothing was done about it.
     [Fact]

@@ -51,8 +51,8 @@ public abstract class VolumeProcedure(TwoClusters clusters, TwoSites sites) : IA
         return volume;
     }
 
-    /// <summary>Moves a claim there and back with a write each time, and lets it go at once.</summary>
-    private protected async Task MoveAsync(string mode, ImageFeatures features)
+    /// <summary>Moves a claim there and back with a write each time.</summary>
+    private protected async Task<TestVolume> MoveAsync(string mode, ImageFeatures features)
     {
         var volume = await ProtectAsync(mode, features);
         foreach (var (from, source, to, target) in ((ApiServer, Site, ApiServer, Site)[])[(Clusters.A, Sites.A, Clusters.B, Sites.B), (Clusters.B, Sites.B, Clusters.A, Sites.A)])
@@ -63,7 +63,12 @@ public abstract class VolumeProcedure(TwoClusters clusters, TwoSites sites) : IA
             Assert.Equal(digest, await volume.DigestAsync(target));
         }
         Assert.DoesNotContain(_replicated.Calls, call => call.Contains("Promote(force)", StringComparison.Ordinal));
+        return volume;
+    }
 
+    /// <summary>Ends the protection of a claim that has just moved to site-a.</summary>
+    private protected async Task LetGoAsync(TestVolume volume)
+    {
         (await App.RunAsync("unprotect", "data")).Succeeds();
         Assert.Equal(MirrorImageState.Disabled, (await volume.InfoAsync(Sites.A)).State);
         await volume.AwaitRemovalAsync(Sites.B);

@@ -56,11 +56,11 @@ public static class DisableRules
     /// <param name="firstAsked">When it was first asked to be disabled.</param>
     public static bool AwaitsFollower(Sighting seen, DateTimeOffset firstAsked) =>
         seen.HasFollowers && seen.History.IsPromotedPeersDemotion && seen.At < firstAsked + RelocationTimes.ReportDelay
-        && (seen.Peer.Role is PeerRole.NotPrimary or PeerRole.Primary or PeerRole.Silent || seen.Peer.IsTryingAgain || FollowsOfOld(seen));
+        && seen.Peer is not { Role: PeerRole.Down } and not { SaysSplitBrain: true } && !Replays(seen);
 
-    // In a journal the promotion of a demotion stays to be seen, and the words are all that tells.
-    private static bool FollowsOfOld(Sighting seen) =>
-        seen.Peer.Role == PeerRole.Following && seen.Chain.SincePromotion.FirstOrDefault()?.TakenAt > seen.Peer.Report!.LastUpdate;
+    // One that bootstraps may end in an error all the same. In a journal the promotion of a demotion stays to be seen, and the words are all that tells.
+    private static bool Replays(Sighting seen) =>
+        seen.Peer.Report is { IsUp: true, State: MirrorStatusState.Replaying } report && !(report.LastUpdate < seen.Chain.SincePromotion.FirstOrDefault()?.TakenAt);
 
     /// <summary>Decides about a secondary, without force.</summary>
     public static DisableStep Decide(Sighting seen) =>
