@@ -9,11 +9,11 @@ namespace RbdReplication.Csi.Hosting;
 /// connections are closed.
 /// </summary>
 internal sealed partial class Draining(
-    VolumeGate gate, ForwardedCalls forwarded, DrainingOptions options, TimeProvider time, ILogger<Draining> logger)
+    VolumeGate gate, ForwardedCalls forwarded, DrainingOptions options, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Draining> logger)
     : IHostedLifecycleService, IHealthCheck
 {
-    /// <summary>Whether the server has been asked to stop, and begins and forwards nothing any more: calls are closed last.</summary>
-    public bool HasBegun => forwarded.IsClosed;
+    /// <summary>Whether the server has been asked to stop.</summary>
+    public bool HasBegun => lifetime.ApplicationStopping.IsCancellationRequested;
 
     /// <inheritdoc/>
     public async Task StoppingAsync(CancellationToken cancellationToken)
