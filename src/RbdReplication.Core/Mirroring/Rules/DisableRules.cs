@@ -50,7 +50,8 @@ public static class DisableRules
     /// <summary>
     /// Whether a primary is not disabled yet: after a move the peer's image ends in its own demotion until its mirror daemon has taken the
     /// first snapshot of this site's, or has replayed from it. The daemon removes an image that follows and loses its primary; one that
-    /// ends in its own demotion stays for good, and nobody may disable it without force. A peer that cannot come to follow holds up nothing.
+    /// ends in its own demotion stays for good, and nobody may disable it without force. A peer that is down or has parted holds up
+    /// nothing, any other a minute at most.
     /// </summary>
     /// <param name="seen">The image, primary, and its peers.</param>
     /// <param name="firstAsked">When it was first asked to be disabled.</param>
