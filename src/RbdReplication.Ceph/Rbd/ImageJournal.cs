@@ -28,9 +28,8 @@ public sealed record ImageJournal(
     private const uint MirrorPeer = 1;
     private const uint Syncing = 0;
 
-    // There is one client for each peer; the tags, which come last, are left out.
-    private const int MaximumKeys = 256;
     private const string ClientPrefix = "client_";
+    private const string TagPrefix = "tag_";
     private const string NextTagKey = "next_tag_tid";
 
     /// <summary>
@@ -38,6 +37,12 @@ public sealed record ImageJournal(
     /// where the image is demoted before the copy is complete they never complete it ("error bootstrapping replay", 16.2).
     /// </summary>
     public IReadOnlySet<string> Copying { get; init; } = new HashSet<string>();
+
+    /// <summary>
+    /// Number of the tag that the last promotion of a demoted image here made, with an entry of its own; null where there was none since a peer was
+    /// followed, or where the tag was removed, which happens once all have replayed past it.
+    /// </summary>
+    public ulong? PromotionTag { get; init; }
 
     /// <summary>
     /// Whether this is a peer's image of which the first copy is not known to be complete. The mirror daemon creates the journal with a tag that
@@ -52,34 +57,33 @@ public sealed record ImageJournal(
     public bool IsReplayedBy(IReadOnlyCollection<string> mirrorUuids) =>
         mirrorUuids.Count > 0 && mirrorUuids.All(uuid => !Copying.Contains(uuid) && Replayed.GetValueOrDefault(uuid)?.Tag == NewestTag);
 
+    /// <summary>
+    /// Whether all of these peers have replayed an entry that was written here since the last promotion. With the first of them a peer that was primary
+    /// before enters a tag that names this site in its own journal; until then that ends in its demotion, whatever it reports (16.2).
+    /// </summary>
+    public bool IsReplayedSincePromotionBy(IReadOnlyCollection<string> mirrorUuids) =>
+        PromotionTag is not { } promotion || mirrorUuids.All(uuid => !Copying.Contains(uuid) && Replayed.GetValueOrDefault(uuid)?.Tag >= promotion);
+
     /// <summary>Whether all of these peers have replayed all that was written.</summary>
     public bool IsReplayedToTheEndBy(IReadOnlyCollection<string> mirrorUuids) =>
         mirrorUuids.All(uuid => !Copying.Contains(uuid) && Replayed.GetValueOrDefault(uuid) == Written);
 
-    /// <summary>Reads it, in two reads. Null: the image has no journal.</summary>
+    /// <summary>Reads it, in one read. Null: the image has no journal.</summary>
     /// <exception cref="FormatException">It is not encoded as expected.</exception>
-    public static async Task<ImageJournal?> ReadAsync(RbdImage image, CancellationToken cancellationToken)
-    {
-        var name = "journal." + image.GetId();
-        var head = await image.Pool.ReadFirstOmapAsync(name, "", MaximumKeys, cancellationToken).ConfigureAwait(false);
-        if (head is null || !head.TryGetValue(NextTagKey, out var next) || new EncodedReader(next).ReadUInt64() is not (> 0 and var following))
-            return null;
-        var tag = following - 1;
-        var key = string.Create(CultureInfo.InvariantCulture, $"tag_{tag:x16}");
-        return await image.Pool.ReadOmapValueAsync(name, key, cancellationToken).ConfigureAwait(false) is { } bytes ? Parse(head, tag, bytes) : null;
-    }
+    public static async Task<ImageJournal?> ReadAsync(RbdImage image, CancellationToken cancellationToken) =>
+        await image.Pool.ListOmapBytesAsync("journal." + image.GetId(), "", cancellationToken).ConfigureAwait(false) is { } entries ? Parse(entries) : null;
 
-    private static ImageJournal Parse(IReadOnlyDictionary<string, byte[]> head, ulong newest, byte[] tag)
+    private static ImageJournal? Parse(IReadOnlyDictionary<string, byte[]> entries)
     {
-        var content = new EncodedReader(tag).ReadStructure();
-        content.ReadUInt64();
-        content.ReadUInt64();
-        var owners = new EncodedReader(content.ReadBytes());
-        var (owner, before) = (owners.ReadText(), owners.ReadText());
+        if (!entries.TryGetValue(NextTagKey, out var next) || new EncodedReader(next).ReadUInt64() is not (> 0 and var following))
+            return null;
+        var newest = following - 1;
+        if (Owners(entries, newest) is not { } owners)
+            return null;
         JournalPosition? written = null;
         var replayed = new Dictionary<string, JournalPosition?>(StringComparer.Ordinal);
         var copying = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var (key, value) in head)
+        foreach (var (key, value) in entries)
         {
             if (!key.StartsWith(ClientPrefix, StringComparison.Ordinal))
                 continue;
@@ -94,7 +98,31 @@ public sealed record ImageJournal(
             if (isCopying)
                 copying.Add(peer);
         }
-        return new ImageJournal(newest, owner, before, written, replayed) { Copying = copying };
+        return new ImageJournal(newest, owners.Owner, owners.Before, written, replayed) { Copying = copying, PromotionTag = PromotionOf(entries, newest) };
+    }
+
+    // Each client that opens the image for writing makes a tag of its own after it.
+    private static ulong? PromotionOf(IReadOnlyDictionary<string, byte[]> entries, ulong newest)
+    {
+        for (var tag = newest; Owners(entries, tag) is (Owner: "", var before); tag--)
+        {
+            if (before == Nobody)
+                return tag;
+            if (tag == 0)
+                break;
+        }
+        return null;
+    }
+
+    private static (string Owner, string Before)? Owners(IReadOnlyDictionary<string, byte[]> entries, ulong tag)
+    {
+        if (!entries.TryGetValue(string.Create(CultureInfo.InvariantCulture, $"{TagPrefix}{tag:x16}"), out var bytes))
+            return null;
+        var content = new EncodedReader(bytes).ReadStructure();
+        content.ReadUInt64();
+        content.ReadUInt64();
+        var owners = new EncodedReader(content.ReadBytes());
+        return (owners.ReadText(), owners.ReadText());
     }
 
     private static (JournalPosition? Position, bool IsCopying) Client(byte[] client)

@@ -49,9 +49,9 @@ public sealed record ImageHistory(MirrorChain Chain, ImageJournal? Journal)
 
     /// <summary>
     /// Whether it was promoted here on the peer's demotion, and the peer is not known to have come to follow since. A journal that was
-    /// promoted on any demotion goes on to say so.
+    /// promoted on any demotion goes on to say so until all have replayed from it: <see cref="ImageJournal.IsReplayedSincePromotionBy"/>.
     /// </summary>
-    public bool IsPromotedPeersDemotion => End == HistoryEnd.Promotion && (Journal is null ? Chain.StandsOnPeersDemotion : Journal.OwnerBefore == ImageJournal.Nobody);
+    public bool IsPromotedPeersDemotion => End == HistoryEnd.Promotion && (Journal is null ? Chain.StandsOnPeersDemotion : Journal.PromotionTag is not null);
 
     internal static async Task<ImageHistory> ReadAsync(OpenVolume open, CancellationToken cancellationToken)
     {

@@ -15,6 +15,6 @@ public sealed class MoveTests(TwoClusters clusters, TwoSites sites) : VolumeProc
 public sealed class JournalMoveTests(TwoClusters clusters, TwoSites sites) : VolumeProcedure(clusters, sites)
 {
     [Fact]
-    public Task A_claim_in_journal_mode_moves_there_and_back_with_every_write() =>
-        MoveAsync("journal", Features | ImageFeatures.Journaling);
+    public async Task A_claim_in_journal_mode_moves_there_and_back_with_every_write_and_is_let_go_right_after() =>
+        await LetGoAsync(await MoveAsync("journal", Features | ImageFeatures.Journaling));
 }

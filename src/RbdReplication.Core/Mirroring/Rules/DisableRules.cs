@@ -59,9 +59,10 @@ public static class DisableRules
         seen.HasFollowers && seen.History.IsPromotedPeersDemotion && seen.At < firstAsked + RelocationTimes.ReportDelay
         && seen.Peer is not { Role: PeerRole.Down } and not { SaysSplitBrain: true } && !Replays(seen);
 
-    // One that bootstraps may end in an error all the same. In a journal the promotion of a demotion stays to be seen, and the words are all that tells.
-    private static bool Replays(Sighting seen) =>
-        seen.Peer.Report is { IsUp: true, State: MirrorStatusState.Replaying } report && !(report.LastUpdate < seen.Chain.SincePromotion.FirstOrDefault()?.TakenAt);
+    // One that bootstraps may end in an error all the same, and one that has only begun to replay a journal too.
+    private static bool Replays(Sighting seen) => seen.History.Journal is { } journal
+        ? journal.IsReplayedSincePromotionBy([.. seen.Followers.Select(peer => peer.MirrorUuid)])
+        : seen.Peer.Report is { IsUp: true, State: MirrorStatusState.Replaying } report && report.LastUpdate >= seen.Chain.SincePromotion.FirstOrDefault()?.TakenAt;
 
     /// <summary>Decides about a secondary, without force.</summary>
     public static DisableStep Decide(Sighting seen) =>

@@ -16,15 +16,24 @@ public sealed class DisableRulesTests
     public void A_primary_is_disabled_after_a_look_at_its_past() =>
         Assert.Equal(DisableStep.DisablePrimary, DisableRules.Decide(new MirrorImageInfo("id", MirrorImageState.Enabled, IsPrimary: true), force: false));
 
-    [Theory]
-    [InlineData("primary after the peer's demotion")]
-    [InlineData("journal, primary after a demotion")]
-    public void After_a_move_a_primary_is_disabled_when_the_peer_has_begun_to_follow(string past)
+    [Fact]
+    public void After_a_move_a_primary_is_disabled_when_the_peer_has_begun_to_follow()
     {
         foreach (var peer in (PeerStatus[])[Says(Nobody), Says(Copied), Says(Starting), Says(Primary), Says(Copying), Says("error bootstrapping replay"), Silent, TriesAgain()])
-            Assert.True(DisableRules.AwaitsFollower(Seen(past, peer, age: 20), Ago(20)), $"{peer}");
+            Assert.True(DisableRules.AwaitsFollower(Seen("primary after the peer's demotion", peer, age: 20), Ago(20)), $"{peer}");
         foreach (var peer in (PeerStatus[])[Says(Replaying), Says(Syncing)])
-            Assert.False(DisableRules.AwaitsFollower(Seen(past, peer, age: 20), Ago(20)), $"{peer}");
+            Assert.False(DisableRules.AwaitsFollower(Seen("primary after the peer's demotion", peer, age: 20), Ago(20)), $"{peer}");
+    }
+
+    [Theory]
+    [InlineData("journal, primary after a demotion", true)]
+    [InlineData("journal, primary after a demotion, then opened", true)]
+    [InlineData("journal, primary after a demotion, being copied", true)]
+    [InlineData("journal, primary after a demotion, followed", false)]
+    public void By_its_journal_the_peer_follows_when_it_has_replayed_from_it_since_the_move_whatever_it_says(string past, bool awaits)
+    {
+        foreach (var peer in (PeerStatus[])[Says(Nobody), Says(Replaying), Says(Starting), Says(Primary), Silent])
+            Assert.Equal(awaits, DisableRules.AwaitsFollower(Seen(past, peer, age: 20), Ago(20)));
     }
 
     [Fact]

@@ -88,7 +88,10 @@ internal static class Sightings
     }, past switch
     {
         "journal, primary" => Journal("", "", null),
-        "journal, primary after a demotion" => Journal("", ImageJournal.Nobody, null),
+        "journal, primary after a demotion" => Journal("", ImageJournal.Nobody, new(3, 7)) with { PromotionTag = 4 },
+        "journal, primary after a demotion, being copied" => Journal("", ImageJournal.Nobody, new(4, 0)) with { PromotionTag = 4, Copying = new HashSet<string> { "x" } },
+        "journal, primary after a demotion, then opened" => Journal("", "", new(2, 7)) with { PromotionTag = 3, Written = new(3, 0) },
+        "journal, primary after a demotion, followed" => Journal("", "", new(3, 0)) with { PromotionTag = 3, Written = new(3, 0) },
         "journal, copy" => Journal("x", "x", null),
         "journal, half a first copy" => Journal("x", "", null) with { NewestTag = 0, Written = null },
         "journal, peer's demotion" => Journal(ImageJournal.Nobody, "x", null),
