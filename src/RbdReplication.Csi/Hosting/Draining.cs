@@ -12,6 +12,10 @@ internal sealed partial class Draining(
     VolumeGate gate, ForwardedCalls forwarded, DrainingOptions options, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Draining> logger)
     : IHostedLifecycleService, IHealthCheck
 {
+    // A client that writes to a connection that is closed already, an answer to a ping or more room for bytes, takes it for broken and drops what it
+    // has not read of it: the last answer.
+    private static readonly TimeSpan ReadTime = TimeSpan.FromMilliseconds(250);
+
     /// <summary>Whether the server has been asked to stop.</summary>
     public bool HasBegun => lifetime.ApplicationStopping.IsCancellationRequested;
 
@@ -19,7 +23,8 @@ internal sealed partial class Draining(
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         var last = Task.WhenAll(gate.CloseAsync(), forwarded.CloseAsync());
-        if (!last.IsCompleted)
+        var waited = !last.IsCompleted;
+        if (waited)
             Waiting(gate.Pending.Count, forwarded.Count, options.StopTimeout.TotalSeconds);
         await last.WaitAsync(options.StopTimeout, time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var operation in gate.Pending)
@@ -27,6 +32,8 @@ internal sealed partial class Draining(
         if (forwarded.Count is > 0 and var count)
             ForwardedLeftBehind(count, options.StopTimeout.TotalSeconds);
         forwarded.Abandon();
+        if (waited)
+            await Task.Delay(ReadTime, time, CancellationToken.None).ConfigureAwait(false);
     }
 
     private static string MeaningOf(PendingOperation operation) => operation.Operation == VolumeReplication.ForcedPromotionName
