@@ -21,27 +21,6 @@ public sealed class JournalModeTests(TwoSites sites)
         Assert.Equal([1, 2, 3, 4], await volume.ReadAsync(sites.B, 0, 4));
     }
 
-    // Some with nothing written where they went, some opened there, some written to: where nothing is done about it the copy of about one in four stays.
-    [Fact]
-    public async Task Journaled_volumes_that_are_let_go_right_after_a_move_are_taken_from_the_site_that_they_left()
-    {
-        await Task.WhenAll(Enumerable.Range(0, 9).Select(async number =>
-        {
-            var volume = await TestVolume.CreateAsync(sites.A);
-            await volume.EnableAsync(sites.A, "journal");
-            await volume.PromoteAsync(sites.A);
-            await volume.AwaitReplayAsync(sites.B);
-            await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
-            await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.B), "site-b is promoted");
-            if (number % 3 == 1)
-                await volume.ReadAsync(sites.B, 0, 1);
-            if (number % 3 == 2)
-                await volume.WriteAsync(sites.B, 0, [1]);
-            await TestVolume.RetryAsync(() => volume.DisableAsync(sites.B), "site-b lets it go");
-            await volume.AwaitRemovalAsync(sites.A);
-        }));
-    }
-
     // For each time that a writer opens the image, the mirror daemon enters a tag of its own at the peer: behind that of a forced promotion it undid it,
     // after it had been answered with OK, where nothing was done about it.
     [Fact]
@@ -125,5 +104,28 @@ public sealed class JournalModeTests(TwoSites sites)
         await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.B), "site-b is demoted");
         await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.A), "site-a is promoted");
         Assert.Equal([2, 4], await volume.ReadAsync(sites.A, 0, 2));
+    }
+}
+
+/// <summary>Beside the tests above, which wait for reports.</summary>
+public sealed class JournalLetGoTests(TwoSites sites)
+{
+    // Where nothing is done about it the copy of some stays, two of seven with nothing written at site-b.
+    [Fact]
+    public async Task Journaled_volumes_that_are_let_go_right_after_a_move_are_taken_from_the_site_that_they_left()
+    {
+        await Task.WhenAll(Enumerable.Range(0, 9).Select(async number =>
+        {
+            var volume = await TestVolume.CreateAsync(sites.A);
+            await volume.EnableAsync(sites.A, "journal");
+            await volume.PromoteAsync(sites.A);
+            await volume.AwaitReplayAsync(sites.B);
+            await TestVolume.RetryAsync(() => volume.DemoteAsync(sites.A), "site-a is demoted");
+            await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.B), "site-b is promoted");
+            if (number % 3 == 0)
+                await volume.WriteAsync(sites.B, 0, [1]);
+            await TestVolume.RetryAsync(() => volume.DisableAsync(sites.B), "site-b lets it go");
+            await volume.AwaitRemovalAsync(sites.A);
+        }));
     }
 }
