@@ -11,6 +11,10 @@ internal ref struct EncodedReader(ReadOnlySpan<byte> bytes)
 {
     private ReadOnlySpan<byte> _rest = bytes;
 
+    /// <summary>Where in the value that is read, of which this may read an inner structure, the next byte is.</summary>
+    public readonly int OffsetIn(ReadOnlySpan<byte> whole) =>
+        whole.Overlaps(_rest, out var offset) ? offset : throw new ArgumentException("it is no part of that", nameof(whole));
+
     public byte ReadByte() => Take(1)[0];
 
     public uint ReadUInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(sizeof(uint)));

@@ -41,6 +41,23 @@ public sealed class ObjectWrite
     /// <summary>Sets one omap entry.</summary>
     public ObjectWrite SetOmap(string key, string value) => SetOmap([new(key, value)]);
 
+    /// <summary>
+    /// Gives an omap entry that is no text another value; the write fails with ECANCELED unless it holds the one before. Wraps <c>rados_write_op_omap_cmp2</c> and
+    /// <c>rados_write_op_omap_set2</c>.
+    /// </summary>
+    public unsafe ObjectWrite ReplaceOmap(string key, byte[] before, byte[] value) =>
+        Add(operation =>
+        {
+            using var keys = new KeyList([key]);
+            fixed (byte* old = before)
+            fixed (byte* bytes = value)
+            {
+                Librados.WriteOpOmapCmp2(operation, keys.Texts[0], Librados.CompareEqual, old, keys.Lengths[0], (nuint)before.Length, null);
+                var (first, length) = ((nint)bytes, (nuint)value.Length);
+                Librados.WriteOpOmapSet2(operation, keys.Texts, (byte**)&first, keys.Lengths, &length, keys.Count);
+            }
+        });
+
     /// <summary>Removes omap entries; one that is not there is no failure. Wraps <c>rados_write_op_omap_rm_keys2</c>.</summary>
     public unsafe ObjectWrite RemoveOmap(IReadOnlyCollection<string> keys) =>
         Add(operation =>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RbdReplication.Ceph.Interop;
 
 namespace RbdReplication.Ceph;
@@ -10,6 +11,23 @@ namespace RbdReplication.Ceph;
 /// <param name="Mirrors">Mirror snapshots, oldest first.</param>
 public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnlyList<MirrorSnapshot> Mirrors)
 {
+    /// <summary>All that are no mirror snapshots, oldest first: those of users, and others that are kept for clones or belong to an RBD group's.</summary>
+    public IReadOnlyList<StoredSnapshot> Others { get; init; } = [];
+
+    /// <summary>
+    /// Those of <see cref="Others"/> that came with a copy which is not complete, oldest first: what they hold is partly of the peer's and partly older.
+    /// </summary>
+    public IReadOnlyList<StoredSnapshot> OfIncompleteCopy
+    {
+        get
+        {
+            if (Mirrors is not [.., { State: MirrorSnapshotState.NonPrimary, IsComplete: false } newest])
+                return [];
+            var whole = Mirrors.LastOrDefault(snapshot => snapshot.State != MirrorSnapshotState.NonPrimary || snapshot.IsComplete);
+            return [.. Others.Where(snapshot => snapshot.Id > (whole?.Id ?? 0) && snapshot.Id < newest.Id)];
+        }
+    }
+
     private const string KeyPrefix = "snapshot_";
 
     // Before Nautilus there was more in front of what is read here, and no mirror snapshots.
@@ -18,6 +36,9 @@ public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnl
     // cls::rbd::SnapshotNamespaceType.
     private const uint UserType = 0;
     private const uint MirrorType = 3;
+
+    // RBD_FLAG_OBJECT_MAP_INVALID.
+    private const ulong InvalidObjectMap = 1;
 
     /// <summary>Reads them; null: there is no such image.</summary>
     /// <exception cref="FormatException">They are not encoded as expected.</exception>
@@ -28,27 +49,69 @@ public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnl
         return stored is null ? null : Parse(stored.Values);
     }
 
+    /// <summary>
+    /// Has a copy that is at this site count as an incomplete one of any snapshot of the peer's, which is what librbd rolls back: its state and completeness are
+    /// changed in the image's header, two bytes, if the entry is what it was. A client that has the image open does not hear of it.
+    /// </summary>
+    /// <exception cref="CephException">ECANCELED: somebody has changed the snapshot, or removed it.</exception>
+    /// <exception cref="FormatException">It is not encoded as expected.</exception>
+    public static async Task MakeIncompleteAsync(RadosPool pool, string imageId, MirrorSnapshot snapshot, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(pool);
+        ArgumentNullException.ThrowIfNull(snapshot);
+        var (header, key) = (StoredMetadata.ObjectOf(imageId), string.Create(CultureInfo.InvariantCulture, $"{KeyPrefix}{snapshot.Id:x16}"));
+        if (await pool.ReadOmapValueAsync(header, key, cancellationToken).ConfigureAwait(false) is not { } before
+            || AsIncompleteCopy(before, snapshot.State, snapshot.IsComplete) is not { } after)
+        {
+            throw new CephException(Errno.ECANCELED, "rados_write_op_omap_cmp2", pool.SpecOf(header), $"snapshot {snapshot.Id} was changed at the same moment");
+        }
+        await pool.WriteAsync(header, new ObjectWrite().ReplaceOmap(key, before, after).EvenIfFull(), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>The entry of a mirror snapshot as an incomplete copy of any snapshot of the peer's; null: it is of another kind than is said.</summary>
+    internal static byte[]? AsIncompleteCopy(byte[] stored, MirrorSnapshotState state, bool isComplete)
+    {
+        var snapshot = new EncodedReader(stored).ReadStructure(out var compatible);
+        if (compatible < Nautilus)
+            return null;
+        ReadHead(ref snapshot);
+        var kind = snapshot.ReadStructure(out _);
+        if (kind.ReadUInt32() != MirrorType)
+            return null;
+        var offset = kind.OffsetIn(stored);
+        if (((MirrorSnapshotState)kind.ReadByte(), kind.ReadByte() != 0) != (state, isComplete))
+            return null;
+        var changed = (byte[])stored.Clone();
+        (changed[offset], changed[offset + 1]) = ((byte)MirrorSnapshotState.NonPrimary, 0);
+        return changed;
+    }
+
     internal static StoredSnapshots Parse(IEnumerable<byte[]> stored)
     {
         List<UserSnapshot> users = [];
         List<MirrorSnapshot> mirrors = [];
+        List<StoredSnapshot> others = [];
         foreach (var bytes in stored)
-            Parse(bytes, users, mirrors);
-        return new StoredSnapshots([.. users.OrderBy(snapshot => snapshot.Id)], [.. mirrors.OrderBy(snapshot => snapshot.Id)]);
+            Parse(bytes, users, mirrors, others);
+        return new StoredSnapshots([.. users.OrderBy(snapshot => snapshot.Id)], [.. mirrors.OrderBy(snapshot => snapshot.Id)])
+        {
+            Others = [.. others.OrderBy(snapshot => snapshot.Id)],
+        };
     }
 
-    private static void Parse(byte[] bytes, List<UserSnapshot> users, List<MirrorSnapshot> mirrors)
+    private static void Parse(byte[] bytes, List<UserSnapshot> users, List<MirrorSnapshot> mirrors, List<StoredSnapshot> others)
     {
         var snapshot = new EncodedReader(bytes).ReadStructure(out var compatible);
         if (compatible < Nautilus)
             return;
-        var (id, name, size) = (snapshot.ReadUInt64(), snapshot.ReadText(), snapshot.ReadUInt64());
-        // Protection and flags.
-        snapshot.ReadByte();
-        snapshot.ReadUInt64();
+        var (id, name, size, isProtected, flags) = ReadHead(ref snapshot);
         var kind = snapshot.ReadStructure(out _);
         var takenAt = DateTimeOffset.UnixEpoch.AddSeconds(snapshot.ReadUInt32()).AddTicks(snapshot.ReadUInt32() / TimeSpan.NanosecondsPerTick);
-        switch (kind.ReadUInt32())
+        var clones = snapshot.ReadUInt32();
+        var type = kind.ReadUInt32();
+        if (type != MirrorType)
+            others.Add(new StoredSnapshot(id, name, isProtected || clones > 0, (flags & InvalidObjectMap) != 0));
+        switch (type)
         {
             case UserType:
                 users.Add(new UserSnapshot(id, name, size, takenAt));
@@ -65,4 +128,7 @@ public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnl
                 break;
         }
     }
+
+    private static (ulong Id, string Name, ulong Size, bool IsProtected, ulong Flags) ReadHead(ref EncodedReader snapshot) =>
+        (snapshot.ReadUInt64(), snapshot.ReadText(), snapshot.ReadUInt64(), snapshot.ReadByte() != 0, snapshot.ReadUInt64());
 }

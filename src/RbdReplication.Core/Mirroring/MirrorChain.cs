@@ -51,19 +51,18 @@ public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
     /// The mark of a forced promotion that was cut off while it rolled back: an incomplete copy followed by a complete one
     /// that was not copied from anywhere. Such an image mixes blocks of two points in time.
     /// </summary>
-    public bool IsHalfRolledBack
+    public bool IsHalfRolledBack => Snapshots.Zip(Snapshots.Skip(1)).Any(pair => IsIncompleteCopy(pair.First) && IsCopyOfNothing(pair.Second));
+
+    /// <summary>
+    /// The snapshots of such a promotion, and of others that were begun on the mix, where nothing has come after them: without them it can be made again, and rolls back
+    /// to the last complete copy. Empty where there is no mark, or the mix was copied over since.
+    /// </summary>
+    public IReadOnlyList<MirrorSnapshot> UnfinishedRollback
     {
         get
         {
-            for (var i = 1; i < Snapshots.Count; i++)
-            {
-                if (Snapshots[i - 1] is { State: MirrorSnapshotState.NonPrimary or MirrorSnapshotState.NonPrimaryDemoted, IsComplete: false }
-                    && Snapshots[i] is { IsComplete: true, PrimaryMirrorUuid: "", PrimarySnapshotId: MirrorSnapshot.NoSnapshot, State: MirrorSnapshotState.NonPrimary or MirrorSnapshotState.NonPrimaryDemoted })
-                {
-                    return true;
-                }
-            }
-            return false;
+            IReadOnlyList<MirrorSnapshot> last = [.. Snapshots.Reverse().TakeWhile(IsCopyOfNothing)];
+            return last.Count > 0 && last.Count < Snapshots.Count && IsIncompleteCopy(Snapshots[^(last.Count + 1)]) ? last : [];
         }
     }
 
@@ -94,4 +93,12 @@ public sealed record MirrorChain(IReadOnlyList<MirrorSnapshot> Snapshots)
         Snapshots.SkipLast(1).Reverse().TakeWhile(snapshot => snapshot.State == MirrorSnapshotState.Primary).Reverse();
 
     private static bool IsNeeded(MirrorSnapshot snapshot, IReadOnlyCollection<string> followers) => snapshot.MirrorPeerUuids.Any(followers.Contains);
+
+    private static bool IsIncompleteCopy(MirrorSnapshot snapshot) =>
+        snapshot is { State: MirrorSnapshotState.NonPrimary or MirrorSnapshotState.NonPrimaryDemoted, IsComplete: false };
+
+    private static bool IsCopyOfNothing(MirrorSnapshot snapshot) => snapshot is
+    {
+        IsComplete: true, PrimaryMirrorUuid: "", PrimarySnapshotId: MirrorSnapshot.NoSnapshot, State: MirrorSnapshotState.NonPrimary or MirrorSnapshotState.NonPrimaryDemoted,
+    };
 }

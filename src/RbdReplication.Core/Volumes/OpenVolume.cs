@@ -64,7 +64,8 @@ public sealed class OpenVolume(Volume volume, RbdImage image) : IAsyncDisposable
         : Stopwatch.GetElapsedTime(_openedAt) < ViewTime ? Task.CompletedTask
         : ReopenAsync(cancellationToken);
 
-    private async Task ReopenAsync(CancellationToken cancellationToken)
+    /// <summary>Opens the image for writing once more, as after a change that librbd was not told of.</summary>
+    internal async Task ReopenAsync(CancellationToken cancellationToken)
     {
         var before = Image;
         Image = await before.OpenForWritingAsync(cancellationToken).ConfigureAwait(false);

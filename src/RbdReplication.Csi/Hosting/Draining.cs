@@ -37,7 +37,7 @@ internal sealed partial class Draining(
     }
 
     private static string MeaningOf(PendingOperation operation) => operation.Operation == VolumeReplication.ForcedPromotionName
-        ? "where it was rolling back a half-copied snapshot the image now mixes two points in time; promote it again, which succeeds or says so with DATA_LOSS"
+        ? "where it was rolling back a half-copied snapshot the image now mixes two points in time; promote it by force again, which finishes that"
         : "the next call that asks for the same finishes it";
 
     /// <inheritdoc/>

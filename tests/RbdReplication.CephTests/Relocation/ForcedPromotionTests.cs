@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Grpc.Core;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
@@ -89,6 +90,85 @@ public sealed class ForcedPromotionTests(TwoSites sites)
         }
     }
 
+    // librbd looks for the snapshot to roll back to past those of users as if there were none, and ends the process with the first one that it meets.
+    [Fact]
+    public async Task A_copy_that_broke_off_behind_snapshots_of_users_is_rolled_back_without_those_and_with_all_older_ones()
+    {
+        try
+        {
+            var (volume, interrupted) = await InterruptCopyAsync(behindSnapshots: true);
+            var spec = sites.B.Pool.SpecOf(volume.ImageName);
+            await volume.PromoteAsync(sites.B, force: true);
+            await AssertIsWholeAsync(volume, interrupted);
+            await using (var image = await volume.OpenAsync(sites.B))
+            {
+                var whole = Enumerable.Range(1, interrupted - 1).SelectMany(content => SnapshotsOf((byte)content));
+                Assert.Equal(whole, (await image.Snapshots.ListAsync(CancellationToken.None)).Select(snapshot => snapshot.Name));
+            }
+            // Nothing about the image is in doubt for librbd, and what was removed is gone with all that belonged to it.
+            Assert.DoesNotContain("invalid", await sites.B.RbdAsync("info", spec), StringComparison.Ordinal);
+            await sites.B.RbdAsync("object-map", "check", spec);
+            var id = await volume.ImageIdAsync(sites.B);
+            var stored = (await StoredSnapshots.ReadAsync(sites.B.Pool, id, CancellationToken.None))!;
+            var maps = (await sites.B.RadosAsync("-p", sites.B.Pool.Name, "ls")).Split('\n').Where(name => name.StartsWith($"rbd_object_map.{id}.", StringComparison.Ordinal));
+            Assert.Equal(
+                stored.Others.Select(snapshot => snapshot.Id).Concat(stored.Mirrors.Select(snapshot => snapshot.Id)).Order(),
+                maps.Select(name => ulong.Parse(name[^16..], NumberStyles.HexNumber, CultureInfo.InvariantCulture)).Order());
+        }
+        finally
+        {
+            await sites.HealAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_snapshot_that_came_with_a_copy_that_broke_off_and_that_somebody_needs_is_named_and_the_server_lives_on()
+    {
+        try
+        {
+            var (volume, interrupted) = await InterruptCopyAsync(behindSnapshots: true, areProtected: true);
+            var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B, force: true));
+            Assert.Equal(StatusCode.FailedPrecondition, refusal.StatusCode);
+            Assert.Contains($"past snapshot {SnapshotsOf(interrupted)[0]}, which came with that copy", refusal.Detail, StringComparison.Ordinal);
+            Assert.False((await volume.InfoAsync(sites.B)).IsPrimary);
+        }
+        finally
+        {
+            await sites.HealAsync();
+        }
+    }
+
+    // Demoted by hand, with much that was not copied before.
+    [Fact]
+    public async Task A_demotion_whose_copy_broke_off_is_rolled_back_as_well()
+    {
+        try
+        {
+            var volume = await TestVolume.CreateAsync(sites.A, sizeBytes: (ulong)Objects * ObjectSize);
+            var spec = sites.A.Pool.SpecOf(volume.ImageName);
+            await volume.ProtectAsync(sites.A, sites.B);
+            byte content = 0;
+            do
+            {
+                content++;
+                await sites.HealAsync();
+                if (content > 1)
+                    await sites.A.RbdAsync("mirror", "image", "promote", spec);
+                await FillAsync(volume, content);
+                await sites.A.RbdAsync("mirror", "image", "demote", spec);
+                await Eventually.TrueAsync(async () => await HeadAsync(volume) == content, "the copy has begun");
+                await sites.PartitionAsync();
+            }
+            while ((await volume.ChainAsync(sites.B)).Newest is not { IsComplete: false });
+            await volume.PromoteAsync(sites.B, force: true);
+            await AssertIsWholeAsync(volume, content);
+        }
+        finally
+        {
+            await sites.HealAsync();
+        }
+    }
+
     [Fact]
     public async Task A_server_that_is_asked_to_stop_ends_a_forced_promotion_first_whose_caller_has_gone()
     {
@@ -116,32 +196,32 @@ public sealed class ForcedPromotionTests(TwoSites sites)
         }
     }
 
-    [Fact]
-    public async Task A_forced_promotion_that_was_killed_before_it_rolled_back_is_never_made_again_on_the_mixed_image()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_forced_promotion_that_was_killed_before_or_while_it_rolled_back_is_finished_by_the_next_forced_one_and_not_called_done_before(bool hasBegunToRollBack)
     {
         try
         {
-            var (volume, _) = await InterruptCopyAsync();
+            var (volume, interrupted) = await InterruptCopyAsync();
             await using (var server = await sites.B.StartServerAsync($"kill-{Guid.NewGuid():N}"[..20]))
             {
                 var promotion = Record.ExceptionAsync(async () => await server.Replication.PromoteVolumeAsync(
                     new() { ReplicationSource = volume.Source, Secrets = { sites.B.Secrets }, Force = true })).AsTask();
                 await Eventually.TrueAsync(async () => (await volume.ChainAsync(sites.B)).IsHalfRolledBack, "the promotion has begun");
+                if (hasBegunToRollBack)
+                    await Eventually.TrueAsync(async () => await HeadAsync(volume) != interrupted, "the first block is rolled back");
                 server.Kill();
                 await server.WaitForExitAsync();
                 Assert.IsType<RpcException>(await promotion);
             }
             // The dead server's lock runs out first.
-            await Eventually.TrueAsync(
-                async () => (await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B))).StatusCode is not StatusCode.Aborted, "its lock has run out");
-            foreach (var force in (bool[])[false, true])
-            {
-                var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B, force));
-                Assert.Equal(StatusCode.DataLoss, refusal.StatusCode);
-                Assert.Contains("a mix of two points in time", refusal.Detail, StringComparison.Ordinal);
-            }
+            await TestVolume.AwaitRefusalAsync(
+                () => volume.PromoteAsync(sites.B), StatusCode.FailedPrecondition, "a mix of two points in time; promote it by force, which finishes that");
             Assert.False((await volume.InfoAsync(sites.B)).IsPrimary);
             Assert.Equal(StatusCode.FailedPrecondition, (await TestVolume.FailureOfAsync(() => volume.GetInfoAsync(sites.B))).StatusCode);
+            await TestVolume.RetryAsync(() => volume.PromoteAsync(sites.B, force: true), "the promotion is finished");
+            await AssertIsWholeAsync(volume, interrupted);
         }
         finally
         {
@@ -154,14 +234,13 @@ public sealed class ForcedPromotionTests(TwoSites sites)
     {
         Assert.True((await volume.InfoAsync(sites.B)).IsPrimary);
         await using var promoted = await volume.OpenAsync(sites.B);
-        var head = await HeadAsync(volume);
-        Assert.NotEqual(interrupted, head);
-        var block = new byte[1];
+        var (contents, block) = (new HashSet<byte>(), new byte[1]);
         for (var i = 0; i < Objects; i++)
         {
             await promoted.ReadAsync((ulong)i * ObjectSize, block, CancellationToken.None);
-            Assert.Equal(head, block[0]);
+            contents.Add(block[0]);
         }
+        Assert.NotEqual(interrupted, Assert.Single(contents));
     }
 
     [Fact]
@@ -240,14 +319,23 @@ public sealed class ForcedPromotionTests(TwoSites sites)
     }
 
     /// <summary>A volume whose link broke while the peer was copying a snapshot of it, and what that snapshot's blocks hold.</summary>
-    private async Task<(TestVolume Volume, byte Content)> InterruptCopyAsync()
+    private async Task<(TestVolume Volume, byte Content)> InterruptCopyAsync(bool behindSnapshots = false, bool areProtected = false)
     {
-        var volume = await TestVolume.CreateAsync(sites.A, sizeBytes: (ulong)Objects * ObjectSize);
+        var features = behindSnapshots ? ImageFeatures.Layering | ImageFeatures.ExclusiveLock | ImageFeatures.ObjectMap | ImageFeatures.FastDiff : ImageFeatures.Layering;
+        var volume = await TestVolume.CreateAsync(sites.A, features: features, sizeBytes: (ulong)Objects * ObjectSize);
         await volume.ProtectAsync(sites.A, sites.B);
         for (byte content = 1; ; content++)
         {
             await sites.HealAsync();
             await FillAsync(volume, content);
+            if (behindSnapshots)
+            {
+                await using var image = await volume.OpenAsync(sites.A, readOnly: false);
+                foreach (var name in SnapshotsOf(content))
+                    await image.Snapshots.CreateAsync(name, CancellationToken.None);
+                if (areProtected)
+                    await sites.A.RbdAsync("snap", "protect", $"{sites.A.Pool.SpecOf(volume.ImageName)}@{SnapshotsOf(content)[0]}");
+            }
             await volume.TakeSnapshotAsync(sites.A);
             await Eventually.TrueAsync(async () => await HeadAsync(volume) == content, "the copy has begun");
             await sites.PartitionAsync();
@@ -255,6 +343,8 @@ public sealed class ForcedPromotionTests(TwoSites sites)
                 return (volume, content);
         }
     }
+
+    private static string[] SnapshotsOf(byte content) => [$"user-{content}", $"user-{content}-again"];
 
     private async Task FillAsync(TestVolume volume, byte content)
     {

@@ -36,8 +36,52 @@ internal static class ForcedPromotion
         }
     }
 
+    /// <summary>
+    /// Sees to it that librbd rolls a copy back that is not complete. It does not where that is one of the peer's demotion, nor where an earlier forced promotion was cut
+    /// off meanwhile: it says OK, and leaves a mix of two points in time. And where snapshots of users came with the copy the process ends, as it takes each for
+    /// a mirror snapshot when it looks for the one to roll back to (SIGSEGV; 16.2). None of these is whole, nor will be, so they go.
+    /// </summary>
+    private static async Task PrepareRollbackAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        if (await ReadAsync(open, cancellationToken).ConfigureAwait(false) is not { } stored)
+            return;
+        IReadOnlyList<MirrorSnapshot> misleading = stored.Mirrors is [.., { State: MirrorSnapshotState.NonPrimaryDemoted, IsComplete: false } demotion]
+            ? [demotion]
+            : new MirrorChain(stored.Mirrors).UnfinishedRollback;
+        foreach (var snapshot in misleading)
+            await StoredSnapshots.MakeIncompleteAsync(open.Image.Pool, open.Image.GetId(), snapshot, cancellationToken).ConfigureAwait(false);
+        if (misleading.Count > 0)
+            stored = await ReadAsync(open, cancellationToken).ConfigureAwait(false) ?? stored;
+        else if (stored.OfIncompleteCopy.Count == 0)
+            return;
+        if (stored.OfIncompleteCopy.FirstOrDefault(snapshot => snapshot.IsInUse) is { } used)
+        {
+            throw open.Refused(
+                "promote", ReplicationError.FailedPrecondition,
+                $"its last copy is not complete and has to be rolled back past snapshot {used.Name}, which came with that copy and is protected or has clones here: remove or flatten the clones (rbd children), unprotect the snapshot, and promote it again");
+        }
+        var following = stored.Others.Select(snapshot => snapshot.Id).Concat(stored.Mirrors.Select(snapshot => snapshot.Id)).Order().ToList();
+        foreach (var snapshot in stored.OfIncompleteCopy)
+            await snapshot.RemoveAsync(open.Image, following.First(id => id > snapshot.Id), cancellationToken).ConfigureAwait(false);
+        await open.ReopenAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    // How a later release stores them is not known, nor what it does with them.
+    private static async Task<StoredSnapshots?> ReadAsync(OpenVolume open, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await StoredSnapshots.ReadAsync(open.Image.Pool, open.Image.GetId(), cancellationToken).ConfigureAwait(false);
+        }
+        catch (FormatException)
+        {
+            return null;
+        }
+    }
+
     private static async Task PromoteAsync(OpenVolume open, TimeProvider time, CancellationToken cancellationToken)
     {
+        await PrepareRollbackAsync(open, cancellationToken).ConfigureAwait(false);
         var watchers = await open.Image.ListWatchersAsync(cancellationToken).ConfigureAwait(false);
         var before = await open.Image.Mirroring.ListDaemonsAsync(watchers, cancellationToken).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();

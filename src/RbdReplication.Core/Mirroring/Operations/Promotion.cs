@@ -77,7 +77,7 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
     private async Task<RelocationDecision> DecideOnWholenessAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         var history = await ImageHistory.ReadAsync(open, cancellationToken).ConfigureAwait(false);
-        var decision = CutOffRules.Rollback(history.Chain);
+        var decision = CutOffRules.Rollback(history.Chain, force);
         return force && decision.Refusal is null ? PromotionRules.Forced(history) : decision;
     }
 

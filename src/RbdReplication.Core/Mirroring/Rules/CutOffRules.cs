@@ -15,12 +15,21 @@ public static class CutOffRules
     /// <param name="features">Its features.</param>
     public static bool IsReadOnlyPrimary(bool isPrimary, ImageFeatures features) => isPrimary && features.HasFlag(ImageFeatures.NonPrimary);
 
-    /// <summary>Whether an image may be promoted at all, forced or not: not where a forced promotion was cut off while it rolled back.</summary>
-    public static RelocationDecision Rollback(MirrorChain chain) => chain.IsHalfRolledBack
-        ? RelocationDecision.Refuse(
+    /// <summary>
+    /// Whether an image may be promoted where a forced promotion was cut off while it rolled back: by force, which goes on with that. Whoever asks without
+    /// is told to force it, as somebody has done before.
+    /// </summary>
+    /// <param name="chain">Its mirror snapshots.</param>
+    /// <param name="force">Whether it is forced.</param>
+    public static RelocationDecision Rollback(MirrorChain chain, bool force) =>
+        !chain.IsHalfRolledBack ? RelocationDecision.Allow("no rollback was cut off")
+        : chain.UnfinishedRollback.Count == 0 ? RelocationDecision.Refuse(
             ReplicationError.Damaged,
-            "an interrupted forced promotion has left a mix of two points in time; do not use this image: resync it from a good site or restore it")
-        : RelocationDecision.Allow("no rollback was cut off");
+            "an interrupted forced promotion has left a mix of two points in time, which was gone on with since; do not use this image: resync it from a good site or restore it")
+        : force ? RelocationDecision.Allow("it is rolled back from where that was cut off")
+        : RelocationDecision.Refuse(
+            ReplicationError.FailedPrecondition,
+            "an interrupted forced promotion has left a mix of two points in time; promote it by force, which finishes that, or resync it from a good site");
 
     /// <summary>
     /// Whether enabling was cut off on an image that counts as not mirrored: a mirror snapshot is left, which nothing removes, so that the

@@ -15,8 +15,20 @@ public sealed class CutOffRulesTests
         Assert.Equal(isCutOff, CutOffRules.IsReadOnlyPrimary(isPrimary, features));
 
     [Fact]
-    public void A_mix_of_two_points_in_time_is_not_promoted() =>
-        Refused(ReplicationError.Damaged, "a mix of two points in time", CutOffRules.Rollback(HalfRolledBack));
+    public void A_mix_of_two_points_in_time_is_rolled_back_by_force_and_not_promoted_without()
+    {
+        foreach (var chain in (MirrorChain[])[HalfRolledBack, new([.. HalfRolledBack.Snapshots, .. HalfRolledBack.Snapshots.TakeLast(1)])])
+        {
+            Refused(ReplicationError.FailedPrecondition, "promote it by force, which finishes that", CutOffRules.Rollback(chain, force: false));
+            Allowed(CutOffRules.Rollback(chain, force: true));
+        }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_mix_that_was_copied_over_since_is_not_promoted_at_all(bool force) =>
+        Refused(ReplicationError.Damaged, "which was gone on with since", CutOffRules.Rollback(new([.. HalfRolledBack.Snapshots, .. Past("copy").Chain.Snapshots]), force));
 
     [Theory]
     [InlineData("copy")]
@@ -24,7 +36,11 @@ public sealed class CutOffRulesTests
     [InlineData("peer's demotion")]
     [InlineData("own demotion, cut off")]
     [InlineData("journal, copy")]
-    public void No_other_past_is_taken_for_such_a_mix(string past) => Allowed(CutOffRules.Rollback(Past(past).Chain));
+    public void No_other_past_is_taken_for_such_a_mix(string past)
+    {
+        Allowed(CutOffRules.Rollback(Past(past).Chain, force: false));
+        Assert.Empty(Past(past).Chain.UnfinishedRollback);
+    }
 
     [Theory]
     [InlineData("primary", true)]
