@@ -110,7 +110,7 @@ public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnl
         var clones = snapshot.ReadUInt32();
         var type = kind.ReadUInt32();
         if (type != MirrorType)
-            others.Add(new StoredSnapshot(id, name, isProtected || clones > 0, (flags & InvalidObjectMap) != 0));
+            others.Add(new StoredSnapshot(id, name, isProtected, clones, (flags & InvalidObjectMap) != 0));
         switch (type)
         {
             case UserType:

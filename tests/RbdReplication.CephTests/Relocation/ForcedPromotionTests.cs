@@ -122,15 +122,21 @@ public sealed class ForcedPromotionTests(TwoSites sites)
     }
 
     [Fact]
-    public async Task A_snapshot_that_came_with_a_copy_that_broke_off_and_that_somebody_needs_is_named_and_the_server_lives_on()
+    public async Task A_clone_of_a_snapshot_that_came_with_a_copy_that_broke_off_is_told_and_without_it_the_volume_is_promoted()
     {
         try
         {
             var (volume, interrupted) = await InterruptCopyAsync(behindSnapshots: true, areProtected: true);
+            var snapshot = SnapshotsOf(interrupted)[1];
+            var clone = sites.B.Pool.SpecOf($"clone-{Guid.NewGuid():N}");
+            await sites.B.RbdAsync("clone", "--rbd-default-clone-format", "2", $"{sites.B.Pool.SpecOf(volume.ImageName)}@{snapshot}", clone);
             var refusal = await TestVolume.FailureOfAsync(() => volume.PromoteAsync(sites.B, force: true));
             Assert.Equal(StatusCode.FailedPrecondition, refusal.StatusCode);
-            Assert.Contains($"past snapshot {SnapshotsOf(interrupted)[0]}, which came with that copy", refusal.Detail, StringComparison.Ordinal);
+            Assert.Contains($"past snapshot {snapshot}, which came with that copy", refusal.Detail, StringComparison.Ordinal);
             Assert.False((await volume.InfoAsync(sites.B)).IsPrimary);
+            await sites.B.RbdAsync("rm", "--no-progress", clone);
+            await volume.PromoteAsync(sites.B, force: true);
+            await AssertIsWholeAsync(volume, interrupted);
         }
         finally
         {

@@ -11,7 +11,7 @@ public sealed class StoredSnapshotsTests
     public void Those_that_came_with_an_incomplete_copy_lie_between_it_and_what_it_is_rolled_back_to()
     {
         var stored = Read(User(2), Mirror(4, MirrorSnapshotState.NonPrimary, isComplete: true), User(7), Mirror(8, MirrorSnapshotState.NonPrimary, false), User(9, clones: 1), Mirror(10, MirrorSnapshotState.NonPrimary, false), User(11));
-        Assert.Equal([(7, false), (9, true)], stored.OfIncompleteCopy.Select(snapshot => ((int)snapshot.Id, snapshot.IsInUse)));
+        Assert.Equal([(7, 0), (9, 1)], stored.OfIncompleteCopy.Select(snapshot => ((int)snapshot.Id, (int)snapshot.Clones)));
         Assert.Equal([2u, 7, 9, 11], stored.Users.Select(snapshot => snapshot.Id));
     }
 

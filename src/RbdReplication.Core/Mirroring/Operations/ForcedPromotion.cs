@@ -54,17 +54,24 @@ internal static class ForcedPromotion
             stored = await ReadAsync(open, cancellationToken).ConfigureAwait(false) ?? stored;
         else if (stored.OfIncompleteCopy.Count == 0)
             return;
-        if (stored.OfIncompleteCopy.FirstOrDefault(snapshot => snapshot.IsInUse) is { } used)
+        if (await FindCloneAsync(open, stored.OfIncompleteCopy, cancellationToken).ConfigureAwait(false) is { } used)
         {
             throw open.Refused(
                 "promote", ReplicationError.FailedPrecondition,
-                $"its last copy is not complete and has to be rolled back past snapshot {used.Name}, which came with that copy and is protected or has clones here: remove or flatten the clones (rbd children), unprotect the snapshot, and promote it again");
+                $"its last copy is not complete and has to be rolled back past snapshot {used.Name}, which came with that copy and has clones at this site (rbd children): remove them, as they are not whole either, and promote it again");
         }
         var following = stored.Others.Select(snapshot => snapshot.Id).Concat(stored.Mirrors.Select(snapshot => snapshot.Id)).Order().ToList();
         foreach (var snapshot in stored.OfIncompleteCopy)
             await snapshot.RemoveAsync(open.Image, following.First(id => id > snapshot.Id), cancellationToken).ConfigureAwait(false);
         await open.ReopenAsync(cancellationToken).ConfigureAwait(false);
     }
+
+    private static async Task<StoredSnapshot?> FindCloneAsync(OpenVolume open, IReadOnlyList<StoredSnapshot> snapshots, CancellationToken cancellationToken) =>
+        snapshots.FirstOrDefault(snapshot => snapshot.Clones > 0)
+        ?? (snapshots.FirstOrDefault(snapshot => snapshot.IsProtected) is { } isProtected
+            && (await open.Image.ListDescendantsAsync(cancellationToken).ConfigureAwait(false)).Count > 0
+                ? isProtected
+                : null);
 
     // How a later release stores them is not known, nor what it does with them.
     private static async Task<StoredSnapshots?> ReadAsync(OpenVolume open, CancellationToken cancellationToken)
