@@ -6,7 +6,8 @@ namespace RbdReplication.CephTests;
 /// What calls cost that a controller repeats for ever and that find nothing to do: one read of the journal, one open without a
 /// watch, one question; the replication info reads the schedules, the manager's and ours, beside its question. Counted by a server of its own; asking
 /// librbd for what came with the open image is no round trip. Where volume groups are served that is true of the group of an image, too, which is
-/// asked for by what changes something; only of one that is in a group name and state are read.
+/// asked for by what changes something; only of one that is in a group name and state are read. With a reading of the pool the replication info
+/// costs two reads beside each other, the first time, and then nothing.
 /// </summary>
 public sealed class RoundTripTests(TwoSites sites)
 {
@@ -62,10 +63,46 @@ public sealed class RoundTripTests(TwoSites sites)
         Assert.Equal(expected, await CostOfAsync(sites.A, volume, Rpc.Disable, groups: true));
     }
 
+    [Fact]
+    public async Task Beside_a_new_reading_of_the_pool_the_info_costs_two_reads_the_first_time_and_then_nothing()
+    {
+        var (asked, other) = (await TestVolume.CreateAsync(sites.A), await TestVolume.CreateAsync(sites.A));
+        await Task.WhenAll(asked.ProtectAsync(sites.A, sites.B), other.ProtectAsync(sites.A, sites.B));
+        await using var server = await sites.A.StartServerAsync($"cost-{Guid.NewGuid():N}"[..20], "--volume-metrics-interval", "0", "--status-max-age", "30s");
+        async Task AskAsync(TestVolume volume) => await Rpc.StatusAsync(server.Replication, Rpc.GetInfo, new() { Source = volume.Source, Secrets = sites.A.Secrets });
+        var answered = 0;
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                answered++;
+                await AskAsync(asked);
+                return (await Scrape.OfAsync(server)).Value(Answers, ("source", "Reading")) > 0;
+            }, "the info comes from the reading");
+        async Task<double> CallsAfterAsync(int more)
+        {
+            answered += more;
+            var scrape = await Eventually.GetAsync(
+                async () => await Scrape.OfAsync(server) is { } scrape && scrape.Of(Answers).Sum(series => series.Value) >= answered ? scrape : null, "the answers are counted");
+            Assert.Equal(1, scrape.Value(Readings));
+            return scrape.Of("rbd_replication_ceph_call_duration_seconds_count").Sum(series => series.Value);
+        }
+
+        var before = await CallsAfterAsync(0);
+        for (var i = 0; i < Calls; i++)
+            await AskAsync(asked);
+        Assert.Equal(before, await CallsAfterAsync(Calls));
+        for (var i = 0; i < Calls; i++)
+            await AskAsync(other);
+        Assert.Equal(before + 2, await CallsAfterAsync(Calls));
+    }
+
+    private const string Answers = "rbd_replication_replication_info_answers_total";
+    private const string Readings = "rbd_replication_status_reading_duration_seconds_count";
+
     private static async Task<IReadOnlyList<string>> CostOfAsync(Site site, TestVolume volume, string rpc, bool groups = false)
     {
         await using var server = await site.StartServerAsync(
-            $"cost-{Guid.NewGuid():N}"[..20], "--volume-metrics-interval", "0", "--volume-groups", groups ? "true" : "false");
+            $"cost-{Guid.NewGuid():N}"[..20], "--volume-metrics-interval", "0", "--status-max-age", "0", "--volume-groups", groups ? "true" : "false");
         var arguments = new RpcArguments { Source = volume.Source, Secrets = site.Secrets };
         // The first one connects; some have to wait for the mirror daemons' first reports.
         var first = 0;

@@ -28,7 +28,8 @@ public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnl
         }
     }
 
-    private const string KeyPrefix = "snapshot_";
+    /// <summary>What the keys of snapshots in the header begin with.</summary>
+    internal const string KeyPrefix = "snapshot_";
 
     // Before Nautilus there was more in front of what is read here, and no mirror snapshots.
     private const byte Nautilus = 8;

@@ -9,7 +9,8 @@ namespace RbdReplication.Core;
 /// </summary>
 /// <param name="connections">Connections to clusters.</param>
 /// <param name="time">Clock, for the age of reports.</param>
-public sealed class PoolLister(ClusterConnections connections, TimeProvider time)
+/// <param name="shared">What is read of pools for others, too; null: nobody else reads them.</param>
+public sealed class PoolLister(ClusterConnections connections, TimeProvider time, SharedReports? shared = null)
 {
     private const int ReadsAtATime = 64;
 
@@ -37,7 +38,7 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
                 if (await IsMirroredAsync(pool, optional: poolName is null, cancellationToken).ConfigureAwait(false))
                 {
                     var groups = await ListedGroup.ReadAllAsync(pool, cancellationToken).ConfigureAwait(false);
-                    var statuses = await ReadStatusesAsync(connection, pool, groups, cancellationToken).ConfigureAwait(false);
+                    var statuses = Judge(await PoolReports.ReadAsync(connection, pool, time, cancellationToken).ConfigureAwait(false), groups);
                     await MarkResyncsAsync(pool, statuses, cancellationToken).ConfigureAwait(false);
                     var listing = await ToListingAsync(cluster, pool, listedAt, statuses, int.MaxValue, cancellationToken).ConfigureAwait(false);
                     listings.Add(listing with { Groups = await new GroupLister(cluster, connection, pool, opensMembers, time).RunAsync(groups, statuses, cancellationToken).ConfigureAwait(false) });
@@ -56,19 +57,20 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
     /// <param name="credentials">Ceph user and key.</param>
     /// <param name="poolId">Pool number.</param>
     /// <param name="maximumVolumes">How many images are to be named one by one.</param>
+    /// <param name="maximumAge">How old what others have read of it may be.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ReplicationException">Unavailable, AccessDenied, or NotFound for a pool that does not exist.</exception>
     public async Task<PoolListing> ListPoolAsync(
-        ClusterEntry cluster, CephCredentials credentials, long poolId, int maximumVolumes, CancellationToken cancellationToken)
+        ClusterEntry cluster, CephCredentials credentials, long poolId, int maximumVolumes, TimeSpan maximumAge, CancellationToken cancellationToken)
     {
         var connection = await connections.GetAsync(cluster, credentials, cancellationToken).ConfigureAwait(false);
         try
         {
-            var listedAt = time.GetUtcNow();
             var pool = await connection.GetPoolAsync(poolId, cluster.RadosNamespace, cancellationToken).ConfigureAwait(false);
             var groups = await ListedGroup.ReadAllAsync(pool, cancellationToken).ConfigureAwait(false);
-            var statuses = await ReadStatusesAsync(connection, pool, groups, cancellationToken).ConfigureAwait(false);
-            var listing = await ToListingAsync(cluster, pool, listedAt, statuses, maximumVolumes, cancellationToken).ConfigureAwait(false);
+            var reports = await (shared?.GetAsync(connection, pool, maximumAge, cancellationToken) ?? PoolReports.ReadAsync(connection, pool, time, cancellationToken)).ConfigureAwait(false);
+            var statuses = Judge(reports, groups);
+            var listing = await ToListingAsync(cluster, pool, reports.ReadAt, statuses, maximumVolumes, cancellationToken).ConfigureAwait(false);
             return listing with { Groups = await new GroupLister(cluster, connection, pool, opensMembers: false, time).RunAsync(groups, statuses, cancellationToken).ConfigureAwait(false) };
         }
         catch (CephException e)
@@ -98,33 +100,14 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
         return optional ? false : throw new ReplicationException(ReplicationError.NotFound, $"mirroring is disabled in pool {pool.SpecOf("")}");
     }
 
-    private async Task<List<ImageStatus>> ReadStatusesAsync(
-        ClusterConnection connection, RadosPool pool, IReadOnlyList<ListedGroup> groups, CancellationToken cancellationToken)
+    private List<ImageStatus> Judge(PoolReports reports, IReadOnlyList<ListedGroup> groups)
     {
-        List<ImageStatus> statuses = [];
-        var sites = await connection.GetSitesAsync(pool, cancellationToken).ConfigureAwait(false);
         var ofGroups = ListedGroup.SchedulesOf(groups);
-        var mirroring = new PoolMirroring(pool);
-        var last = "";
-        IReadOnlyList<KeyValuePair<string, MirrorGlobalStatus>> page;
-        do
-        {
-            page = await mirroring.ListStatusAsync(last, cancellationToken).ConfigureAwait(false);
-            if (page.Count == 0)
-                break;
-            last = page[^1].Key;
-            var schedules = await SchedulesInForce.ListAsync(connection, pool, [.. page.Select(entry => entry.Key)], cancellationToken).ConfigureAwait(false);
-            var now = time.GetUtcNow();
-            statuses.AddRange(page.Select(entry =>
-            {
-                var (due, taker) = ofGroups.TryGetValue(entry.Key, out var ofGroup)
-                    ? new SchedulesInForce(ofGroup, SnapshotTaker.Group)
-                    : schedules.GetValueOrDefault(entry.Key, SchedulesInForce.None);
-                return ImageStatus.Of(entry.Key, new ImageReports(entry.Value, sites, due, taker), now);
-            }));
-        }
-        while (page.Count == PoolMirroring.PageSize);
-        return statuses;
+        var now = time.GetUtcNow();
+        return [.. reports.Images.Select(image => ImageStatus.Of(
+            image.ImageId,
+            ofGroups.TryGetValue(image.ImageId, out var due) ? image.Reports with { Schedules = due, Taker = SnapshotTaker.Group } : image.Reports,
+            now))];
     }
 
     // Nothing else shows it: the image can be healthy, and is thrown away when it is next demoted.

@@ -10,7 +10,10 @@ namespace RbdReplication.Core;
 /// <param name="flattenReport">Gets the progress of flattening.</param>
 /// <param name="points">Takes the consistency points that are due; null where none are.</param>
 /// <param name="groups">Volume groups are served, so their members are not to be changed one by one; null where they are not.</param>
-public sealed class VolumeReplication(VolumeOperations volumes, ClusterFiles files, TimeProvider time, FlattenReport flattenReport, PointSchedule? points = null, GroupOptions? groups = null)
+/// <param name="reports">What is read of all volumes of a pool at once; null: each info opens its image.</param>
+public sealed class VolumeReplication(
+    VolumeOperations volumes, ClusterFiles files, TimeProvider time, FlattenReport flattenReport, PointSchedule? points = null, GroupOptions? groups = null,
+    SharedReports? reports = null)
     : IReplication
 {
     /// <summary>The one operation that, cut off by the end of the process, may leave an image that nothing can finish.</summary>
@@ -71,11 +74,32 @@ public sealed class VolumeReplication(VolumeOperations volumes, ClusterFiles fil
     /// <inheritdoc/>
     public async Task<ReplicationInfo> GetInfoAsync(VolumeRequest request, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(request);
         var reading = new InfoReading(time);
-        var info = await volumes.ReadAsync(request, InfoReading.Name, reading.RunAsync, cancellationToken).ConfigureAwait(false);
+        var info = await ReadInfoAsync(request, reading, cancellationToken).ConfigureAwait(false);
         if (reading.TakesPoints)
             points?.Keep(request, isChanged: false);
         return info;
+    }
+
+    private async Task<ReplicationInfo> ReadInfoAsync(VolumeRequest request, InfoReading reading, CancellationToken cancellationToken)
+    {
+        if (reports is not { IsUsed: true })
+            return await volumes.ReadAsync(request, InfoReading.Name, reading.RunAsync, cancellationToken).ConfigureAwait(false);
+        // The last of the places that the volume may be in.
+        InfoLook? look = null;
+        try
+        {
+            return await volumes.ReadAsync(
+                request, InfoReading.Name,
+                async (cluster, pool) => (look = await reports.LookAsync(request.Handle, cluster, pool, cancellationToken).ConfigureAwait(false)).Volume,
+                reading.Of, reading.RunAsync, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (look is not null)
+                reports.Report(look);
+        }
     }
 
     /// <summary>The handle by which the peer cluster knows the volume.</summary>

@@ -15,7 +15,8 @@ public sealed record VolumeRequest(VolumeHandle Handle, CephCredentials Credenti
 /// <param name="gate">One changing operation per volume of this server.</param>
 /// <param name="locks">One server per volume.</param>
 /// <param name="cutOffs">Gets told of mirror daemons that a promotion had to cut off.</param>
-public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, VolumeLocks locks, CutOffReport cutOffs)
+/// <param name="changes">Gets told which volumes are changed; null where nothing is read for longer than one operation.</param>
+public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, VolumeLocks locks, CutOffReport cutOffs, RecentChanges? changes = null)
 {
     /// <summary>Runs an operation that may change something.</summary>
     /// <param name="request">The volume.</param>
@@ -40,6 +41,7 @@ public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, V
     private async Task ChangeAloneAsync(
         VolumeRequest request, string name, Func<Task> lockGroup, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken)
     {
+        using var change = changes?.Begin(request.Handle.Uuid);
         using var steps = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         // Closing waits for whatever librbd is still doing with the image, so leaving this method means that it is done.
         await using var open = await resolver.OpenAsync(request.Handle, request.Credentials, cancellationToken).ConfigureAwait(false);
@@ -108,11 +110,35 @@ public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, V
     /// <summary>Runs an operation that only reads.</summary>
     /// <inheritdoc cref="ChangeAsync" path="/param"/>
     /// <exception cref="ReplicationException">Any failure.</exception>
-    public async Task<T> ReadAsync<T>(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task<T>> operation, CancellationToken cancellationToken)
+    public Task<T> ReadAsync<T>(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task<T>> operation, CancellationToken cancellationToken) =>
+        InTimeAsync(request, name, RunAsync(request, name, operation, cancellationToken), cancellationToken);
+
+    /// <summary>The same for one that need not open the image of a volume of which enough is known.</summary>
+    /// <param name="request">The volume.</param>
+    /// <param name="name">What is done, to follow "cannot".</param>
+    /// <param name="look">What is known of the volume at a place; null: not enough.</param>
+    /// <param name="answer">What to do with that.</param>
+    /// <param name="operation">What to do with the open volume.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="ReplicationException">Any failure.</exception>
+    internal Task<T> ReadAsync<TKnown, T>(
+        VolumeRequest request, string name, Func<LocalCluster, RadosPool, Task<TKnown?>> look, Func<TKnown, T> answer,
+        Func<OpenVolume, CancellationToken, Task<T>> operation, CancellationToken cancellationToken) where TKnown : class
+    {
+        async Task<T> LookAsync()
+        {
+            var (known, open) = await resolver.LookAsync(request.Handle, request.Credentials, look, cancellationToken).ConfigureAwait(false);
+            return known is not null ? answer(known) : await RunAsync(open!, name, operation, cancellationToken).ConfigureAwait(false);
+        }
+
+        return InTimeAsync(request, name, LookAsync(), cancellationToken);
+    }
+
+    private static async Task<T> InTimeAsync<T>(VolumeRequest request, string name, Task<T> running, CancellationToken cancellationToken)
     {
         try
         {
-            return await RunAsync(request, name, operation, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+            return await running.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
         {
@@ -120,16 +146,23 @@ public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, V
         }
     }
 
-    private async Task<T> RunAsync<T>(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task<T>> operation, CancellationToken cancellationToken)
+    private async Task<T> RunAsync<T>(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task<T>> operation, CancellationToken cancellationToken) =>
+        await RunAsync(
+            await resolver.OpenAsync(request.Handle, request.Credentials, cancellationToken).ConfigureAwait(false), name, operation, cancellationToken).ConfigureAwait(false);
+
+    // Closes the volume.
+    private async Task<T> RunAsync<T>(OpenVolume open, string name, Func<OpenVolume, CancellationToken, Task<T>> operation, CancellationToken cancellationToken)
     {
-        await using var open = await resolver.OpenAsync(request.Handle, request.Credentials, cancellationToken).ConfigureAwait(false);
-        try
+        await using (open.ConfigureAwait(false))
         {
-            return await operation(open, cancellationToken).ConfigureAwait(false);
-        }
-        catch (Exception e) when (Meaning(e, name, open) is { } meaning)
-        {
-            throw meaning;
+            try
+            {
+                return await operation(open, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception e) when (Meaning(e, name, open) is { } meaning)
+            {
+                throw meaning;
+            }
         }
     }
 

@@ -22,9 +22,30 @@ public sealed class VolumeResolver(ClusterFiles files, Places places, ClusterCon
     /// NotFound: the image is gone, in a place that is known to be the right one. NotConfigured, Unavailable and AccessDenied
     /// as well name every place that was tried.
     /// </exception>
-    public Task<OpenVolume> OpenAsync(VolumeHandle handle, CephCredentials credentials, CancellationToken cancellationToken) => _search.FindAsync(
-        $"volume {handle}", handle, credentials, (cluster, pool) => OpenAtAsync(handle, cluster, pool, credentials, cancellationToken),
-        pool => IsInAsync(pool, handle.Uuid, cancellationToken), cancellationToken);
+    public Task<OpenVolume> OpenAsync(VolumeHandle handle, CephCredentials credentials, CancellationToken cancellationToken) =>
+        FindAsync(handle, credentials, (cluster, pool) => OpenAtAsync(handle, cluster, pool, credentials, cancellationToken), cancellationToken);
+
+    /// <summary>Opens the image of a volume, unless something is known of it that makes this needless.</summary>
+    /// <param name="handle">The volume.</param>
+    /// <param name="credentials">Ceph user and key.</param>
+    /// <param name="look">What is known of the volume at a place; null: the image is to be opened there.</param>
+    /// <param name="cancellationToken">Ends the wait; whatever opens later is closed again.</param>
+    /// <returns>What is known, or else the open volume.</returns>
+    /// <inheritdoc cref="OpenAsync" path="/exception"/>
+    internal Task<(T? Known, OpenVolume? Open)> LookAsync<T>(
+        VolumeHandle handle, CephCredentials credentials, Func<LocalCluster, RadosPool, Task<T?>> look, CancellationToken cancellationToken) where T : class =>
+        FindAsync<(T?, OpenVolume?)>(
+            handle, credentials,
+            async (cluster, pool) =>
+            {
+                if (await look(cluster, pool).ConfigureAwait(false) is not { } known)
+                    return (null, await OpenAtAsync(handle, cluster, pool, credentials, cancellationToken).ConfigureAwait(false));
+                pools.Note(cluster.Entry.ClusterId, pool, credentials);
+                return (known, null);
+            }, cancellationToken);
+
+    private Task<T> FindAsync<T>(VolumeHandle handle, CephCredentials credentials, Func<LocalCluster, RadosPool, Task<T>> look, CancellationToken cancellationToken) =>
+        _search.FindAsync($"volume {handle}", handle, credentials, look, pool => IsInAsync(pool, handle.Uuid, cancellationToken), cancellationToken);
 
     private async Task<OpenVolume> OpenAtAsync(
         VolumeHandle handle, LocalCluster cluster, RadosPool pool, CephCredentials credentials, CancellationToken cancellationToken)

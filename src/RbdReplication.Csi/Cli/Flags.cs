@@ -45,9 +45,10 @@ internal static class Flags
         Create<Duration>(name, new(fallback), description, "a duration such as 150s or 2m", Cli.Duration.TryParse);
 
     /// <summary>A duration, where 0 switches something off.</summary>
-    public static Option<Duration> DurationOrZero(string name, TimeSpan fallback, string description) =>
-        Create<Duration>(name, new(fallback), description, "a duration such as 60s or 5m, or 0", static (string text, out Duration value) =>
-            Cli.Duration.TryParse(text, out value) || text is "0" or "0s");
+    public static Option<Duration> DurationOrZero(string name, TimeSpan fallback, string description, TimeSpan? maximum = null) =>
+        Create<Duration>(
+            name, new(fallback), description, "a duration such as " + (maximum is { } most ? $"{new Duration(fallback)}, at most {new Duration(most)}" : "60s or 5m") + ", or 0",
+            (string text, out Duration value) => Cli.Duration.TryParse(text, out value) ? !(value.Span > maximum) : text is "0" or "0s");
 
     public static Option<int> Number(string name, int fallback, int minimum, int maximum, string description) =>
         Create(name, fallback, description, $"a number from {minimum} to {maximum}", (string text, out int value) =>

@@ -12,6 +12,9 @@ internal static class ServeCommand
 {
     public const string Name = "serve";
 
+    // Reports come every half minute: what is older says nothing that a new one would.
+    private static readonly TimeSpan LongestStatusAge = TimeSpan.FromSeconds(30);
+
     public static Command Create()
     {
         var endpoint = Flags.Endpoint("--csi-addons-endpoint", "unix:///csi/csi-addons.sock", "Socket that the CSI-Addons sidecar connects to", "unix");
@@ -22,6 +25,7 @@ internal static class ServeCommand
         var groups = Flags.Switch("--volume-groups", "Serve volume groups: make, change and list them");
         var timeout = Flags.Duration("--operation-timeout", TimeSpan.FromSeconds(150), "Longest time that one call takes");
         var stopTimeout = Flags.Duration("--stop-timeout", TimeSpan.FromSeconds(45), "Longest time that a server which was asked to stop waits for the changes under way; at least 10 s less than the pod's grace period");
+        var statusAge = Flags.DurationOrZero("--status-max-age", TimeSpan.FromSeconds(5), "How old the statuses of a pool may be, read for all its volumes at once, that GetVolumeReplicationInfo is answered from; 0 opens the image for each call", LongestStatusAge);
         var metricsInterval = Flags.DurationOrZero("--volume-metrics-interval", TimeSpan.FromSeconds(60), "Time between two listings of the volumes for their metrics; 0 for no such metrics");
         var maximumSeries = Flags.Number("--max-volume-series", 5000, 1, 20000, "How many volumes get metrics of their own; the healthiest are left out first");
         var pageStreams = Flags.Number("--max-page-streams", 8, 0, ServeLimits.PageStreams, "How many open pages are kept up to date at once; those beyond it ask every 30 s");
@@ -34,7 +38,7 @@ internal static class ServeCommand
 
         var command = new Command(Name, "Serve CSI-Addons Identity and Replication on a unix socket.")
         {
-            endpoint, group, driverName, forward, groups, http, timeout, stopTimeout, metricsInterval, maximumSeries, pageStreams,
+            endpoint, group, driverName, forward, groups, http, timeout, stopTimeout, statusAge, metricsInterval, maximumSeries, pageStreams,
         };
         shared.AddTo(command);
         command.SetAction((parsed, cancellationToken) => ServeHost.RunAsync(new ServeHostOptions
@@ -47,6 +51,7 @@ internal static class ServeCommand
             VolumeGroups = parsed.GetValue(groups) ? new GroupOptions(parsed.GetRequiredValue(shared.InstanceId)) : null,
             OperationTimeout = parsed.GetRequiredValue(timeout),
             StopTimeout = parsed.GetRequiredValue(stopTimeout),
+            StatusMaximumAge = parsed.GetRequiredValue(statusAge),
             VolumeMetrics = new VolumeMetricsOptions
             {
                 Interval = parsed.GetRequiredValue(metricsInterval),

@@ -85,11 +85,18 @@ internal static partial class ServeHost
             var logger = provider.GetRequiredService<ILogger<VolumeReplication>>();
             return (volume, address, patience) => CutOff(logger, address, volume.ImageSpec, volume.Handle, patience.TotalSeconds);
         });
+        services.AddSingleton(new RecentChanges(options.StatusMaximumAge, TimeProvider.System));
         services.AddSingleton<VolumeOperations>();
         services.AddSingleton<PointLog>();
         services.AddSingleton(provider => new PointSchedule(
             provider.GetRequiredService<VolumeOperations>(), new VolumeLocks(Environment.MachineName, TimeProvider.System, prefix: PointSchedule.LockPrefix),
             provider.GetRequiredService<PointLog>().Report, TimeProvider.System));
+        services.AddSingleton<ReadingLog>();
+        services.AddSingleton(provider =>
+        {
+            var log = provider.GetRequiredService<ReadingLog>();
+            return new SharedReports(options.StatusMaximumAge, provider.GetRequiredService<RecentChanges>(), TimeProvider.System, log.Read, log.Answered);
+        });
         services.AddSingleton<VolumeReplication>();
         services.AddSingleton<Telemetry>();
         services.AddSingleton<PoolLister>();

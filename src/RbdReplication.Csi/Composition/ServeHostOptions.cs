@@ -32,6 +32,9 @@ internal sealed record ServeHostOptions
     /// <summary>Longest time that a server which was asked to stop waits for the changes under way.</summary>
     public required TimeSpan StopTimeout { get; init; }
 
+    /// <summary>How old a reading of the statuses may be that the replication info is answered from; zero: it is not.</summary>
+    public required TimeSpan StatusMaximumAge { get; init; }
+
     /// <summary>The metrics of single volumes.</summary>
     public required VolumeMetricsOptions VolumeMetrics { get; init; }
 

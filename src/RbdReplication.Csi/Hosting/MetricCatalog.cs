@@ -33,6 +33,24 @@ internal static class MetricCatalog
     public static MetricDeclaration Connections { get; } =
         new("rbd_replication.connections", MetricKind.Gauge, "{connection}", "Open connections to Ceph clusters.");
 
+    public static MetricDeclaration Infos { get; } =
+        new("rbd_replication.replication_info.answers", MetricKind.Counter, "{answer}",
+            "Replication infos of volumes, by where they came from. None are counted with `--status-max-age 0`.", "source");
+
+    public static MetricDeclaration ReadingAge { get; } =
+        new("rbd_replication.replication_info.reading_age", MetricKind.Histogram, "s",
+            "How long before the answer the reading was begun, of those that came from one.")
+        {
+            Buckets = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 15, 20, 30],
+        };
+
+    public static MetricDeclaration ReadingDuration { get; } =
+        new("rbd_replication.status_reading.duration", MetricKind.Histogram, "s",
+            "Duration of the readings of all mirrored images of a pool, for infos and for listings.", "error.type")
+        {
+            Buckets = MetricDeclaration.CallBuckets,
+        };
+
     public static MetricDeclaration VolumeRole { get; } =
         new("rbd_replication.volume.role", MetricKind.UpDownCounter, "{volume}",
             "Which copy of the image this site has: 1 for the role it is in, 0 for the others.", [.. VolumeLabels, "role"]);
@@ -115,7 +133,8 @@ internal static class MetricCatalog
     public static IReadOnlyList<MetricDeclaration> Groups { get; } = [Generations, GenerationHold, LastGeneration, GenerationInterval];
 
     /// <summary>Calls and operations of <c>serve</c>.</summary>
-    public static IReadOnlyList<MetricDeclaration> Calls { get; } = [RpcDuration, OperationsPending, OperationsOverdue, OverdueAge, Connections];
+    public static IReadOnlyList<MetricDeclaration> Calls { get; } =
+        [RpcDuration, OperationsPending, OperationsOverdue, OverdueAge, Connections, Infos, ReadingAge, ReadingDuration];
 
     /// <summary>Replication of volumes, at <c>serve</c>.</summary>
     public static IReadOnlyList<MetricDeclaration> Replication { get; } =
@@ -140,7 +159,7 @@ internal static class MetricCatalog
         ["rpc.response.status_code"] = "gRPC code as the .NET library spells it, `FailedPrecondition`",
         ["rbd.call"] = "C function of librados or librbd",
         ["rbd.threads"] = "What the threads are for: `changes`, `lookups`, `long`, `rollbacks`, `reclaims`, `fencing`, `barriers` or `monitors`",
-        ["error.type"] = "Name of the errno; missing when the call succeeded",
+        ["error.type"] = "Name of the errno; missing when the call succeeded. Of a reading also the kind of another failure",
         ["cluster"] = "Cluster id, as in `config.json` and in volume handles",
         ["pool"] = "Pool name",
         ["rados_namespace"] = "Rados namespace, empty for the default one. Not `namespace`: Prometheus sets that one to the pod's",
@@ -152,5 +171,6 @@ internal static class MetricCatalog
         ["health"] = "`healthy`, `degraded`, `error` or `unknown`",
         ["outcome"] = "What became of the check of a volume or group",
         ["reason"] = "Why there is no mapping",
+        ["source"] = "`Reading`, the [shared reading](performance.md#one-reading-for-all) of the pool; else the image was opened, because there was no reading that was new enough (`NoReading`), this server has changed the volume since (`Changed`), it is not listed as mirrored (`NotListed`), not primary (`NotPrimary`), mirrored by journal (`Journal`), or could not be looked at (`Failed`)",
     };
 }

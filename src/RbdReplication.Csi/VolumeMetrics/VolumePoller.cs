@@ -62,7 +62,8 @@ internal sealed partial class VolumePoller(
     {
         try
         {
-            var listing = await lister.ListPoolAsync(cluster, pool.Credentials, pool.PoolId, options.MaximumVolumeSeries, cancellationToken);
+            // What was read for a call is new enough, and never the reading that was shown before.
+            var listing = await lister.ListPoolAsync(cluster, pool.Credentials, pool.PoolId, options.MaximumVolumeSeries, options.Interval / 2, cancellationToken);
             listings.Put(pool, listing);
             series.Update();
             if (_failing.TryRemove((pool.ClusterId, pool.PoolId), out _))

@@ -44,6 +44,7 @@ public sealed class MetricsPageTests
         using var generations = new GenerationLog(Microsoft.Extensions.Logging.Abstractions.NullLogger<GenerationSchedule>.Instance);
         generations.Show(() => []);
         using var points = new PointLog(Microsoft.Extensions.Logging.Abstractions.NullLogger<PointSchedule>.Instance);
+        using var readings = new ReadingLog();
         Assert.Equal(
             MetricCatalog.All.Select(metric => $"{metric.Kind} {metric.Name} {metric.Unit} {metric.Description}").Order(StringComparer.Ordinal),
             created.Order(StringComparer.Ordinal));

@@ -82,6 +82,14 @@ public sealed class FlagsTests
     }
 
     [Fact]
+    public void A_duration_may_have_a_longest()
+    {
+        var option = Flags.DurationOrZero("--age", TimeSpan.FromSeconds(5), "", TimeSpan.FromSeconds(30));
+        Assert.Empty(Errors(option, "--age", "30s"));
+        Assert.Contains("such as 5s, at most 30s, or 0", Assert.Single(Errors(option, "--age", "30.001s")), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_choice_names_what_can_be_chosen() =>
         Assert.Contains("one of red, green", Assert.Single(Errors(Flags.Choice("--color", "red", "", "red", "green"), "--color", "blue")), StringComparison.Ordinal);
 

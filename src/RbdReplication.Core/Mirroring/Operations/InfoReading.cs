@@ -15,11 +15,12 @@ internal sealed class InfoReading(TimeProvider time, IReadOnlyList<ReplicationSc
     /// <exception cref="ReplicationException">
     /// NotFound: nothing is known yet, as it is in the first minutes of a primary. FailedPrecondition: it is secondary, or not mirrored.
     /// </exception>
-    public async Task<ReplicationInfo> RunAsync(OpenVolume open, CancellationToken cancellationToken)
-    {
-        var info = await ReadAsync(open, cancellationToken).ConfigureAwait(false);
-        return info.IsAwaited ? throw new ReplicationException(ReplicationError.NotFound, $"{open.Volume} has no sync time yet: {info.Message}") : info;
-    }
+    public async Task<ReplicationInfo> RunAsync(OpenVolume open, CancellationToken cancellationToken) =>
+        Answer(open.Volume, await ReadAsync(open, cancellationToken).ConfigureAwait(false));
+
+    /// <summary>The same of a volume of which everything is known.</summary>
+    /// <exception cref="ReplicationException">NotFound: nothing is known yet, as it is in the first minutes of a primary.</exception>
+    public ReplicationInfo Of(KnownVolume known) => Answer(known.Volume, Judge(known.Reports, known.PrimarySince));
 
     /// <summary>The same, also where nothing is known yet.</summary>
     /// <exception cref="ReplicationException">FailedPrecondition: it is secondary, or not mirrored.</exception>
@@ -37,10 +38,18 @@ internal sealed class InfoReading(TimeProvider time, IReadOnlyList<ReplicationSc
         // The first snapshot stays until the peer has a newer one. Journal mode has none, and keeps no time.
         var primarySince = chain.SincePromotion.FirstOrDefault()?.TakenAt ?? open.Image.GetCreateTimestamp().ToDateTimeOffset();
         var (due, taker) = await schedules.ConfigureAwait(false);
-        TakesPoints = taker == SnapshotTaker.Points;
-        var reports = new ImageReports(global, sites, due, taker);
+        return Judge(new ImageReports(global, sites, due, taker), primarySince);
+    }
+
+    private ReplicationInfo Judge(ImageReports reports, DateTimeOffset primarySince)
+    {
+        TakesPoints = reports.Taker == SnapshotTaker.Points;
         return ReplicationInfo.Of(reports, primarySince, time.GetUtcNow());
     }
+
+    private static ReplicationInfo Answer(Volume volume, ReplicationInfo info) => info.IsAwaited
+        ? throw new ReplicationException(ReplicationError.NotFound, $"{volume} has no sync time yet: {info.Message}")
+        : info;
 
     private static async Task<SchedulesInForce> ReadSchedulesAsync(OpenVolume open, CancellationToken cancellationToken)
     {

@@ -1,0 +1,47 @@
+using RbdReplication.Ceph;
+
+namespace RbdReplication.Core;
+
+/// <summary>Where the replication info of a volume came from: the shared reading of its pool, or the image itself, and then why.</summary>
+public enum InfoSource
+{
+    /// <summary>The reading.</summary>
+    Reading,
+
+    /// <summary>The image: there is no reading that is new enough.</summary>
+    NoReading,
+
+    /// <summary>The image: a call of this server changes the volume, or has changed it since the reading was begun.</summary>
+    Changed,
+
+    /// <summary>The image: it is not among the mirrored ones, or is being enabled or disabled, or has gone since.</summary>
+    NotListed,
+
+    /// <summary>The image: it is not primary.</summary>
+    NotPrimary,
+
+    /// <summary>The image: it is mirrored by journal, whose owner librbd alone tells.</summary>
+    Journal,
+
+    /// <summary>The image: the volume could not be looked at.</summary>
+    Failed,
+}
+
+/// <summary>
+/// Whether the replication info of a volume follows from what was read of its pool without opening the image. It does for a primary image that is mirrored
+/// by snapshots: everything that the info is made of is then in the reports, the schedules and the snapshots, and the role is that of the newest mirror
+/// snapshot, as librbd itself takes it. Statuses tell the role half a minute late.
+/// </summary>
+public static class ReadingRules
+{
+    /// <summary>Decides it.</summary>
+    /// <param name="reports">What is reported about the image; null: it is not among the mirrored ones.</param>
+    /// <param name="image">What the image's header says; null: there is none.</param>
+    public static InfoSource SourceOf(ImageReports? reports, StoredImage? image) => (reports?.Status.Info.State, image) switch
+    {
+        (not MirrorImageState.Enabled, _) or (_, null) => InfoSource.NotListed,
+        (_, { Features: var features }) when features.HasFlag(ImageFeatures.Journaling) => InfoSource.Journal,
+        (_, { Snapshots.Mirrors: [.., { State: MirrorSnapshotState.Primary }] }) => InfoSource.Reading,
+        _ => InfoSource.NotPrimary,
+    };
+}
