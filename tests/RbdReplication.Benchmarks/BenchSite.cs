@@ -55,8 +55,9 @@ internal sealed partial class BenchSite : IAsyncDisposable
         return site;
     }
 
-    public Task<ServerProcess> StartServerAsync(params string[] options) => ServerProcess.StartAsync(
-        Path.Combine(_folder, "bench.sock"), ["--cluster-config", ConfigPath, "--cluster-mapping", Path.Combine(_folder, "none.json"), .. options]);
+    /// <summary>Starts the published binary, on a socket of this name.</summary>
+    public Task<ServerProcess> StartServerAsync(string label, params string[] options) => ServerProcess.StartAsync(
+        Path.Combine(_folder, label + ".sock"), ["--cluster-config", ConfigPath, "--cluster-mapping", Path.Combine(_folder, "none.json"), .. options]);
 
     /// <summary>Operations of clients that the site's only OSD has done since it started.</summary>
     public async Task<long> OsdOperationsAsync()

@@ -22,7 +22,7 @@ internal static class DrillBenchmark
         await using var a = await BenchSite.ConnectAsync(sandbox, "site-a");
         await using var b = await BenchSite.ConnectAsync(sandbox, "site-b");
         IReadOnlyList<BenchVolume> volumes;
-        await using (var server = await a.StartServerAsync("--volume-metrics-interval", "0"))
+        await using (var server = await a.StartServerAsync("bench", "--volume-metrics-interval", "0"))
         {
             Console.WriteLine(await Table.MachineAsync(a));
             volumes = await BenchVolume.CreateAsync(a, Math.Max(Synced, sizes.Max()), SizeBytes, ImageFeatures.Layering | ImageFeatures.ExclusiveLock);

@@ -17,7 +17,7 @@ internal static class FleetBenchmark
     {
         await using var a = await BenchSite.ConnectAsync(sandbox, "site-a");
         await using var b = await BenchSite.ConnectAsync(sandbox, "site-b");
-        await using var server = await a.StartServerAsync("--volume-metrics-interval", "0");
+        await using var server = await a.StartServerAsync("bench", "--volume-metrics-interval", "0");
         var volumes = await BenchVolume.CreateAsync(a, count);
         using var setting = JsonDocument.Parse(await ProcessOutput.OfAsync("ceph", "-c", a.ConfFile, "tell", "mon.a", "config", "get", "paxos_propose_interval"));
         var interval = double.Parse(setting.RootElement.GetProperty("paxos_propose_interval").GetString()!, CultureInfo.InvariantCulture);

@@ -17,8 +17,8 @@ internal static class GroupBenchmark
     {
         await using var a = await BenchSite.ConnectAsync(sandbox, "site-a");
         await using var b = await BenchSite.ConnectAsync(sandbox, "site-b");
-        await using var serverA = await a.StartServerAsync("--volume-metrics-interval", "0");
-        await using var serverB = await b.StartServerAsync("--volume-metrics-interval", "0");
+        await using var serverA = await a.StartServerAsync("bench", "--volume-metrics-interval", "0");
+        await using var serverB = await b.StartServerAsync("bench", "--volume-metrics-interval", "0");
         Console.WriteLine(await Table.MachineAsync(a));
         foreach (var size in sizes)
         {

@@ -8,6 +8,7 @@ const string Usage = """
       rpc SANDBOX [CALLS]                          calls that find nothing to do, against librbd alone and the rbd tool
       fleet SANDBOX [VOLUMES]                      all volumes enabled, promoted, demoted and promoted by force at once
       listing SANDBOX [IMAGES...]                  the status of all images of a pool
+      reading SANDBOX [IMAGES...]                  the info from one reading of all images of a pool, against opening the image
       growth SANDBOX PLOT.svg [VOLUMES...]         resolving and asking for info while the pool fills
       group SANDBOX [MEMBERS...]                   writers to a group while generations are taken, and its forced promotion
       rollback SANDBOX                             images returned to a generation, by size and by what was changed
@@ -33,6 +34,9 @@ switch (args)
         return 0;
     case ["listing", var sandbox, .. var images]:
         await ListingBenchmark.RunAsync(sandbox, images.Length == 0 ? [500, 2_000] : [.. images.Select(Number)]);
+        return 0;
+    case ["reading", var sandbox, .. var images]:
+        await ReadingBenchmark.RunAsync(sandbox, images.Length == 0 ? [100, 1_000] : [.. images.Select(Number)]);
         return 0;
     case ["growth", var sandbox, var plot, .. var volumes]:
         await GrowthBenchmark.RunAsync(sandbox, plot, volumes.Length == 0 ? [100, 1_000] : [.. volumes.Select(Number)]);

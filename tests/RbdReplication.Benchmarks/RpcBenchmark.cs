@@ -22,8 +22,8 @@ internal sealed class RpcBenchmark(BenchSite a, BenchSite b, ServerProcess serve
     {
         await using var a = await BenchSite.ConnectAsync(sandbox, "site-a");
         await using var b = await BenchSite.ConnectAsync(sandbox, "site-b");
-        await using var serverA = await a.StartServerAsync("--volume-metrics-interval", "0");
-        await using var serverB = await b.StartServerAsync("--volume-metrics-interval", "0");
+        await using var serverA = await a.StartServerAsync("bench", "--volume-metrics-interval", "0", "--status-max-age", "0");
+        await using var serverB = await b.StartServerAsync("bench", "--volume-metrics-interval", "0", "--status-max-age", "0");
         await new RpcBenchmark(a, b, serverA, serverB).RunAsync(calls);
     }
 

@@ -27,7 +27,7 @@ internal static class SoakBenchmark
     public static async Task<bool> CallsAsync(string sandbox, int calls)
     {
         await using var a = await BenchSite.ConnectAsync(sandbox, "site-a");
-        await using var server = await a.StartServerAsync();
+        await using var server = await a.StartServerAsync("bench");
         var volumes = await BenchVolume.CreateAsync(a, 2 * Concurrency);
         var random = new Random(1);
         var plan = Enumerable.Range(0, calls).Select(_ => (Kind: random.Next(20), Volume: volumes[random.Next(volumes.Count)])).ToList();
@@ -57,7 +57,7 @@ internal static class SoakBenchmark
         await using var a = await BenchSite.ConnectAsync(sandbox, "site-a");
         await ListingBenchmark.FillAsync(a, count);
         var volumes = await ListingBenchmark.VolumesAsync(a);
-        await using var server = await a.StartServerAsync();
+        await using var server = await a.StartServerAsync("bench");
         Console.WriteLine($"{await Table.MachineAsync(a)}; {volumes.Count} mirrored volumes, each asked once a minute");
         Begin("Polling:");
         Usage? early = null, last = null;
