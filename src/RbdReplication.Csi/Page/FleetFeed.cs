@@ -6,7 +6,7 @@ namespace RbdReplication.Csi.Page;
 
 /// <summary>
 /// What the page shows: the last readings of all pools and the operations under way. It is put together when somebody asks for it and
-/// something is new, and written as JSON once for all who ask. Safe for concurrent use.
+/// something is new, and written and compressed once for all who ask. Safe for concurrent use.
 /// </summary>
 internal sealed class FleetFeed(LastListings listings, VolumeGate gate, VolumeMetricsOptions options)
 {
@@ -41,23 +41,27 @@ internal sealed class FleetFeed(LastListings listings, VolumeGate gate, VolumeMe
         foreach (var reading in readings)
         {
             if (reading.Listing is { } listing && !ReferenceEquals(_rows.GetValueOrDefault(PoolJson.IdOf(reading))?.Listing, listing))
-                _rows[PoolJson.IdOf(reading)] = PoolRows.Of(reading, listing);
+                _rows[PoolJson.IdOf(reading)] = PoolRows.Of(reading, listing, listings);
         }
         var pending = operations.DistinctBy(UuidOf, StringComparer.OrdinalIgnoreCase).ToDictionary(UuidOf, StringComparer.OrdinalIgnoreCase);
-        var volumes = _rows.Values.SelectMany(pool => pool.Volumes).OrderByDescending(row => row.Severity).Take(options.MaximumVolumeSeries)
-            .Select(row => row.Uuid is { } uuid && pending.TryGetValue(uuid, out var operation) ? row with { Pending = operation } : row)
-            .ToDictionary(row => row.Id, StringComparer.Ordinal);
-        var groups = _rows.Values.SelectMany(pool => pool.Groups)
-            .Select(row => pending.TryGetValue(row.Uuid, out var operation) ? row with { Pending = operation } : row)
-            .ToDictionary(row => row.Id, StringComparer.Ordinal);
-        return new FleetState(_state, listings, volumes, groups, new FleetJson
+        List<VolumeJson> volumes =
+        [
+            .. _rows.Values.SelectMany(pool => pool.Volumes).OrderByDescending(volume => volume.Row.Severity).Take(options.MaximumVolumeSeries)
+                .Select(volume => volume.Uuid is { } uuid && pending.TryGetValue(uuid, out var operation) ? volume.Row with { Pending = operation } : volume.Row),
+        ];
+        List<GroupJson> groups =
+        [
+            .. _rows.Values.SelectMany(pool => pool.Groups)
+                .Select(group => pending.TryGetValue(group.Uuid, out var operation) ? group.Row with { Pending = operation } : group.Row),
+        ];
+        return new FleetState(_state, new FleetJson
         {
             IntervalSeconds = options.Interval.TotalSeconds,
             FreshForSeconds = listings.FreshFor.TotalSeconds,
             LeftOut = readings.Sum(reading => reading.Listing?.Count ?? 0) - volumes.Count,
             Pools = [.. readings.Select(PoolJson.Of)],
-            Volumes = volumes.Values,
-            Groups = groups.Values,
+            Volumes = volumes,
+            Groups = groups,
             Drills =
             [
                 .. readings.SelectMany(reading => (reading.Listing?.Drills ?? []).Select(drill => new DrillJson(reading.Pool, reading.Namespace, drill)))
@@ -71,10 +75,35 @@ internal sealed class FleetFeed(LastListings listings, VolumeGate gate, VolumeMe
     private static string UuidOf(OperationJson operation) =>
         operation.VolumeHandle.Length > VolumeHandle.UuidLength ? operation.VolumeHandle[^VolumeHandle.UuidLength..] : operation.VolumeHandle;
 
-    private sealed record PoolRows(PoolListing Listing, IReadOnlyList<VolumeRow> Volumes, IReadOnlyList<GroupRow> Groups)
+    private sealed record PoolRows(PoolListing Listing, IReadOnlyList<(VolumeJson Row, string? Uuid)> Volumes, IReadOnlyList<(GroupJson Row, string Uuid)> Groups)
     {
-        public static PoolRows Of(PoolReading reading, PoolListing listing) => new(
-            listing, [.. listing.Volumes.WorstFirst().Select(volume => new VolumeRow(reading, volume))],
-            [.. listing.Groups.WorstFirst().Select(group => new GroupRow(reading, group))]);
+        public static PoolRows Of(PoolReading reading, PoolListing listing, LastListings listings)
+        {
+            var pool = PoolJson.IdOf(reading);
+            return new PoolRows(
+                listing,
+                [
+                    .. listing.Volumes.WorstFirst().Select(volume => (new VolumeJson(volume)
+                    {
+                        Id = $"{pool}/{volume.Status.ImageId}",
+                        PoolId = pool,
+                        ClusterId = reading.ClusterId,
+                        ScheduleIntervalSeconds = volume.Status.ScheduleInterval?.TotalSeconds,
+                        Severity = volume.Status.Severity,
+                        ReadHistory = () => listings.LagOfLastHour(reading, volume.Status, listing.ListedAt),
+                    }, volume.Handle?.Uuid)),
+                ],
+                [
+                    .. listing.Groups.WorstFirst().Select(group => (new GroupJson(group)
+                    {
+                        Id = $"{pool}/group/{group.Handle.Uuid}",
+                        PoolId = pool,
+                        ClusterId = reading.ClusterId,
+                        ScheduleIntervalSeconds = ReplicationSchedule.ShortestInterval(group.State.Schedule is { } schedule ? [schedule] : [])?.TotalSeconds,
+                        Severity = group.Health.Severity(),
+                        ReadHistory = () => listings.LagOfLastHour(reading, group, listing.ListedAt),
+                    }, group.Handle.Uuid)),
+                ]);
+        }
     }
 }

@@ -23,16 +23,20 @@ internal sealed record FleetJson
     public required IReadOnlyList<PoolJson> Pools { get; init; }
 
     /// <summary>The volumes; in a change those that are new or have changed.</summary>
-    public required IEnumerable<VolumeRow> Volumes { get; init; }
+    public required IEnumerable<VolumeJson> Volumes { get; init; }
 
     /// <summary>The volume groups.</summary>
-    public required IEnumerable<GroupRow> Groups { get; init; }
+    public required IEnumerable<GroupJson> Groups { get; init; }
 
     /// <summary>The drills at this site, the oldest first.</summary>
     public required IReadOnlyList<DrillJson> Drills { get; init; }
 
     /// <summary>What the server is doing to volumes and groups.</summary>
     public required IReadOnlyList<OperationJson> Operations { get; init; }
+
+    /// <summary>Rows of which nothing but the age and the words that tell it has changed; in a change only.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<WordsJson>? Words { get; init; }
 
     /// <summary>Ids of rows that are gone; in a change only.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -57,97 +61,12 @@ internal sealed record PoolJson(
     public static string IdOf(PoolReading reading) => $"{reading.ClusterId}/{reading.Pool}/{reading.Namespace}";
 }
 
-/// <summary>One volume of it.</summary>
-internal sealed record VolumeRow : VolumeJson
-{
-    private readonly PoolReading _reading;
-    private readonly ImageStatus _status;
-
-    public VolumeRow(PoolReading reading, MirroredVolume volume) : base(volume)
-    {
-        _reading = reading;
-        _status = volume.Status;
-        Id = $"{PoolJson.IdOf(reading)}/{_status.ImageId}";
-        PoolId = PoolJson.IdOf(reading);
-        ClusterId = reading.ClusterId;
-        ScheduleIntervalSeconds = volume.Status.ScheduleInterval?.TotalSeconds;
-        Severity = volume.Status.Severity;
-        Uuid = volume.Handle?.Uuid;
-    }
-
-    /// <summary>The same row for as long as the image is there.</summary>
-    public string Id { get; }
-
-    /// <summary>Id of the pool, whose reading it is from.</summary>
-    public string PoolId { get; }
-
-    public string ClusterId { get; }
-
-    /// <summary>Interval of the shortest schedule in force at this site.</summary>
-    public double? ScheduleIntervalSeconds { get; }
-
-    /// <summary>How much it wants to be looked at: 0 healthy to 3 in error.</summary>
-    public int Severity { get; }
-
-    /// <summary>What the server is doing to it.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public OperationJson? Pending { get; init; }
-
-    /// <summary>The largest lag of each of the last 60 minutes in seconds, oldest first, the last one that of the pool's reading; not in a change.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public IReadOnlyList<int?>? LagOfLastHour { get; init; }
-
-    [JsonIgnore]
-    public string? Uuid { get; }
-
-    public VolumeRow WithHistory(LastListings listings) => this with { LagOfLastHour = listings.LagOfLastHour(_reading, _status, _reading.Listing!.ListedAt) };
-}
-
-/// <summary>One volume group of it.</summary>
-internal sealed record GroupRow : GroupJson
-{
-    private readonly PoolReading _reading;
-    private readonly GroupStatus _status;
-
-    public GroupRow(PoolReading reading, GroupStatus group) : base(group)
-    {
-        _reading = reading;
-        _status = group;
-        Id = $"{PoolJson.IdOf(reading)}/group/{group.Handle.Uuid}";
-        PoolId = PoolJson.IdOf(reading);
-        ClusterId = reading.ClusterId;
-        Severity = group.Health.Severity();
-        ScheduleIntervalSeconds = ReplicationSchedule.ShortestInterval(group.State.Schedule is { } schedule ? [schedule] : [])?.TotalSeconds;
-        Uuid = group.Handle.Uuid;
-    }
-
-    /// <summary>The same row for as long as the group is there.</summary>
-    public string Id { get; }
-
-    /// <summary>Id of the pool, whose reading it is from.</summary>
-    public string PoolId { get; }
-
-    public string ClusterId { get; }
-
-    /// <summary>Interval of its generations.</summary>
-    public double? ScheduleIntervalSeconds { get; }
-
-    /// <summary>How much it wants to be looked at: 0 healthy to 3 in error.</summary>
-    public int Severity { get; }
-
-    /// <summary>What the server is doing to it.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public OperationJson? Pending { get; init; }
-
-    /// <summary>The same of the age of the newest generation that was taken here.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public IReadOnlyList<int?>? LagOfLastHour { get; init; }
-
-    [JsonIgnore]
-    public string Uuid { get; }
-
-    public GroupRow WithHistory(LastListings listings) => this with { LagOfLastHour = listings.LagOfLastHour(_reading, _status, _reading.Listing!.ListedAt) };
-}
+/// <summary>New words for a row of which nothing else has changed but its age.</summary>
+/// <param name="Id">Id of the row.</param>
+/// <param name="Message">What is seen and what to do.</param>
+/// <param name="FailoverReason">Why it is safe to fail over or not; null: as before.</param>
+internal sealed record WordsJson(
+    string Id, string Message, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? FailoverReason);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(FleetJson))]

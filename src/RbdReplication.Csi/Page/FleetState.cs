@@ -1,39 +1,59 @@
-using System.Text.Json;
-using RbdReplication.Core;
+using RbdReplication.Csi.Hosting;
 
 namespace RbdReplication.Csi.Page;
 
 /// <summary>One state of what the page shows, and what of it is new. The bytes are made when they are first asked for.</summary>
 internal sealed class FleetState
 {
-    private readonly IReadOnlyDictionary<string, VolumeRow> _volumes;
-    private readonly IReadOnlyDictionary<string, GroupRow> _groups;
-    private readonly Lazy<byte[]> _whole;
-    private readonly Lazy<byte[]> _changes;
+    private readonly Dictionary<string, ReplicatedJson> _rows;
+    private readonly Lazy<PackedBytes> _whole;
+    private readonly Lazy<PackedBytes> _changes;
 
-    public FleetState(
-        FleetState? before, LastListings listings, IReadOnlyDictionary<string, VolumeRow> volumes, IReadOnlyDictionary<string, GroupRow> groups, FleetJson document)
+    public FleetState(FleetState? before, FleetJson document)
     {
-        _volumes = volumes;
-        _groups = groups;
+        _rows = document.Volumes.Concat<ReplicatedJson>(document.Groups).ToDictionary(row => row.Id!, StringComparer.Ordinal);
         Version = (before?.Version ?? 0) + 1;
-        _whole = new(() => JsonSerializer.SerializeToUtf8Bytes(
-            document with { Volumes = document.Volumes.Select(row => row.WithHistory(listings)), Groups = document.Groups.Select(row => row.WithHistory(listings)) },
-            FleetJsonContext.Default.FleetJson));
-        // Rows are made anew when their pool was read again: the lists are taken now, so that the state before is not kept.
-        List<VolumeRow> changedVolumes = [.. volumes.Values.Where(row => !ReferenceEquals(before?._volumes.GetValueOrDefault(row.Id), row))];
-        List<GroupRow> changedGroups = [.. groups.Values.Where(row => !ReferenceEquals(before?._groups.GetValueOrDefault(row.Id), row))];
-        List<string> removed = before is null ? [] : [.. before._volumes.Keys.Where(id => !volumes.ContainsKey(id)), .. before._groups.Keys.Where(id => !groups.ContainsKey(id))];
-        _changes = new(() => JsonSerializer.SerializeToUtf8Bytes(
-            document with { Volumes = changedVolumes, Groups = changedGroups, Removed = removed }, FleetJsonContext.Default.FleetJson));
+        _whole = new(() => Pack(document with
+        {
+            Volumes = document.Volumes.Select(row => row with { LagOfLastHour = row.ReadHistory() }),
+            Groups = document.Groups.Select(row => row with { LagOfLastHour = row.ReadHistory() }),
+        }));
+        // Taken now, so that the state before is not kept.
+        var changes = Since(before, document);
+        _changes = new(() => Pack(changes));
     }
 
     /// <summary>Grows by one from state to state.</summary>
     public long Version { get; }
 
     /// <summary>All of it, a <see cref="FleetJson"/>.</summary>
-    public byte[] Whole => _whole.Value;
+    public PackedBytes Whole => _whole.Value;
 
     /// <summary>What is new since the state before, a <see cref="FleetJson"/>.</summary>
-    public byte[] Changes => _changes.Value;
+    public PackedBytes Changes => _changes.Value;
+
+    private FleetJson Since(FleetState? before, FleetJson document)
+    {
+        List<VolumeJson> volumes = [];
+        List<GroupJson> groups = [];
+        List<WordsJson> words = [];
+        foreach (var row in _rows.Values)
+        {
+            var earlier = before?._rows.GetValueOrDefault(row.Id!);
+            if (earlier is null || !row.IsOnlyOlderThan(earlier))
+            {
+                if (row is VolumeJson volume)
+                    volumes.Add(volume);
+                else
+                    groups.Add((GroupJson)row);
+            }
+            else if ((row.Message, row.FailoverReason) != (earlier.Message, earlier.FailoverReason))
+            {
+                words.Add(new WordsJson(row.Id!, row.Message, row.FailoverReason == earlier.FailoverReason ? null : row.FailoverReason));
+            }
+        }
+        return document with { Volumes = volumes, Groups = groups, Words = words, Removed = before is null ? [] : [.. before._rows.Keys.Where(id => !_rows.ContainsKey(id))] };
+    }
+
+    private static PackedBytes Pack(FleetJson document) => PackedBytes.OfJson(document, FleetJsonContext.Default.FleetJson);
 }

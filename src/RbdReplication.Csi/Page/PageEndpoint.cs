@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Net.Http.Headers;
 using RbdReplication.Csi.Hosting;
 
 namespace RbdReplication.Csi.Page;
@@ -19,10 +20,7 @@ internal sealed class PageEndpoint(FleetFeed feed, PageOptions options, IHostApp
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(30);
 
-    // What Kestrel holds of an answer that is not read: more is written only when the reader has taken some.
-    private const int SliceBytes = 32 * 1024;
-
-    private static readonly (byte[] Html, string Policy) Page = Compose();
+    private static readonly (PackedBytes Html, string Policy) Page = Compose();
 
     private int _streams;
 
@@ -35,11 +33,26 @@ internal sealed class PageEndpoint(FleetFeed feed, PageOptions options, IHostApp
         app.MapMethods(EventsPath, methods, StreamAsync);
     }
 
-    private static Task SendAsync(HttpContext http, string type, byte[] body, string policy)
+    private static Task SendAsync(HttpContext http, string type, PackedBytes body, string policy)
     {
         Protect(http.Response, type, policy);
-        http.Response.ContentLength = body.Length;
-        return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask : http.Response.Body.WriteAsync(body, http.RequestAborted).AsTask();
+        var isPacked = TakesGzip(http);
+        http.Response.ContentLength = isPacked ? body.GzipLength : body.Length;
+        return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask
+            : isPacked ? body.WriteGzipAsync(http.Response.Body, http.RequestAborted) : body.WriteAsync(http.Response.Body, http.RequestAborted);
+    }
+
+    // Nothing here is secret to who may ask, so that its length may tell what is in it.
+    private static bool TakesGzip(HttpContext http)
+    {
+        http.Response.Headers.Vary = "Accept-Encoding";
+        if (!StringWithQualityHeaderValue.TryParseList(http.Request.Headers.AcceptEncoding, out var accepted)
+            || !accepted.Any(encoding => encoding.Value.Equals("gzip", StringComparison.OrdinalIgnoreCase) && encoding.Quality != 0))
+        {
+            return false;
+        }
+        http.Response.Headers.ContentEncoding = "gzip";
+        return true;
     }
 
     private static void Protect(HttpResponse response, string type, string policy)
@@ -88,18 +101,21 @@ internal sealed class PageEndpoint(FleetFeed feed, PageOptions options, IHostApp
     {
         long sent = 0;
         var spokenAt = time.GetTimestamp();
-        await SendAsync("time", Now());
+        var (body, isPacked) = (http.Response.Body, TakesGzip(http));
+        if (isPacked)
+            await PackedBytes.BeginStreamAsync(body, cancellationToken);
+        await SendAsync("time", Now(), null);
         while (true)
         {
             var state = feed.Read();
             if (state.Version != sent)
             {
-                await (state.Version == sent + 1 && sent > 0 ? SendAsync("changes", state.Changes) : SendAsync("state", state.Whole));
+                await (state.Version == sent + 1 && sent > 0 ? SendAsync("changes", "", state.Changes) : SendAsync("state", "", state.Whole));
                 sent = state.Version;
             }
             else if (time.GetElapsedTime(spokenAt) >= Heartbeat)
             {
-                await SendAsync("time", Now());
+                await SendAsync("time", Now(), null);
             }
             else
             {
@@ -107,19 +123,18 @@ internal sealed class PageEndpoint(FleetFeed feed, PageOptions options, IHostApp
             }
         }
 
-        byte[] Now() => Encoding.UTF8.GetBytes($"\"{time.GetUtcNow():O}\"");
+        string Now() => $"\"{time.GetUtcNow():O}\"";
 
-        async Task SendAsync(string name, byte[] data)
+        async Task SendAsync(string name, string text, PackedBytes? data)
         {
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             patience.CancelAfter(ServeLimits.EventTime);
             try
             {
-                var body = http.Response.Body;
-                await body.WriteAsync(Encoding.UTF8.GetBytes($"event: {name}\ndata: "), patience.Token);
-                for (var start = 0; start < data.Length; start += SliceBytes)
-                    await body.WriteAsync(data.AsMemory(start, Math.Min(SliceBytes, data.Length - start)), patience.Token);
-                await body.WriteAsync("\n\n"u8.ToArray(), patience.Token);
+                await WriteAsync($"event: {name}\ndata: {text}", patience.Token);
+                if (data is not null)
+                    await (isPacked ? data.WriteBlocksAsync(body, patience.Token) : data.WriteAsync(body, patience.Token));
+                await WriteAsync("\n\n", patience.Token);
                 await body.FlushAsync(patience.Token);
             }
             catch (OperationCanceledException)
@@ -130,13 +145,19 @@ internal sealed class PageEndpoint(FleetFeed feed, PageOptions options, IHostApp
             }
             spokenAt = time.GetTimestamp();
         }
+
+        ValueTask WriteAsync(string text, CancellationToken cancellationToken)
+        {
+            var bytes = Encoding.UTF8.GetBytes(text);
+            return isPacked ? PackedBytes.WriteStoredBlockAsync(body, bytes, cancellationToken) : body.WriteAsync(bytes, cancellationToken);
+        }
     }
 
-    private static (byte[], string) Compose()
+    private static (PackedBytes, string) Compose()
     {
         var (style, script) = (Read("page.css"), Read("page.js"));
         var html = Read("page.html").Replace("/*style*/", style, StringComparison.Ordinal).Replace("/*script*/", script, StringComparison.Ordinal);
-        return (Encoding.UTF8.GetBytes(html), string.Join("; ",
+        return (PackedBytes.Of(Encoding.UTF8.GetBytes(html)), string.Join("; ",
             "default-src 'none'", $"script-src '{HashOf(script)}'", $"style-src '{HashOf(style)}'", "connect-src 'self'", "img-src data:", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"));
     }
 

@@ -1,12 +1,14 @@
 "use strict";
 (() => {
-  const step = 100, minutes = 60, silence = 45000, again = 30000, tick = 5000;
+  const step = 100, most = 300, minutes = 60, silence = 45000, again = 30000, tick = 5000;
   const element = id => document.getElementById(id);
   const rows = new Map();      // id -> what is known of a volume or group
   const shown = new Map();     // id -> its row in the table
+  let edits = 0;               // counts changes of rows
   let pools = new Map(), freshFor = Infinity, interval = 0, leftOut = 0, drills = [], known = false;
   let offset = 0;              // the server's clock less ours
-  let limit = step, sortBy = "health", descending = true;
+  let first = 0, end = step;   // which of them are in the table
+  let sorted = [], isSorted = true, sortBy = "health", descending = true;
   let source = null, heardAt = 0, lostSince = null, refused = false;
 
   // ---- words ----
@@ -45,27 +47,25 @@
     row.syncedAt = time(isGroup ? row.generationTakenAt : row.lastSyncTime);
     row.every = isGroup ? row.schedule : row.schedules.join(" ");
     row.instant = time(row.failoverInstant);
-    row.words = [row.title, row.image, row.handle, row.clusterId, row.pool, row.namespace, row.peer, row.message].filter(Boolean).join("\n").toLowerCase();
-    const minute = Math.floor((pool ? pool.at : now()) / 60000);
-    if (history) {
-      row.minute = minute;
-      row.hour = row.lagOfLastHour;
-    } else {
-      row.minute = before ? before.minute : minute;
-      row.hour = before ? before.hour : [];
-      note(row, minute, isGroup ? row.generationAgeSeconds : row.lagSeconds);
-    }
+    row.readAt = before && !history ? before.readAt : pool ? pool.at : now();
+    row.minute = before && !history ? before.minute : Math.floor(row.readAt / 60000);
+    row.hour = before && !history ? before.hour : history && row.lagOfLastHour.length > 0 ? row.lagOfLastHour : [null];
+    if (!before && !history) note(row);
+    index(row);
     rows.set(row.id, row);
   }
 
+  // What is searched for a word.
+  const index = row => { row.at = ++edits; row.words = [row.title, row.image, row.handle, row.clusterId, row.pool, row.namespace, row.peer, row.message].filter(Boolean).join("\n").toLowerCase(); };
+
   // As the server keeps it: the largest of each minute.
-  function note(row, minute, lag) {
-    const passed = Math.max(0, minute - row.minute);
-    row.hour = row.hour.concat(new Array(Math.min(passed, minutes)).fill(null)).slice(-minutes);
+  function note(row) {
+    const minute = Math.floor(row.readAt / 60000), passed = Math.max(0, minute - row.minute);
+    const lag = row.syncedAt === null ? null : Math.max(0, Math.floor((row.readAt - row.syncedAt) / 1000));
+    if (passed > 0) row.hour = row.hour.concat(new Array(Math.min(passed, minutes)).fill(null)).slice(-minutes);
     row.minute = Math.max(row.minute, minute);
-    if (row.hour.length === 0) row.hour = [null];
     const last = row.hour.length - 1;
-    if (lag !== null && !(row.hour[last] >= lag)) row.hour[last] = Math.floor(lag);
+    if (lag !== null && !(row.hour[last] >= lag)) row.hour[last] = lag;
   }
 
   function take(text, whole) {
@@ -82,7 +82,22 @@
     }
     for (const volume of data.volumes) adopt(volume, "volume", whole);
     for (const group of data.groups) adopt(group, "group", whole);
+    for (const { id, message, failoverReason } of data.words ?? []) {
+      const row = rows.get(id);
+      row.message = message;
+      row.failoverReason = failoverReason ?? row.failoverReason;
+      index(row);
+    }
     for (const id of data.removed ?? []) rows.delete(id);
+    // What a reading has found as it was is not sent again.
+    for (const row of rows.values()) {
+      const pool = pools.get(row.poolId);
+      if (!pool || pool.at === row.readAt) continue;
+      row.readAt = pool.at;
+      row.at = ++edits;
+      note(row);
+    }
+    isSorted = false;
     show();
   }
 
@@ -90,18 +105,26 @@
   function chosen() {
     const words = element("search").value.toLowerCase().split(/\s+/).filter(Boolean);
     const health = element("health").value, role = element("role").value, safe = element("safe").value;
-    const column = columns.find(one => one.key === sortBy), sign = descending ? -1 : 1;
-    const order = new Intl.Collator("en", { numeric: true }).compare;
-    const compare = (a, b) => typeof a === "number" ? a - b : order(a, b);
-    return [...rows.values()]
-      .filter(row => (!health || (health === "ill" ? row.severity > 0 : row.health === health)) && (!role || row.role === role)
-        && (!safe || safety(row) === safe) && words.every(word => row.words.includes(word)))
-      .map(row => ({ row, key: column.of(row) }))
-      .sort((a, b) => sign * compare(a.key, b.key) || b.row.severity - a.row.severity || order(a.row.title, b.row.title))
-      .map(entry => entry.row);
+    return inOrder().filter(row => (!health || (health === "ill" ? row.severity > 0 : row.health === health)) && (!role || row.role === role)
+      && (!safe || safety(row) === safe) && words.every(word => row.words.includes(word)));
   }
 
-  // ---- the table: only so many rows are in it, and of those only what has changed is written ----
+  // Sorted again only when something is new, and then from the order before, which is nearly right.
+  const compareText = new Intl.Collator("en", { numeric: true }).compare;
+  function inOrder() {
+    if (isSorted) return sorted;
+    const column = columns.find(one => one.key === sortBy), sign = descending ? -1 : 1;
+    const compare = (a, b) => typeof a === "number" ? a - b : compareText(a, b);
+    const before = new Set(sorted.map(row => row.id));
+    const ids = [...before].filter(id => rows.has(id)).concat([...rows.keys()].filter(id => !before.has(id)));
+    sorted = ids.map(id => rows.get(id)).map(row => ({ row, key: column.of(row) }))
+      .sort((a, b) => sign * compare(a.key, b.key) || b.row.severity - a.row.severity || compareText(a.row.title, b.row.title))
+      .map(entry => entry.row);
+    isSorted = true;
+    return sorted;
+  }
+
+  // ---- the table: a part of the rows is in it, and of those only what has changed is written ----
   function text(parent, words, style) {
     const span = document.createElement("span");
     span.textContent = words;
@@ -170,8 +193,13 @@
 
   const lineMark = row => row.hour.join() + "/" + row.scheduleIntervalSeconds;
 
-  function draw(row, entry) {
+  // Cells of which time alone changes what they say.
+  const ageing = new Set(["health", "lag", "pending", "safe"]);
+
+  function draw(row, entry, isTick) {
+    if (!isTick && entry.drawnAt === row.at) return;
     for (const column of columns) {
+      if (isTick && !ageing.has(column.key)) continue;
       const cell = entry.cells[column.key], fresh = document.createElement("div"), isLine = column.key === "hour";
       if (isLine && entry.marks.hour === lineMark(row)) continue;
       fill[column.key](fresh, row);
@@ -181,6 +209,7 @@
       cell.replaceChildren(...fresh.childNodes);
       cell.classList.toggle("empty", !cell.hasChildNodes() || cell.textContent === "" && !isLine);
     }
+    entry.drawnAt = row.at;
   }
 
   function make(row) {
@@ -195,11 +224,13 @@
       cell.dataset.label = column.title;
       tr.append(cells[column.key] = cell);
     }
-    return { tr, cells, marks: {} };
+    return { tr, cells, marks: {}, drawnAt: 0 };
   }
 
   function show() {
-    const all = chosen(), some = all.slice(0, limit), body = element("rows"), wanted = new Set(some.map(row => row.id));
+    const all = chosen(), body = element("rows");
+    first = Math.max(0, Math.min(first, all.length - step));
+    const some = all.slice(first, end), wanted = new Set(some.map(row => row.id));
     for (const [id, entry] of shown) {
       if (!wanted.has(id)) { entry.tr.remove(); shown.delete(id); }
     }
@@ -208,13 +239,15 @@
       let entry = shown.get(row.id);
       if (!entry) shown.set(row.id, entry = make(row));
       draw(row, entry);
-      entry.tr.setAttribute("aria-rowindex", index + 2);
+      entry.tr.setAttribute("aria-rowindex", first + index + 2);
       if (entry.tr === at) at = at.nextSibling;
       else body.insertBefore(entry.tr, at);
     });
     element("table").setAttribute("aria-rowcount", all.length + 1);
-    element("more-line").hidden = all.length <= limit;
-    set(element("more-text"), `${number(Math.min(limit, all.length))} of ${number(all.length)} are shown`);
+    element("fewer-line").hidden = first === 0;
+    set(element("fewer-text"), `${number(first)} are above`);
+    element("more-line").hidden = all.length <= end;
+    set(element("more-text"), `${first > 0 ? `${number(first + 1)} to ` : ""}${number(Math.min(end, all.length))} of ${number(all.length)} are shown`);
     element("none").hidden = all.length > 0 || !known;
     set(element("none"), rows.size > 0 ? "None is like that." : interval === 0 ? "Nothing is read: --volume-metrics-interval is 0."
       : "No mirrored volume is known yet. The server reads the pools in which calls have found volumes since it started: the first comes with the next call of the controller.");
@@ -297,6 +330,12 @@
   }
 
   // ---- what people do ----
+  function begin() {
+    first = 0;
+    end = step;
+    show();
+  }
+
   function sort(key, isDescending) {
     sortBy = key;
     descending = isDescending;
@@ -305,7 +344,8 @@
       else th.removeAttribute("aria-sort");
     }
     element("sort").value = key + (descending ? " down" : " up");
-    show();
+    isSorted = false;
+    begin();
   }
 
   for (const column of columns) {
@@ -329,17 +369,35 @@
   }
   element("sort").addEventListener("change", event => { const [key, way] = event.target.value.split(" "); sort(key, way === "down"); });
   element("filters").addEventListener("submit", event => event.preventDefault());
-  for (const id of ["search", "health", "role", "safe"]) element(id).addEventListener("input", () => { limit = step; show(); });
-  const more = () => { limit += step; show(); };
-  element("more").addEventListener("click", more);
-  new IntersectionObserver(seen => { if (seen.some(entry => entry.isIntersecting) && !element("more-line").hidden) more(); }, { rootMargin: "400px" }).observe(element("more-line"));
+  for (const id of ["search", "health", "role", "safe"]) element(id).addEventListener("input", begin);
+  // The part of the rows that is in the table moves along; what is in it before and after stays where it is on the screen.
+  function move(isDown) {
+    const body = element("rows"), kept = isDown ? body.lastElementChild : body.firstElementChild, focused = document.activeElement;
+    const before = kept.getBoundingClientRect().top;
+    if (isDown) {
+      end += step;
+      first = Math.max(first, end - most);
+    } else {
+      first = Math.max(0, first - step);
+      end = Math.min(end, first + most);
+    }
+    show();
+    scrollBy(0, kept.getBoundingClientRect().top - before);
+    // A button that is gone leaves the focus to the rows.
+    if (focused.closest("[hidden]")) body.focus({ preventScroll: true });
+  }
+  for (const [id, isDown] of [["more", true], ["fewer", false]]) {
+    const line = element(id + "-line");
+    element(id).addEventListener("click", () => move(isDown));
+    new IntersectionObserver(seen => { if (seen.some(entry => entry.isIntersecting) && !line.hidden) move(isDown); }, { rootMargin: "400px" }).observe(line);
+  }
 
   setInterval(() => {
     if (source && source.readyState !== EventSource.CLOSED && Date.now() - heardAt > silence) {
       lose();
       connect();
     }
-    for (const [id, entry] of shown) draw(rows.get(id), entry);
+    for (const [id, entry] of shown) draw(rows.get(id), entry, true);
     tell();
   }, tick);
 

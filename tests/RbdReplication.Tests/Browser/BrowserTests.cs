@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
+using System.Globalization;
 using RbdReplication.Ceph;
 using RbdReplication.CephTests.Sandbox;
 using RbdReplication.Core;
@@ -152,24 +154,72 @@ public sealed class BrowserTests(SharedChromium shared) : IClassFixture<SharedCh
     }
 
     [Fact(Explicit = true)]
-    public async Task Of_ten_thousand_volumes_a_hundred_are_in_the_table_until_one_asks_for_more()
+    public async Task Of_ten_thousand_volumes_some_hundreds_are_in_the_table_wherever_one_is_and_a_reading_sends_only_what_is_new()
     {
         await using var server = await PageServer.StartAsync();
-        var all = Enumerable.Range(0, 10_000).Select(i => PageServer.Volume(i)).ToArray();
-        server.Read(all);
+        var (begun, all) = (DateTimeOffset.UtcNow, Enumerable.Range(0, 10_000).Select(i => PageServer.Volume(i)).ToArray());
+        void Say(string what) => TestContext.Current.TestOutputHelper?.WriteLine(what);
+        // Every fifth has had a sync since; of the others the words tell another age.
+        void Read(int seconds, params MirroredVolume[] changed)
+        {
+            var at = begun.AddSeconds(seconds);
+            server.Listings.Put(Listed.Pool, Listed.At(at, [.. all.Select((volume, i) => volume with
+            {
+                Status = volume.Status with
+                {
+                    LastSyncTime = i % 5 == 0 ? at.AddSeconds(-90) : volume.Status.LastSyncTime,
+                    Lag = TimeSpan.FromSeconds(i % 5 == 0 ? 90 : 90 + seconds),
+                    Message = $"site-b reports \"replaying\" {(i + seconds) % 30} s ago: in step",
+                },
+            }), .. changed]));
+        }
+
+        Read(0);
+        var started = Stopwatch.GetTimestamp();
+        var state = server.Feed.Read();
+        Say($"the state is {state.Whole.Length} bytes of JSON, {state.Whole.GzipLength} packed, made in {Stopwatch.GetElapsedTime(started).TotalMilliseconds:0} ms");
+        Assert.InRange(state.Whole.GzipLength, 1, state.Whole.Length / 8);
         await OpenAsync(server, $"{Rows} > 0");
-        Assert.Equal("100", await Browser.TextAsync(Rows));
-        Assert.Equal("10001", await Browser.TextAsync("document.getElementById('table').getAttribute('aria-rowcount')"));
+        Say($"it was seen after {await Browser.TextAsync("Math.round(performance.now())")} ms");
+        Assert.Equal(("100", "10001"), (await Browser.TextAsync(Rows), await Browser.TextAsync("document.getElementById('table').getAttribute('aria-rowcount')")));
+
         await Browser.ValueAsync("document.getElementById('more').focus()");
         await Browser.PressAsync("Enter", 13, "\r");
         await Browser.UntilAsync($"{Rows} >= 200", "more are shown");
-        var milliseconds = await Browser.TextAsync(
-            "(() => { const field = document.getElementById('search'), at = performance.now(); field.value = 'pvc-9999'; field.dispatchEvent(new Event('input')); return performance.now() - at; })()");
-        TestContext.Current.TestOutputHelper?.WriteLine($"a search of 10,000 volumes took {milliseconds} ms");
+        const string last = "Number(document.getElementById('rows').lastChild.getAttribute('aria-rowindex'))";
+        const string first = "Number(document.getElementById('rows').firstChild.getAttribute('aria-rowindex'))";
+        await Browser.ValueAsync($"(() => {{ while ({last} < 1200) document.getElementById('more').click(); }})()");
+        Assert.Equal("300", await Browser.TextAsync(Rows));
+        Assert.True(await Browser.TextAsync($"{last} - {first}") == "299");
+        // What one looks at stays where it is when those before are put in front of it.
+        var moved = await Browser.TextAsync(
+            "(() => { const row = document.getElementById('rows').firstChild;"
+            + " document.getElementById('fewer').focus(); const at = row.getBoundingClientRect().top; document.getElementById('fewer').click(); return row.getBoundingClientRect().top - at; })()");
+        Assert.InRange(double.Parse(moved, CultureInfo.InvariantCulture), -2, 2);
+        await Browser.ValueAsync("(() => { while (!document.getElementById('fewer-line').hidden) { scrollTo(0, 0); document.getElementById('fewer').click(); } })()");
+        Assert.Equal(("2", "rows"), (await Browser.TextAsync(first), await Browser.TextAsync("document.activeElement.id")));
+
+        foreach (var typed in (string[])["p", "pvc-99", "pvc-9999"])
+        {
+            var milliseconds = await Browser.TextAsync(
+                $"(() => {{ const field = document.getElementById('search'), at = performance.now(); field.value = '{typed}'; field.dispatchEvent(new Event('input')); document.body.offsetHeight; return Math.round(performance.now() - at); }})()");
+            Say($"searched for \"{typed}\" and laid out within {milliseconds} ms");
+        }
         Assert.Equal("pvc-9999", await Browser.TextAsync(Names));
-        all[9_999] = PageServer.Volume(9_999, ReplicationHealth.Error);
-        server.Read(all);
-        await Browser.UntilAsync($"{Cell(0, "health")} === 'error'", "the change is there");
+        await Browser.ValueAsync("(() => { document.getElementById('search').value = ''; document.getElementById('search').dispatchEvent(new Event('input')); })()");
+
+        Read(60, PageServer.Volume(10_000, ReplicationHealth.Error));
+        state = server.Feed.Read();
+        Say($"a reading sends {state.Changes.Length} bytes of JSON, {state.Changes.GzipLength} packed");
+        Assert.InRange(state.Changes.GzipLength, 1, state.Whole.GzipLength / 2);
+        await Browser.UntilAsync($"{Cell(0, "health")} === 'error' && {Cell(1, "health")} === 'healthy'", "the change is there");
+        // pvc-0 has had a sync, pvc-1 not: its words and its lag are of this reading all the same.
+        Assert.Equal(("pvc-0", "pvc-1"), (await Browser.TextAsync(Cell(1, "name").Replace("[data-c=name]", ".name", StringComparison.Ordinal)), await Browser.TextAsync(Cell(2, "name").Replace("[data-c=name]", ".name", StringComparison.Ordinal))));
+        Assert.Contains("\"replaying\" 1 s ago", await Browser.TextAsync(Cell(2, "message")), StringComparison.Ordinal);
+        Assert.EndsWith("last 90s", await Lag(1), StringComparison.Ordinal);
+        Assert.EndsWith("last 2m", await Lag(2), StringComparison.Ordinal);
+
+        async Task<string> Lag(int row) => await Browser.TextAsync($"document.querySelectorAll('#rows tr')[{row}].querySelector('svg').getAttribute('aria-label')");
     }
 
     [Fact(Explicit = true)]

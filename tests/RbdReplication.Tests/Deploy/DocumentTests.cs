@@ -113,7 +113,7 @@ public sealed partial class DocumentTests
     {
         var page = Blanks().Replace(Read("docs/page.md"), " ");
         var json = Csi.Page.FleetJsonContext.Default;
-        IEnumerable<System.Text.Json.Serialization.Metadata.JsonTypeInfo> types = [json.FleetJson, json.PoolJson, json.VolumeRow, json.GroupRow, json.OperationJson];
+        IEnumerable<System.Text.Json.Serialization.Metadata.JsonTypeInfo> types = [json.FleetJson, json.PoolJson, json.VolumeJson, json.GroupJson, json.WordsJson, json.OperationJson];
         Assert.All(types.SelectMany(type => type.Properties).Where(property => property.Get is not null), field => Assert.Contains($"`{field.Name}`", page, StringComparison.Ordinal));
         var reasons = File.ReadLines(Path.Combine(Manifests.Repository, "src/RbdReplication.Core/Fleet/FailoverSafety.cs")).Where(line => !NoMessage().IsMatch(line))
             .SelectMany(line => Literal().Matches(line)).Select(literal => literal.Groups[1].Value).Where(reason => FixedWords(reason).Any()).ToList();

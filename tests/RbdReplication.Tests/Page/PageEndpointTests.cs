@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -139,6 +140,73 @@ public sealed class PageEndpointTests
         var row = Assert.Single(changes.Data.GetProperty("volumes").EnumerateArray());
         Assert.Equal(("pvc-2", "error"), (row.GetProperty("persistentVolume").GetString(), row.GetProperty("health").GetString()));
         Assert.EndsWith("000000000001", Assert.Single(changes.Data.GetProperty("removed").EnumerateArray()).GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Of_a_row_that_has_only_aged_a_change_has_the_words_and_of_one_that_says_the_same_nothing()
+    {
+        await using var server = await PageServer.StartAsync();
+        var (aged, same, synced) = (PageServer.Volume(1), PageServer.Volume(2), PageServer.Volume(3));
+        server.Read(aged, same, synced);
+        using var events = await EventReader.OpenAsync(server.Http);
+        await events.NextAsync();
+        static MirroredVolume With(MirroredVolume volume, Func<ImageStatus, ImageStatus> change) => volume with { Status = change(volume.Status) };
+        server.Read(
+            With(aged, status => status with { Lag = TimeSpan.FromSeconds(150), Message = "site-b reports \"replaying\" 7 s ago: in step" }),
+            With(same, status => status with { Lag = TimeSpan.FromSeconds(150), Schedules = [new ReplicationSchedule("5m", null)] }),
+            With(synced, status => status with { LastSyncTime = status.LastSyncTime!.Value.AddSeconds(60) }));
+        var changes = (await events.NextAsync())!.Value.Data;
+        Assert.Equal("pvc-3", Assert.Single(changes.GetProperty("volumes").EnumerateArray()).GetProperty("persistentVolume").GetString());
+        var words = Assert.Single(changes.GetProperty("words").EnumerateArray());
+        Assert.EndsWith("000000000001", words.GetProperty("id").GetString(), StringComparison.Ordinal);
+        Assert.Equal("site-b reports \"replaying\" 7 s ago: in step", words.GetProperty("message").GetString());
+        Assert.False(words.TryGetProperty("failoverReason", out _));
+    }
+
+    [Theory]
+    [InlineData("/")]
+    [InlineData(PageEndpoint.VolumesPath)]
+    public async Task Who_takes_gzip_gets_the_same_compressed(string path)
+    {
+        await using var server = await PageServer.StartAsync();
+        server.Read([.. Enumerable.Range(0, 500).Select(i => PageServer.Volume(i))]);
+        var plain = await server.Http.GetByteArrayAsync(new Uri(path, UriKind.Relative));
+        foreach (var (accepted, isPacked) in ((string, bool)[])[("gzip, deflate, br", true), ("br;q=1.0, GZIP;q=0.5", true), ("gzip;q=0", false), ("identity", false), ("*", false)])
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, path);
+            request.Headers.TryAddWithoutValidation("Accept-Encoding", accepted);
+            using var answer = await server.Http.SendAsync(request);
+            var bytes = await answer.Content.ReadAsByteArrayAsync();
+            Assert.Equal((isPacked, "Accept-Encoding"), (answer.Content.Headers.ContentEncoding.Contains("gzip"), string.Join(',', answer.Headers.Vary)));
+            Assert.Equal(isPacked, bytes.Length < plain.Length / 2);
+            if (isPacked)
+            {
+                using var unpacked = new MemoryStream();
+                await using (var gzip = new GZipStream(new MemoryStream(bytes), CompressionMode.Decompress))
+                    await gzip.CopyToAsync(unpacked);
+                bytes = unpacked.ToArray();
+            }
+            Assert.Equal(plain, bytes);
+        }
+    }
+
+    [Fact]
+    public async Task A_stream_that_is_compressed_has_the_same_events_each_as_soon_as_it_is_sent()
+    {
+        await using var server = await PageServer.StartAsync();
+        server.Read(PageServer.Volume(1));
+        using var request = new HttpRequestMessage(HttpMethod.Get, PageEndpoint.EventsPath);
+        request.Headers.AcceptEncoding.ParseAdd("gzip");
+        using var answer = await server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        Assert.Equal("gzip", Assert.Single(answer.Content.Headers.ContentEncoding));
+        using var events = new EventReader(answer, new StreamReader(new GZipStream(await answer.Content.ReadAsStreamAsync(), CompressionMode.Decompress)));
+        Assert.Equal("state", (await events.NextAsync())!.Value.Name);
+        for (var i = 2; i < 5; i++)
+        {
+            server.Read(PageServer.Volume(i, persistentVolume: "pvc-ä"));
+            var changes = (await events.NextAsync())!.Value;
+            Assert.Equal(("changes", "pvc-ä"), (changes.Name, changes.Data.GetProperty("volumes")[0].GetProperty("persistentVolume").GetString()));
+        }
     }
 
     [Fact]
