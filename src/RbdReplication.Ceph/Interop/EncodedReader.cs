@@ -15,6 +15,8 @@ internal ref struct EncodedReader(ReadOnlySpan<byte> bytes)
     public readonly int OffsetIn(ReadOnlySpan<byte> whole) =>
         whole.Overlaps(_rest, out var offset) ? offset : throw new ArgumentException("it is no part of that", nameof(whole));
 
+    public readonly bool IsAtEnd => _rest.IsEmpty;
+
     public byte ReadByte() => Take(1)[0];
 
     public uint ReadUInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(sizeof(uint)));
@@ -33,6 +35,13 @@ internal ref struct EncodedReader(ReadOnlySpan<byte> bytes)
     {
         compatible = Take(2)[1];
         return new EncodedReader(ReadBytes());
+    }
+
+    /// <summary>The same, where what is read must mean what it does in the version that is known: a <see cref="FormatException"/> if only a later one can read it.</summary>
+    public EncodedReader ReadStructure(byte known)
+    {
+        var content = ReadStructure(out var compatible);
+        return compatible <= known ? content : throw new FormatException($"an encoded value can be read by version {compatible} only, and {known} is known");
     }
 
     private ReadOnlySpan<byte> Take(int length)

@@ -7,8 +7,10 @@ namespace RbdReplication.Ceph;
 /// </summary>
 /// <param name="Features">Its features.</param>
 /// <param name="Snapshots">Its snapshots.</param>
-public sealed record StoredImage(ImageFeatures Features, StoredSnapshots Snapshots)
+/// <param name="IsInGroup">Whether it is in an RBD group.</param>
+public sealed record StoredImage(ImageFeatures Features, StoredSnapshots Snapshots, bool IsInGroup = false)
 {
+    private const string GroupKey = "rbd_group_ref";
     private const string FeaturesKey = "features";
 
     /// <summary>Reads it; null: there is no such image.</summary>
@@ -27,6 +29,7 @@ public sealed record StoredImage(ImageFeatures Features, StoredSnapshots Snapsho
         stored.GetValueOrDefault(FeaturesKey) is { Length: sizeof(ulong) } features
             ? new StoredImage(
                 (ImageFeatures)BinaryPrimitives.ReadUInt64LittleEndian(features),
-                StoredSnapshots.Parse(stored.Where(entry => entry.Key.StartsWith(StoredSnapshots.KeyPrefix, StringComparison.Ordinal)).Select(entry => entry.Value)))
+                StoredSnapshots.Parse(stored.Where(entry => entry.Key.StartsWith(StoredSnapshots.KeyPrefix, StringComparison.Ordinal)).Select(entry => entry.Value)),
+                stored.ContainsKey(GroupKey))
             : throw new FormatException("the header of an image has no features");
 }

@@ -105,8 +105,10 @@ public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnl
         var snapshot = new EncodedReader(bytes).ReadStructure(out var compatible);
         if (compatible < Nautilus)
             return;
+        if (compatible > Nautilus)
+            throw new FormatException($"a snapshot can be read by version {compatible} only");
         var (id, name, size, isProtected, flags) = ReadHead(ref snapshot);
-        var kind = snapshot.ReadStructure(out _);
+        var kind = snapshot.ReadStructure(known: 1);
         var takenAt = DateTimeOffset.UnixEpoch.AddSeconds(snapshot.ReadUInt32()).AddTicks(snapshot.ReadUInt32() / TimeSpan.NanosecondsPerTick);
         var clones = snapshot.ReadUInt32();
         var type = kind.ReadUInt32();

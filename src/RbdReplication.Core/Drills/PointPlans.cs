@@ -17,12 +17,18 @@ public static class PointPlans
     private static string TakenKey(string imageId) => imageId + "/taken_at";
 
     /// <summary>The plan of an image; null for none. One read.</summary>
-    public static async Task<PointPlan?> ReadAsync(OpenVolume open, CancellationToken cancellationToken)
+    public static Task<PointPlan?> ReadAsync(OpenVolume open, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(open);
-        var id = open.Image.GetId();
-        var keys = await open.Volume.Pool.ReadOmapAsync(ObjectName, [id, TakenKey(id)], cancellationToken).ConfigureAwait(false);
-        return keys?.GetValueOrDefault(id) is { } text && Parse(text) is { } plan ? plan with { TakenAt = Time(keys.GetValueOrDefault(TakenKey(id))) } : null;
+        return ReadAsync(open.Volume.Pool, open.Image.GetId(), cancellationToken);
+    }
+
+    /// <summary>The same of an image that is not open.</summary>
+    public static async Task<PointPlan?> ReadAsync(RadosPool pool, string imageId, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(pool);
+        var keys = await pool.ReadOmapAsync(ObjectName, [imageId, TakenKey(imageId)], cancellationToken).ConfigureAwait(false);
+        return keys?.GetValueOrDefault(imageId) is { } text && Parse(text) is { } plan ? plan with { TakenAt = Time(keys.GetValueOrDefault(TakenKey(imageId))) } : null;
     }
 
     /// <summary>The plans of those of the images that have one. One read.</summary>

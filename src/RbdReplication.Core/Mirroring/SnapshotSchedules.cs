@@ -28,7 +28,7 @@ public static class SnapshotSchedules
     public static async Task SetAsync(OpenVolume open, ReplicationSchedule wanted, CancellationToken cancellationToken)
     {
         var (connection, image) = (open.Volume.Connection, open.Image);
-        if (await ReadAsync(connection, image, cancellationToken).ConfigureAwait(false) is [var only] && only.Means(wanted))
+        if (await IsAsync(connection, image.Pool, image.GetId(), wanted, cancellationToken).ConfigureAwait(false))
             return;
         await open.LockAsync().ConfigureAwait(false);
         var present = await ReadAsync(connection, image, cancellationToken).ConfigureAwait(false);
@@ -40,13 +40,20 @@ public static class SnapshotSchedules
             await CommandAsync(connection, "remove", image.Spec, other, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Whether the image has exactly this schedule of its own, or with null none.</summary>
+    public static async Task<bool> IsAsync(ClusterConnection connection, RadosPool pool, string imageId, ReplicationSchedule? wanted, CancellationToken cancellationToken)
+    {
+        var present = await ReadAsync(connection, pool, imageId, cancellationToken).ConfigureAwait(false);
+        return wanted is null ? present.Count == 0 : present is [var only] && only.Means(wanted);
+    }
+
     /// <summary>Removes all schedules of the image's own, if it has any.</summary>
     /// <param name="open">The volume; locked where it has.</param>
     /// <param name="cancellationToken">Ends waiting for a manager that is not ready.</param>
     /// <exception cref="CephException">The manager refuses, or none was ready for half a minute.</exception>
     public static async Task ClearAsync(OpenVolume open, CancellationToken cancellationToken)
     {
-        if ((await ReadAsync(open.Volume.Connection, open.Image, cancellationToken).ConfigureAwait(false)).Count == 0)
+        if (await IsAsync(open.Volume.Connection, open.Image.Pool, open.Image.GetId(), null, cancellationToken).ConfigureAwait(false))
             return;
         await open.LockAsync().ConfigureAwait(false);
         await RemoveAsync(open.Volume.Connection, open.Image, cancellationToken).ConfigureAwait(false);
@@ -89,10 +96,13 @@ public static class SnapshotSchedules
         return found;
     }
 
-    private static async Task<List<Item>> ReadAsync(ClusterConnection connection, RbdImage image, CancellationToken cancellationToken)
+    private static Task<List<Item>> ReadAsync(ClusterConnection connection, RbdImage image, CancellationToken cancellationToken) =>
+        ReadAsync(connection, image.Pool, image.GetId(), cancellationToken);
+
+    private static async Task<List<Item>> ReadAsync(ClusterConnection connection, RadosPool pool, string imageId, CancellationToken cancellationToken)
     {
-        var root = await connection.GetPoolAsync(image.Pool.Id, "", cancellationToken).ConfigureAwait(false);
-        var key = string.Create(CultureInfo.InvariantCulture, $"{image.Pool.Id}/{image.Pool.Namespace}/{image.GetId()}");
+        var root = await connection.GetPoolAsync(pool.Id, "", cancellationToken).ConfigureAwait(false);
+        var key = string.Create(CultureInfo.InvariantCulture, $"{pool.Id}/{pool.Namespace}/{imageId}");
         var entries = await root.ReadOmapAsync(ScheduleObject, [key], cancellationToken).ConfigureAwait(false);
         return entries is not null && entries.TryGetValue(key, out var json) ? Parse(json) : [];
     }

@@ -1,3 +1,5 @@
+using RbdReplication.Ceph;
+
 namespace RbdReplication.Core;
 
 /// <summary>
@@ -26,7 +28,11 @@ public sealed class VolumeReplication(
     public async Task EnableAsync(VolumeRequest request, ReplicationParameters parameters, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(parameters);
-        await ChangeAsync(request, "enable", new Enabling(parameters, flattenReport, _consent).RunAsync, cancellationToken).ConfigureAwait(false);
+        await ChangeUnlessAsync(
+            request, "enable",
+            async (volume, token) => parameters.Mode == MirrorImageMode.Snapshot
+                && await NothingToDo.IsSoAsync(volume, groups is not null, NothingToDo.IsEnabled, NoSchedule, token).ConfigureAwait(false),
+            new Enabling(parameters, flattenReport, _consent).RunAsync, cancellationToken).ConfigureAwait(false);
         if (parameters.ConsistencyPoints is not null)
             points?.Keep(request, isChanged: false);
     }
@@ -35,8 +41,10 @@ public sealed class VolumeReplication(
     public async Task PromoteAsync(VolumeRequest request, ReplicationParameters parameters, bool force, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(parameters);
-        await ChangeAsync(
-            request, force ? ForcedPromotionName : "promote", new Promotion(parameters, force, _questions, time, _consent).RunAsync, cancellationToken).ConfigureAwait(false);
+        await ChangeUnlessAsync(
+            request, force ? ForcedPromotionName : "promote",
+            (volume, token) => IsSettledAsync(volume, NothingToDo.IsPrimary, id => Promotion.HasScheduleAsync(volume, id, parameters, token), token),
+            new Promotion(parameters, force, _questions, time, _consent).RunAsync, cancellationToken).ConfigureAwait(false);
         if (parameters.ConsistencyPoints is not null)
             points?.Keep(request, isChanged: true);
         else
@@ -61,8 +69,9 @@ public sealed class VolumeReplication(
     /// <inheritdoc/>
     public async Task DisableAsync(VolumeRequest request, bool force, CancellationToken cancellationToken)
     {
-        await ChangeAsync(
+        await ChangeUnlessAsync(
             request, "disable",
+            (volume, token) => IsSettledAsync(volume, NothingToDo.IsDisabled, NoSchedule, token),
             async (open, token) =>
             {
                 await new Disabling(force, _questions, time, _consent).RunAsync(open, token).ConfigureAwait(false);
@@ -106,8 +115,24 @@ public sealed class VolumeReplication(
     public Task<VolumeHandle> GetDestinationAsync(VolumeRequest request, CancellationToken cancellationToken) =>
         volumes.ReadAsync(request, "find the destination of", new DestinationLookup(files).RunAsync, cancellationToken);
 
+    private static Task<bool> NoSchedule(string imageId) => Task.FromResult(true);
+
+    // What is as it is wanted is no question any more.
+    private async Task<bool> IsSettledAsync(
+        Volume volume, Func<StoredMirroring, string, bool> isAsAsked, Func<string, Task<bool>> hasSchedule, CancellationToken cancellationToken)
+    {
+        if (!await NothingToDo.IsSoAsync(volume, groups is not null, isAsAsked, hasSchedule, cancellationToken).ConfigureAwait(false))
+            return false;
+        _questions.Settle(volume.Handle);
+        return true;
+    }
+
     private Task ChangeAsync(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken) =>
-        volumes.ChangeAsync(request, name, groups is null ? operation : async (open, token) =>
+        ChangeUnlessAsync(request, name, static (_, _) => Task.FromResult(false), operation, cancellationToken);
+
+    private Task ChangeUnlessAsync(
+        VolumeRequest request, string name, Func<Volume, CancellationToken, Task<bool>> isNeedless, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken) =>
+        volumes.ChangeUnlessAsync(request, name, isNeedless, groups is null ? operation : async (open, token) =>
         {
             await ReplicatedGroups.RefuseMemberAsync(open, name, token).ConfigureAwait(false);
             await operation(open, token).ConfigureAwait(false);

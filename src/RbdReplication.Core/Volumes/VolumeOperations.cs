@@ -25,7 +25,14 @@ public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, V
     /// <param name="cancellationToken">Ends the wait; the operation begins no further step and ends in its own time.</param>
     /// <exception cref="ReplicationException">Any failure.</exception>
     public Task ChangeAsync(VolumeRequest request, string name, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken) =>
-        gate.RunAsync(request.Handle, name, token => ChangeAloneAsync(request, name, () => Task.CompletedTask, operation, token), cancellationToken);
+        ChangeUnlessAsync(request, name, static (_, _) => Task.FromResult(false), operation, cancellationToken);
+
+    /// <summary>The same, unless <paramref name="isNeedless"/>, asked of the volume before its image is open, says that there is nothing to do.</summary>
+    /// <inheritdoc cref="ChangeAsync"/>
+    internal Task ChangeUnlessAsync(
+        VolumeRequest request, string name, Func<Volume, CancellationToken, Task<bool>> isNeedless, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken) =>
+        gate.RunAsync(
+            request.Handle, name, token => ChangeAloneAsync(request, name, () => Task.CompletedTask, volume => isNeedless(volume, token), operation, token), cancellationToken);
 
     /// <summary>Runs what the change of a group is for one of its members.</summary>
     /// <param name="request">The volume.</param>
@@ -36,15 +43,18 @@ public sealed class VolumeOperations(VolumeResolver resolver, VolumeGate gate, V
     /// <exception cref="ReplicationException">Any failure.</exception>
     internal Task ChangeMemberAsync(
         VolumeRequest request, string name, Func<Task> lockGroup, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken) =>
-        gate.RunToItsEndAsync(request.Handle, name, token => ChangeAloneAsync(request, name, lockGroup, operation, token), cancellationToken);
+        gate.RunToItsEndAsync(request.Handle, name, token => ChangeAloneAsync(request, name, lockGroup, static _ => Task.FromResult(false), operation, token), cancellationToken);
 
     private async Task ChangeAloneAsync(
-        VolumeRequest request, string name, Func<Task> lockGroup, Func<OpenVolume, CancellationToken, Task> operation, CancellationToken cancellationToken)
+        VolumeRequest request, string name, Func<Task> lockGroup, Func<Volume, Task<bool>> isNeedless, Func<OpenVolume, CancellationToken, Task> operation,
+        CancellationToken cancellationToken)
     {
         using var change = changes?.Begin(request.Handle.Uuid);
         using var steps = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         // Closing waits for whatever librbd is still doing with the image, so leaving this method means that it is done.
-        await using var open = await resolver.OpenAsync(request.Handle, request.Credentials, cancellationToken).ConfigureAwait(false);
+        await using var open = await resolver.OpenUnlessAsync(request.Handle, request.Credentials, isNeedless, cancellationToken).ConfigureAwait(false);
+        if (open is null)
+            return;
         open.CutOffs = cutOffs;
         open.LockWith(async () =>
         {

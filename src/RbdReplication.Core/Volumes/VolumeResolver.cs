@@ -22,8 +22,14 @@ public sealed class VolumeResolver(ClusterFiles files, Places places, ClusterCon
     /// NotFound: the image is gone, in a place that is known to be the right one. NotConfigured, Unavailable and AccessDenied
     /// as well name every place that was tried.
     /// </exception>
-    public Task<OpenVolume> OpenAsync(VolumeHandle handle, CephCredentials credentials, CancellationToken cancellationToken) =>
-        FindAsync(handle, credentials, (cluster, pool) => OpenAtAsync(handle, cluster, pool, credentials, cancellationToken), cancellationToken);
+    public async Task<OpenVolume> OpenAsync(VolumeHandle handle, CephCredentials credentials, CancellationToken cancellationToken) =>
+        (await OpenUnlessAsync(handle, credentials, Never, cancellationToken).ConfigureAwait(false))!;
+
+    /// <summary>The same, unless what is known of the volume before it is open makes that needless: then null.</summary>
+    /// <inheritdoc cref="OpenAsync"/>
+    internal Task<OpenVolume?> OpenUnlessAsync(
+        VolumeHandle handle, CephCredentials credentials, Func<Volume, Task<bool>> isNeedless, CancellationToken cancellationToken) =>
+        FindAsync(handle, credentials, (cluster, pool) => OpenAtAsync(handle, cluster, pool, credentials, isNeedless, cancellationToken), cancellationToken);
 
     /// <summary>Opens the image of a volume, unless something is known of it that makes this needless.</summary>
     /// <param name="handle">The volume.</param>
@@ -39,16 +45,18 @@ public sealed class VolumeResolver(ClusterFiles files, Places places, ClusterCon
             async (cluster, pool) =>
             {
                 if (await look(cluster, pool).ConfigureAwait(false) is not { } known)
-                    return (null, await OpenAtAsync(handle, cluster, pool, credentials, cancellationToken).ConfigureAwait(false));
+                    return (null, await OpenAtAsync(handle, cluster, pool, credentials, Never, cancellationToken).ConfigureAwait(false));
                 pools.Note(cluster.Entry.ClusterId, pool, credentials);
                 return (known, null);
             }, cancellationToken);
 
+    private static Task<bool> Never(Volume volume) => Task.FromResult(false);
+
     private Task<T> FindAsync<T>(VolumeHandle handle, CephCredentials credentials, Func<LocalCluster, RadosPool, Task<T>> look, CancellationToken cancellationToken) =>
         _search.FindAsync($"volume {handle}", handle, credentials, look, pool => IsInAsync(pool, handle.Uuid, cancellationToken), cancellationToken);
 
-    private async Task<OpenVolume> OpenAtAsync(
-        VolumeHandle handle, LocalCluster cluster, RadosPool pool, CephCredentials credentials, CancellationToken cancellationToken)
+    private async Task<OpenVolume?> OpenAtAsync(
+        VolumeHandle handle, LocalCluster cluster, RadosPool pool, CephCredentials credentials, Func<Volume, Task<bool>> isNeedless, CancellationToken cancellationToken)
     {
         var (entry, connection) = cluster;
         var place = $"the journal entry of volume {handle} in {pool.SpecOf("")}";
@@ -57,6 +65,11 @@ public sealed class VolumeResolver(ClusterFiles files, Places places, ClusterCon
             var record = await JournalEntry.ReadAsync(pool, handle.Uuid, cancellationToken).ConfigureAwait(false);
             var volume = new Volume(handle, entry, connection, pool, record);
             place = volume.ToString();
+            if (await isNeedless(volume).ConfigureAwait(false))
+            {
+                pools.Note(entry.ClusterId, pool, credentials);
+                return null;
+            }
             var image = await RbdImage.OpenAsync(pool, volume.ImageName, readOnly: true, cancellationToken).ConfigureAwait(false);
             pools.Note(entry.ClusterId, pool, credentials);
             return new OpenVolume(volume, image);

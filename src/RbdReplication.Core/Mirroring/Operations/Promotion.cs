@@ -95,6 +95,19 @@ internal sealed class Promotion(ReplicationParameters parameters, bool force, Op
         await open.Image.Mirroring.PromoteAsync(force: false, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Whether an image that is primary has the schedule that is asked for, and no other.</summary>
+    public static async Task<bool> HasScheduleAsync(Volume volume, string imageId, ReplicationParameters parameters, CancellationToken cancellationToken)
+    {
+        if (parameters.Schedule is not { } schedule)
+            return true;
+        var plan = parameters.ConsistencyPoints is { } keep ? new PointPlan(schedule, keep) : null;
+        var ofManager = SnapshotSchedules.IsAsync(volume.Connection, volume.Pool, imageId, plan is null ? schedule : null, cancellationToken);
+        var ofServer = PointPlans.ReadAsync(volume.Pool, imageId, cancellationToken);
+        await Task.WhenAll(ofManager, ofServer).ConfigureAwait(false);
+        return await ofManager.ConfigureAwait(false)
+            && await ofServer.ConfigureAwait(false) is var present && (plan is null ? present is null : present?.Means(plan) == true);
+    }
+
     // Adding first: there is no moment without any schedule.
     private static async Task SetScheduleAsync(OpenVolume open, ReplicationSchedule schedule, int? points, CancellationToken cancellationToken)
     {
