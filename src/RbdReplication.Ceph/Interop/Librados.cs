@@ -136,6 +136,11 @@ internal static unsafe partial class Librados
     [LibraryImport(Library, EntryPoint = "rados_aio_ioctx_selfmanaged_snap_remove")]
     public static partial void AioSelfManagedSnapRemove(PoolHandle ioctx, ulong snapshotId, nint completion);
 
+    /// <summary>The message is copied before this returns. Without room for them the watchers' answers are dropped.</summary>
+    [LibraryImport(Library, EntryPoint = "rados_aio_notify", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int AioNotify(
+        PoolHandle ioctx, string objectName, nint completion, byte[] message, int length, ulong timeoutMilliseconds, nint replies, nint repliesLength);
+
     /// <summary>LIBRADOS_OPERATION_FULL_FORCE</summary>
     public const int OperationFullForce = 128;
 }

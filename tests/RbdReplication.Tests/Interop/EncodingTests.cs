@@ -45,6 +45,9 @@ public sealed class EncodingTests
     }
 
     [Fact]
+    public void A_change_of_the_header_is_announced_as_librbd_does() => Assert.Equal("0101" + "04000000" + "03000000", Convert.ToHexString(HeaderUpdate.Message));
+
+    [Fact]
     public void Locks_are_asked_for_as_Ceph_encodes_it()
     {
         Assert.Equal(
