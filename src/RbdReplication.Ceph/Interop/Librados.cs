@@ -130,12 +130,6 @@ internal static unsafe partial class Librados
     [LibraryImport(Library, EntryPoint = "rados_aio_write_op_operate", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int AioWriteOpOperate(nint operation, PoolHandle ioctx, nint completion, string objectName, nint modificationTime, int flags);
 
-    [LibraryImport(Library, EntryPoint = "rados_aio_read", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int AioRead(PoolHandle ioctx, string objectName, nint completion, nint buffer, nuint length, ulong offset);
-
-    [LibraryImport(Library, EntryPoint = "rados_aio_ioctx_selfmanaged_snap_remove")]
-    public static partial void AioSelfManagedSnapRemove(PoolHandle ioctx, ulong snapshotId, nint completion);
-
     /// <summary>The message is copied before this returns. Without room for them the watchers' answers are dropped.</summary>
     [LibraryImport(Library, EntryPoint = "rados_aio_notify", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int AioNotify(

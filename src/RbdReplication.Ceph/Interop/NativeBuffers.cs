@@ -21,20 +21,6 @@ internal sealed unsafe class OutBuffer<T> : IDisposable where T : unmanaged
     }
 }
 
-/// <summary>The same for bytes.</summary>
-internal sealed unsafe class ByteBuffer(int size) : IDisposable
-{
-    public nint Address { get; private set; } = (nint)NativeMemory.Alloc((nuint)size);
-
-    public byte[] Take(int length) => new ReadOnlySpan<byte>((void*)Address, length).ToArray();
-
-    public void Dispose()
-    {
-        NativeMemory.Free((void*)Address);
-        Address = 0;
-    }
-}
-
 /// <summary>Text that C gives back.</summary>
 internal static unsafe class NativeText
 {

@@ -1,4 +1,3 @@
-using System.Buffers;
 using RbdReplication.Ceph.Interop;
 
 namespace RbdReplication.Ceph;
@@ -6,8 +5,6 @@ namespace RbdReplication.Ceph;
 /// <summary>A pool, or one rados namespace in it. Safe for concurrent use. Wraps <c>rados_ioctx_t</c>.</summary>
 public sealed class RadosPool : IAsyncDisposable
 {
-    private const int PieceBytes = 1024 * 1024;
-
     internal RadosPool(RadosCluster cluster, PoolHandle handle, long id, string name, string radosNamespace)
     {
         Cluster = cluster;
@@ -73,48 +70,6 @@ public sealed class RadosPool : IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     public Task<IReadOnlyDictionary<string, byte[]>?> ReadFirstOmapAsync(string objectName, string prefix, int maximum, CancellationToken cancellationToken) =>
         OmapRead.RunAsync(this, objectName, OmapRead.Bytes, OmapRead.After("", prefix, maximum), cancellationToken).WaitAsync(cancellationToken);
-
-    /// <summary>Reads the content of an object, which fits into memory. Null: no such object. Wraps <c>rados_aio_read</c>.</summary>
-    public async Task<byte[]?> ReadAsync(string objectName, CancellationToken cancellationToken)
-    {
-        var content = new ArrayBufferWriter<byte>();
-        try
-        {
-            while (await ReadAsync(objectName, (ulong)content.WrittenCount, cancellationToken).ConfigureAwait(false) is { Length: > 0 } piece)
-            {
-                content.Write(piece);
-                if (piece.Length < PieceBytes)
-                    break;
-            }
-        }
-        catch (CephException e) when (e.Errno == Errno.ENOENT)
-        {
-            return null;
-        }
-        return content.WrittenSpan.ToArray();
-    }
-
-    private async Task<byte[]> ReadAsync(string objectName, ulong offset, CancellationToken cancellationToken)
-    {
-        using var buffer = new ByteBuffer(PieceBytes);
-        var length = await NativeCall.RunAsync(
-            ClientLibrary.Rados, "rados_aio_read", SpecOf(objectName), Handle,
-            completion => Librados.AioRead(Handle, objectName, completion, buffer.Address, PieceBytes, offset), cancellationToken).ConfigureAwait(false);
-        return buffer.Take((int)length);
-    }
-
-    /// <summary>
-    /// Gives a snapshot id that an image has no more back, so that the OSDs free what they kept for it; nothing happens where that was done before.
-    /// Waits for a round of the monitors. Wraps <c>rados_aio_ioctx_selfmanaged_snap_remove</c>.
-    /// </summary>
-    internal Task ReleaseSnapshotAsync(ulong snapshotId, CancellationToken cancellationToken) => NativeCall.RunAsync(
-        ClientLibrary.Rados, "rados_aio_ioctx_selfmanaged_snap_remove", SpecOf($"snapshot {snapshotId}"), Handle,
-        completion =>
-        {
-            Librados.AioSelfManagedSnapRemove(Handle, snapshotId, completion);
-            return 0;
-        },
-        cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Applies all steps of <paramref name="write"/> in one atomic operation. Wraps <c>rados_aio_write_op_operate</c>.</summary>
     /// <exception cref="CephException">

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Globalization;
 using RbdReplication.Ceph.Interop;
 
@@ -38,9 +39,6 @@ public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnl
     private const uint UserType = 0;
     private const uint MirrorType = 3;
 
-    // RBD_FLAG_OBJECT_MAP_INVALID.
-    private const ulong InvalidObjectMap = 1;
-
     /// <summary>Reads them; null: there is no such image.</summary>
     /// <exception cref="FormatException">They are not encoded as expected.</exception>
     public static async Task<StoredSnapshots?> ReadAsync(RadosPool pool, string imageId, CancellationToken cancellationToken)
@@ -56,17 +54,63 @@ public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnl
     /// </summary>
     /// <exception cref="CephException">ECANCELED: somebody has changed the snapshot, or removed it.</exception>
     /// <exception cref="FormatException">It is not encoded as expected.</exception>
-    public static async Task MakeIncompleteAsync(RadosPool pool, string imageId, MirrorSnapshot snapshot, CancellationToken cancellationToken)
+    public static Task MakeIncompleteAsync(RadosPool pool, string imageId, MirrorSnapshot snapshot, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(pool);
         ArgumentNullException.ThrowIfNull(snapshot);
-        var (header, key) = (StoredMetadata.ObjectOf(imageId), string.Create(CultureInfo.InvariantCulture, $"{KeyPrefix}{snapshot.Id:x16}"));
-        if (await pool.ReadOmapValueAsync(header, key, cancellationToken).ConfigureAwait(false) is not { } before
-            || AsIncompleteCopy(before, snapshot.State, snapshot.IsComplete) is not { } after)
-        {
-            throw new CephException(Errno.ECANCELED, "rados_write_op_omap_cmp2", pool.SpecOf(header), $"snapshot {snapshot.Id} was changed at the same moment");
-        }
+        return ReplaceAsync(pool, imageId, snapshot.Id, before => AsIncompleteCopy(before, snapshot.State, snapshot.IsComplete), cancellationToken);
+    }
+
+    /// <summary>
+    /// The same of a snapshot that is no mirror snapshot: it becomes one like <paramref name="copy"/>, and is unprotected. Its name and all that belongs to it stay.
+    /// </summary>
+    /// <param name="pool">Pool and rados namespace.</param>
+    /// <param name="imageId">The image.</param>
+    /// <param name="snapshot">The snapshot.</param>
+    /// <param name="copy">An incomplete copy of the same image.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="CephException">ECANCELED: somebody has changed one of them, or removed it.</exception>
+    /// <exception cref="FormatException">It is not encoded as expected.</exception>
+    public static async Task MakeIncompleteAsync(RadosPool pool, string imageId, StoredSnapshot snapshot, MirrorSnapshot copy, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(pool);
+        ArgumentNullException.ThrowIfNull(snapshot);
+        ArgumentNullException.ThrowIfNull(copy);
+        var like = await pool.ReadOmapValueAsync(StoredMetadata.ObjectOf(imageId), KeyOf(copy.Id), cancellationToken).ConfigureAwait(false);
+        await ReplaceAsync(pool, imageId, snapshot.Id, before => like is null ? null : AsIncompleteCopy(before, like), cancellationToken).ConfigureAwait(false);
+    }
+
+    private static string KeyOf(ulong snapshotId) => string.Create(CultureInfo.InvariantCulture, $"{KeyPrefix}{snapshotId:x16}");
+
+    private static async Task ReplaceAsync(RadosPool pool, string imageId, ulong snapshotId, Func<byte[], byte[]?> change, CancellationToken cancellationToken)
+    {
+        var (header, key) = (StoredMetadata.ObjectOf(imageId), KeyOf(snapshotId));
+        if (await pool.ReadOmapValueAsync(header, key, cancellationToken).ConfigureAwait(false) is not { } before || change(before) is not { } after)
+            throw new CephException(Errno.ECANCELED, "rados_write_op_omap_cmp2", pool.SpecOf(header), $"snapshot {snapshotId} was changed at the same moment");
         await pool.WriteAsync(header, new ObjectWrite().ReplaceOmap(key, before, after).EvenIfFull(), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>The entry of a snapshot with the kind of another one, and unprotected; null: it is a mirror snapshot itself.</summary>
+    internal static byte[]? AsIncompleteCopy(byte[] stored, byte[] copy)
+    {
+        var (own, other) = (KindIn(stored), KindIn(copy));
+        if (Parse([stored]).Others.Count == 0 || Parse([copy]).Mirrors is not [{ State: MirrorSnapshotState.NonPrimary, IsComplete: false }])
+            return null;
+        byte[] changed = [.. stored.AsSpan(0, own.Start.Value), .. copy.AsSpan(other), .. stored.AsSpan(own.End.Value)];
+        // The length of it all, behind two versions.
+        BinaryPrimitives.WriteUInt32LittleEndian(changed.AsSpan(2), (uint)(changed.Length - 2 - sizeof(uint)));
+        changed[own.Start.Value - sizeof(ulong) - 1] = 0;
+        return changed;
+    }
+
+    // The structure that says of which kind a snapshot is; protection and flags come before it.
+    private static Range KindIn(byte[] stored)
+    {
+        var snapshot = new EncodedReader(stored).ReadStructure(out _);
+        ReadHead(ref snapshot);
+        var start = snapshot.OffsetIn(stored);
+        snapshot.ReadStructure(known: 1);
+        return start..snapshot.OffsetIn(stored);
     }
 
     /// <summary>The entry of a mirror snapshot as an incomplete copy of any snapshot of the peer's; null: it is of another kind than is said.</summary>
@@ -107,13 +151,13 @@ public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnl
             return;
         if (compatible > Nautilus)
             throw new FormatException($"a snapshot can be read by version {compatible} only");
-        var (id, name, size, isProtected, flags) = ReadHead(ref snapshot);
+        var (id, name, size, isProtected, _) = ReadHead(ref snapshot);
         var kind = snapshot.ReadStructure(known: 1);
         var takenAt = DateTimeOffset.UnixEpoch.AddSeconds(snapshot.ReadUInt32()).AddTicks(snapshot.ReadUInt32() / TimeSpan.NanosecondsPerTick);
         var clones = snapshot.ReadUInt32();
         var type = kind.ReadUInt32();
         if (type != MirrorType)
-            others.Add(new StoredSnapshot(id, name, isProtected, clones, (flags & InvalidObjectMap) != 0));
+            others.Add(new StoredSnapshot(id, name, isProtected, clones));
         switch (type)
         {
             case UserType:

@@ -110,6 +110,7 @@ public sealed class ForcedPromotionTests(TwoSites sites)
             await sites.B.RbdAsync("object-map", "check", spec);
             var id = await volume.ImageIdAsync(sites.B);
             var stored = (await StoredSnapshots.ReadAsync(sites.B.Pool, id, CancellationToken.None))!;
+            Assert.DoesNotContain(stored.Mirrors, snapshot => !snapshot.IsComplete);
             var maps = (await sites.B.RadosAsync("-p", sites.B.Pool.Name, "ls")).Split('\n').Where(name => name.StartsWith($"rbd_object_map.{id}.", StringComparison.Ordinal));
             Assert.Equal(
                 stored.Others.Select(snapshot => snapshot.Id).Concat(stored.Mirrors.Select(snapshot => snapshot.Id)).Order(),

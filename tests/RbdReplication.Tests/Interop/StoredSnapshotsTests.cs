@@ -41,16 +41,31 @@ public sealed class StoredSnapshotsTests
         Assert.Null(StoredSnapshots.AsIncompleteCopy(User(8), MirrorSnapshotState.NonPrimary, isComplete: true));
     }
 
+    [Fact]
+    public void Another_snapshot_becomes_a_copy_like_an_incomplete_one_and_keeps_all_else()
+    {
+        var copy = Mirror(8, MirrorSnapshotState.NonPrimary, isComplete: false);
+        var changed = StoredSnapshots.AsIncompleteCopy(User(7, isProtected: true), copy)!;
+        var stored = Read(changed, copy);
+        Assert.Empty(stored.Others);
+        Assert.Equal(stored.Mirrors[1] with { Id = 7, MirrorPeerUuids = stored.Mirrors[0].MirrorPeerUuids }, stored.Mirrors[0]);
+        Assert.Equal(Snapshot(7, MirrorKind(MirrorSnapshotState.NonPrimary, isComplete: false), 0), changed);
+        Assert.Null(StoredSnapshots.AsIncompleteCopy(copy, copy));
+        Assert.Null(StoredSnapshots.AsIncompleteCopy(User(7), Mirror(8, MirrorSnapshotState.NonPrimary, isComplete: true)));
+    }
+
     private static StoredSnapshots Read(params byte[][] stored) => StoredSnapshots.Parse(stored);
 
-    private static byte[] User(ulong id, uint clones = 0) => Snapshot(id, new EncodedWriter().WriteUInt32(0), clones);
+    private static byte[] User(ulong id, uint clones = 0, bool isProtected = false) => Snapshot(id, new EncodedWriter().WriteUInt32(0), clones, isProtected);
 
-    private static byte[] Mirror(ulong id, MirrorSnapshotState state, bool isComplete) => Snapshot(
-        id, new EncodedWriter().WriteUInt32(3).WriteByte((byte)state).WriteByte(isComplete ? (byte)1 : (byte)0)
-            .WriteUInt32(1).WriteText("peer").WriteText("primary").WriteUInt32(5).WriteUInt32(0).WriteUInt32(0).WriteUInt32(0), 0);
+    private static byte[] Mirror(ulong id, MirrorSnapshotState state, bool isComplete) => Snapshot(id, MirrorKind(state, isComplete), 0);
+
+    private static EncodedWriter MirrorKind(MirrorSnapshotState state, bool isComplete) => new EncodedWriter()
+        .WriteUInt32(3).WriteByte((byte)state).WriteByte(isComplete ? (byte)1 : (byte)0)
+        .WriteUInt32(1).WriteText("peer").WriteText("primary").WriteUInt32(5).WriteUInt32(0).WriteUInt32(0).WriteUInt32(0);
 
     // Id, name, size, protection, flags, what kind it is, when it was taken, how many clones it has.
-    private static byte[] Snapshot(ulong id, EncodedWriter kind, uint clones) => new EncodedWriter().WriteStructure(
-        Version, new EncodedWriter().WriteUInt32((uint)id).WriteUInt32(0).WriteText($"snapshot {id}").WriteUInt32(4096).WriteUInt32(0).WriteByte(0)
+    private static byte[] Snapshot(ulong id, EncodedWriter kind, uint clones, bool isProtected = false) => new EncodedWriter().WriteStructure(
+        Version, new EncodedWriter().WriteUInt32((uint)id).WriteUInt32(0).WriteText($"snapshot {id}").WriteUInt32(4096).WriteUInt32(0).WriteByte(isProtected ? (byte)2 : (byte)0)
             .WriteUInt32(0).WriteUInt32(0).WriteStructure(1, kind).WriteUInt32(1_790_000_000).WriteUInt32(0).WriteUInt32(clones)).ToArray();
 }

@@ -43,7 +43,8 @@ internal static class ForcedPromotion
     /// <summary>
     /// Sees to it that librbd rolls a copy back that is not complete. It does not where that is one of the peer's demotion, nor where an earlier forced promotion was cut
     /// off meanwhile: it says OK, and leaves a mix of two points in time. And where snapshots of users came with the copy the process ends, as it takes each for
-    /// a mirror snapshot when it looks for the one to roll back to (SIGSEGV; 16.2). None of these is whole, nor will be, so they go.
+    /// a mirror snapshot when it looks for the one to roll back to (SIGSEGV; 16.2). None of these is whole, nor will be: they are made incomplete copies, too, which librbd
+    /// removes when it has rolled back. To remove them here would make a mirror daemon abort that is still copying.
     /// </summary>
     private static async Task PrepareRollbackAsync(OpenVolume open, CancellationToken cancellationToken)
     {
@@ -64,9 +65,11 @@ internal static class ForcedPromotion
                 "promote", ReplicationError.FailedPrecondition,
                 $"its last copy is not complete and has to be rolled back past snapshot {used.Name}, which came with that copy and has clones at this site (rbd children): remove them, as they are not whole either, and promote it again");
         }
-        var following = stored.Others.Select(snapshot => snapshot.Id).Concat(stored.Mirrors.Select(snapshot => snapshot.Id)).Order().ToList();
         foreach (var snapshot in stored.OfIncompleteCopy)
-            await snapshot.RemoveAsync(open.Image, following.First(id => id > snapshot.Id), cancellationToken).ConfigureAwait(false);
+        {
+            await StoredSnapshots.MakeIncompleteAsync(
+                open.Image.Pool, open.Image.GetId(), snapshot, stored.Mirrors[^1], cancellationToken).ConfigureAwait(false);
+        }
         await open.ReopenAsync(cancellationToken).ConfigureAwait(false);
     }
 
