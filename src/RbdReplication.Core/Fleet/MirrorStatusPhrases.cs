@@ -13,6 +13,7 @@ public static class MirrorStatusPhrases
     private const string SplitBrainWords = "split-brain";
     private const string AttemptWords = "starting replay";
     private const string ForcePromotingWords = "force promoting";
+    private const string NoReportWords = "status not found";
 
     extension(MirrorSiteStatus report)
     {
@@ -42,6 +43,9 @@ public static class MirrorStatusPhrases
         /// the promotion has ended.
         /// </summary>
         public bool SaysForcePromoting => report.Description.Contains(ForcePromotingWords, StringComparison.Ordinal);
+
+        /// <summary>Whether nobody has reported this: librbd says so where it has found no report.</summary>
+        public bool IsMadeUp => report.LastUpdate <= DateTimeOffset.UnixEpoch || report.Starts(NoReportWords);
 
         private bool Starts(string words) => report.Description.StartsWith(words, StringComparison.Ordinal);
     }

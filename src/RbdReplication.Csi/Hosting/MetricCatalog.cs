@@ -171,6 +171,6 @@ internal static class MetricCatalog
         ["health"] = "`healthy`, `degraded`, `error` or `unknown`",
         ["outcome"] = "What became of the check of a volume or group",
         ["reason"] = "Why there is no mapping",
-        ["source"] = "`Reading`, the [shared reading](performance.md#one-reading-for-all) of the pool; else the image was opened, because there was no reading that was new enough (`NoReading`), this server has changed the volume since (`Changed`), it is not listed as mirrored (`NotListed`), not primary (`NotPrimary`), mirrored by journal (`Journal`), or could not be looked at (`Failed`)",
+        ["source"] = "`Reading`, the [shared reading](performance.md#one-reading-for-all) of the pool; else the image was opened, because there was no reading that was new enough (`NoReading`), this server has changed the volume since (`Changed`), it is not listed as mirrored (`NotListed`), not reported on by a site (`NotReported`), not primary (`NotPrimary`), mirrored by journal (`Journal`), or could not be looked at (`Failed`)",
     };
 }

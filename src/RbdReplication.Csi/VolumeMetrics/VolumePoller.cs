@@ -62,8 +62,8 @@ internal sealed partial class VolumePoller(
     {
         try
         {
-            // What was read for a call is new enough, and never the reading that was shown before.
-            var listing = await lister.ListPoolAsync(cluster, pool.Credentials, pool.PoolId, options.MaximumVolumeSeries, options.Interval / 2, cancellationToken);
+            // Read now, or by a reading for calls that is under way; calls are answered from it, too.
+            var listing = await lister.ListPoolAsync(cluster, pool.Credentials, pool.PoolId, options.MaximumVolumeSeries, TimeSpan.Zero, cancellationToken);
             listings.Put(pool, listing);
             series.Update();
             if (_failing.TryRemove((pool.ClusterId, pool.PoolId), out _))

@@ -17,6 +17,9 @@ public enum InfoSource
     /// <summary>The image: it is not among the mirrored ones, or is being enabled or disabled, or has gone since.</summary>
     NotListed,
 
+    /// <summary>The image: a site has not reported about it, or not so that it can be read, which a list tells otherwise than librbd does of one image.</summary>
+    NotReported,
+
     /// <summary>The image: it is not primary.</summary>
     NotPrimary,
 
@@ -30,7 +33,8 @@ public enum InfoSource
 /// <summary>
 /// Whether the replication info of a volume follows from what was read of its pool without opening the image. It does for a primary image that is mirrored
 /// by snapshots: everything that the info is made of is then in the reports, the schedules and the snapshots, and the role is that of the newest mirror
-/// snapshot, as librbd itself takes it. Statuses tell the role half a minute late.
+/// snapshot, as librbd itself takes it. Statuses tell the role half a minute late. Where a list has made a report up, because there is none or it cannot be
+/// read, it may hide another (16.2).
 /// </summary>
 public static class ReadingRules
 {
@@ -41,7 +45,8 @@ public static class ReadingRules
     {
         (not MirrorImageState.Enabled, _) or (_, null) => InfoSource.NotListed,
         (_, { Features: var features }) when features.HasFlag(ImageFeatures.Journaling) => InfoSource.Journal,
-        (_, { Snapshots.Mirrors: [.., { State: MirrorSnapshotState.Primary }] }) => InfoSource.Reading,
-        _ => InfoSource.NotPrimary,
+        (_, { Snapshots.Mirrors: not [.., { State: MirrorSnapshotState.Primary }] }) => InfoSource.NotPrimary,
+        _ when !reports!.Status.Sites.Any() || reports.Status.Sites.Any(site => site.IsMadeUp) => InfoSource.NotReported,
+        _ => InfoSource.Reading,
     };
 }

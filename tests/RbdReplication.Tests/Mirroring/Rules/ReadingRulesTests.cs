@@ -46,8 +46,21 @@ public sealed class ReadingRulesTests
     public void What_is_being_enabled_or_disabled_is_opened(MirrorImageState state) =>
         Assert.Equal(InfoSource.NotListed, ReadingRules.SourceOf(Listed(state), Image(MirrorSnapshotState.Primary)));
 
+    [Fact]
+    public void An_image_on_which_a_site_has_not_reported_is_opened()
+    {
+        var madeUp = Report with { Description = "status not found", LastUpdate = DateTimeOffset.UnixEpoch };
+        MirrorSiteStatus[][] lacking = [[madeUp], [Report, madeUp], [Report, madeUp with { LastUpdate = Now }], [Report, Report with { LastUpdate = DateTimeOffset.UnixEpoch }]];
+        Assert.All(lacking, sites => Assert.Equal(InfoSource.NotReported, ReadingRules.SourceOf(Listed(sites: sites), Image(MirrorSnapshotState.Primary))));
+        Assert.Equal(InfoSource.NotPrimary, ReadingRules.SourceOf(Listed(sites: madeUp), Image(MirrorSnapshotState.PrimaryDemoted)));
+        var none = new ImageReports(new MirrorGlobalStatus("csi-vol-1", new MirrorImageInfo("global", MirrorImageState.Enabled, IsPrimary: false), []), new MirrorSites("site-a", []), []);
+        Assert.Equal(InfoSource.NotReported, ReadingRules.SourceOf(none, Image(MirrorSnapshotState.Primary)));
+    }
+
+    private static MirrorSiteStatus Report { get; } = new("", MirrorStatusState.Stopped, "local image is primary", Now, IsUp: true);
+
     private static ImageReports Listed(MirrorImageState state = MirrorImageState.Enabled, params MirrorSiteStatus[] sites) => new(
-        new MirrorGlobalStatus("csi-vol-1", new MirrorImageInfo("global", state, IsPrimary: false), sites), new MirrorSites("site-a", []), []);
+        new MirrorGlobalStatus("csi-vol-1", new MirrorImageInfo("global", state, IsPrimary: false), sites.Length == 0 ? [Report] : sites), new MirrorSites("site-a", []), []);
 
     private static StoredImage Image(params MirrorSnapshotState[] states) => new(
         ImageFeatures.Layering,
