@@ -73,7 +73,7 @@ internal static class ListingBenchmark
     private static async Task<VolumeHandle> AnyAsync(BenchSite site) => (await VolumesAsync(site))[0].Handle;
 
     private static Task<PoolListing> ListAsync(CoreCalls core, BenchSite site) =>
-        core.Lister.ListPoolAsync(core.Cluster, site.Credentials, site.Pool.Id, MaximumSeries, TimeSpan.Zero, CancellationToken.None);
+        core.Lister.ListPoolAsync(core.Cluster, site.Credentials, site.Pool.Id, MaximumSeries, CancellationToken.None);
 
     private static async Task<Listing> MeasureAsync(CoreCalls core, BenchSite site)
     {

@@ -57,18 +57,17 @@ public sealed class PoolLister(ClusterConnections connections, TimeProvider time
     /// <param name="credentials">Ceph user and key.</param>
     /// <param name="poolId">Pool number.</param>
     /// <param name="maximumVolumes">How many images are to be named one by one.</param>
-    /// <param name="maximumAge">How old what others have read of it may be.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ReplicationException">Unavailable, AccessDenied, or NotFound for a pool that does not exist.</exception>
     public async Task<PoolListing> ListPoolAsync(
-        ClusterEntry cluster, CephCredentials credentials, long poolId, int maximumVolumes, TimeSpan maximumAge, CancellationToken cancellationToken)
+        ClusterEntry cluster, CephCredentials credentials, long poolId, int maximumVolumes, CancellationToken cancellationToken)
     {
         var connection = await connections.GetAsync(cluster, credentials, cancellationToken).ConfigureAwait(false);
         try
         {
             var pool = await connection.GetPoolAsync(poolId, cluster.RadosNamespace, cancellationToken).ConfigureAwait(false);
             var groups = await ListedGroup.ReadAllAsync(pool, cancellationToken).ConfigureAwait(false);
-            var reports = await (shared?.GetAsync(connection, pool, maximumAge, cancellationToken) ?? PoolReports.ReadAsync(connection, pool, time, cancellationToken)).ConfigureAwait(false);
+            var reports = await (shared?.GetAsync(connection, pool, TimeSpan.Zero, cancellationToken) ?? PoolReports.ReadAsync(connection, pool, time, cancellationToken)).ConfigureAwait(false);
             var statuses = Judge(reports, groups);
             var listing = await ToListingAsync(cluster, pool, reports.ReadAt, statuses, maximumVolumes, cancellationToken).ConfigureAwait(false);
             return listing with { Groups = await new GroupLister(cluster, connection, pool, opensMembers: false, time).RunAsync(groups, statuses, cancellationToken).ConfigureAwait(false) };

@@ -63,7 +63,7 @@ internal sealed partial class VolumePoller(
         try
         {
             // Read now, or by a reading for calls that is under way; calls are answered from it, too.
-            var listing = await lister.ListPoolAsync(cluster, pool.Credentials, pool.PoolId, options.MaximumVolumeSeries, TimeSpan.Zero, cancellationToken);
+            var listing = await lister.ListPoolAsync(cluster, pool.Credentials, pool.PoolId, options.MaximumVolumeSeries, cancellationToken);
             listings.Put(pool, listing);
             series.Update();
             if (_failing.TryRemove((pool.ClusterId, pool.PoolId), out _))
