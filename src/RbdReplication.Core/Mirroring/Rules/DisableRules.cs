@@ -57,12 +57,11 @@ public static class DisableRules
     /// <param name="firstAsked">When it was first asked to be disabled.</param>
     public static bool AwaitsFollower(Sighting seen, DateTimeOffset firstAsked) =>
         seen.HasFollowers && seen.History.IsPromotedPeersDemotion && seen.At < firstAsked + RelocationTimes.ReportDelay
-        && seen.Peer is not { Role: PeerRole.Down } and not { SaysSplitBrain: true } && !Replays(seen);
+        && seen.Peer is not { Role: PeerRole.Down } and not { SaysSplitBrain: true } && !HasReplayed(seen);
 
-    // One that bootstraps may end in an error all the same, and one that has only begun to replay a journal too.
-    private static bool Replays(Sighting seen) => seen.History.Journal is { } journal
-        ? journal.IsReplayedSincePromotionBy([.. seen.Followers.Select(peer => peer.MirrorUuid)])
-        : seen.Peer.Report is { IsUp: true, State: MirrorStatusState.Replaying } report && report.LastUpdate >= seen.Chain.SincePromotion.FirstOrDefault()?.TakenAt;
+    // By a journal the promotion stays to be seen. Whatever the peer says is no word of this: it reports to replay before it has taken or replayed anything.
+    private static bool HasReplayed(Sighting seen) =>
+        seen.History.Journal?.IsReplayedSincePromotionBy([.. seen.Followers.Select(peer => peer.MirrorUuid)]) == true;
 
     /// <summary>Decides about a secondary, without force.</summary>
     public static DisableStep Decide(Sighting seen) =>
