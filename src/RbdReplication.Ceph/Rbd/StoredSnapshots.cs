@@ -35,6 +35,9 @@ public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnl
     // Before Nautilus there was more in front of what is read here, and no mirror snapshots.
     private const byte Nautilus = 8;
 
+    // Of a structure: two versions, and the length of what follows.
+    private const int StructureHead = 2 + sizeof(uint);
+
     // cls::rbd::SnapshotNamespaceType.
     private const uint UserType = 0;
     private const uint MirrorType = 3;
@@ -97,8 +100,7 @@ public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnl
         if (Parse([stored]).Others.Count == 0 || Parse([copy]).Mirrors is not [{ State: MirrorSnapshotState.NonPrimary, IsComplete: false }])
             return null;
         byte[] changed = [.. stored.AsSpan(0, own.Start.Value), .. copy.AsSpan(other), .. stored.AsSpan(own.End.Value)];
-        // The length of it all, behind two versions.
-        BinaryPrimitives.WriteUInt32LittleEndian(changed.AsSpan(2), (uint)(changed.Length - 2 - sizeof(uint)));
+        BinaryPrimitives.WriteUInt32LittleEndian(changed.AsSpan(StructureHead - sizeof(uint)), (uint)(changed.Length - StructureHead));
         changed[own.Start.Value - sizeof(ulong) - 1] = 0;
         return changed;
     }
@@ -116,16 +118,9 @@ public sealed record StoredSnapshots(IReadOnlyList<UserSnapshot> Users, IReadOnl
     /// <summary>The entry of a mirror snapshot as an incomplete copy of any snapshot of the peer's; null: it is of another kind than is said.</summary>
     internal static byte[]? AsIncompleteCopy(byte[] stored, MirrorSnapshotState state, bool isComplete)
     {
-        var snapshot = new EncodedReader(stored).ReadStructure(out var compatible);
-        if (compatible < Nautilus)
+        if (Parse([stored]).Mirrors is not [var own] || (own.State, own.IsComplete) != (state, isComplete))
             return null;
-        ReadHead(ref snapshot);
-        var kind = snapshot.ReadStructure(out _);
-        if (kind.ReadUInt32() != MirrorType)
-            return null;
-        var offset = kind.OffsetIn(stored);
-        if (((MirrorSnapshotState)kind.ReadByte(), kind.ReadByte() != 0) != (state, isComplete))
-            return null;
+        var offset = KindIn(stored).Start.Value + StructureHead + sizeof(uint);
         var changed = (byte[])stored.Clone();
         (changed[offset], changed[offset + 1]) = ((byte)MirrorSnapshotState.NonPrimary, 0);
         return changed;

@@ -53,23 +53,24 @@ internal static class ForcedPromotion
         IReadOnlyList<MirrorSnapshot> misleading = stored.Mirrors is [.., { State: MirrorSnapshotState.NonPrimaryDemoted, IsComplete: false } demotion]
             ? [demotion]
             : new MirrorChain(stored.Mirrors).UnfinishedRollback;
-        foreach (var snapshot in misleading)
-            await StoredSnapshots.MakeIncompleteAsync(open.Image.Pool, open.Image.GetId(), snapshot, cancellationToken).ConfigureAwait(false);
-        if (misleading.Count > 0)
-            stored = await ReadAsync(open, cancellationToken).ConfigureAwait(false) ?? stored;
-        else if (stored.OfIncompleteCopy.Count == 0)
+        // As it will be: what is refused is left as it was.
+        var inTheWay = (stored with
+        {
+            Mirrors = [.. stored.Mirrors.Select(snapshot => misleading.Contains(snapshot) ? snapshot with { State = MirrorSnapshotState.NonPrimary, IsComplete = false } : snapshot)],
+        }).OfIncompleteCopy;
+        if (misleading.Count == 0 && inTheWay.Count == 0)
             return;
-        if (await FindCloneAsync(open, stored.OfIncompleteCopy, cancellationToken).ConfigureAwait(false) is { } used)
+        if (await FindCloneAsync(open, inTheWay, cancellationToken).ConfigureAwait(false) is { } used)
         {
             throw open.Refused(
                 "promote", ReplicationError.FailedPrecondition,
                 $"its last copy is not complete and has to be rolled back past snapshot {used.Name}, which came with that copy and has clones at this site (rbd children): remove them, as they are not whole either, and promote it again");
         }
-        foreach (var snapshot in stored.OfIncompleteCopy)
-        {
-            await StoredSnapshots.MakeIncompleteAsync(
-                open.Image.Pool, open.Image.GetId(), snapshot, stored.Mirrors[^1], cancellationToken).ConfigureAwait(false);
-        }
+        var (pool, imageId) = (open.Image.Pool, open.Image.GetId());
+        foreach (var snapshot in misleading)
+            await StoredSnapshots.MakeIncompleteAsync(pool, imageId, snapshot, cancellationToken).ConfigureAwait(false);
+        foreach (var snapshot in inTheWay)
+            await StoredSnapshots.MakeIncompleteAsync(pool, imageId, snapshot, stored.Mirrors[^1], cancellationToken).ConfigureAwait(false);
         await open.ReopenAsync(cancellationToken).ConfigureAwait(false);
     }
 
